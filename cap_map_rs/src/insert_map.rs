@@ -1,0 +1,100 @@
+//! Entering a received capability, with the kernel as judge.
+
+use crate::owner::Owner;
+use crate::status::Status;
+use crate::sync::RelaxStrategy;
+
+/// Races lost in a row before giving up; each means another thread's success.
+const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 64 };
+
+/// What the kernel is asked for. Selectors belong to the calling component.
+pub trait Kernel {
+    /// Whether both selectors name the same object.
+    fn equal(&mut self, a: usize, b: usize) -> bool;
+    /// Whether the selector names an object that still exists.
+    fn valid(&mut self, selector: usize) -> bool;
+    /// Moves the capability at `from` to `to`; `from` may be empty afterwards.
+    fn map(&mut self, from: usize, to: usize) -> bool;
+}
+
+/// A capability that was entered; the caller owns one reference to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    /// Its slot.
+    pub slot: u32,
+    /// Whether the slot was allocated for it; else the badge was known.
+    pub fresh: bool,
+}
+
+impl<R: RelaxStrategy> Owner<'_, R> {
+    /// Enters the capability received at `selector` under `badge`.
+    ///
+    /// If the badge is known and the kernel says both are equal, the known slot
+    /// is used; if the known capability is dead, it is replaced. The kernel is
+    /// asked outside the private lock, and its answer counts only if the table
+    /// did not change meanwhile.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::Forged`], [`Status::OutOfSlots`],
+    /// [`Status::MapFailed`], [`Status::Busy`] (lost too many races). The
+    /// table is then as before.
+    pub fn insert_map(
+        &self,
+        badge: u32,
+        selector: usize,
+        kernel: &mut impl Kernel,
+    ) -> Result<Mapped, Status> {
+        // A slot that holds the capability after a lost race.
+        let mut spare = None;
+        let result = self.enter(badge, selector, kernel, &mut spare);
+        if let Some(slot) = spare {
+            // Cannot fail: the slot is ours, reserved and without references.
+            let _ = self.free(slot, 1);
+        }
+        result
+    }
+
+    fn enter(
+        &self,
+        badge: u32,
+        mut source: usize,
+        kernel: &mut impl Kernel,
+        spare: &mut Option<u32>,
+    ) -> Result<Mapped, Status> {
+        for _ in 0..ATTEMPTS {
+            match self.find_acquire(badge) {
+                Ok(slot) => {
+                    let known = self.selector(slot);
+                    if kernel.equal(known, source) {
+                        return Ok(Mapped { slot, fresh: false });
+                    }
+                    if kernel.valid(known) {
+                        self.abandon(slot, None);
+                        return Err(Status::Forged);
+                    }
+                    self.abandon(slot, Some(badge));
+                    continue;
+                }
+                Err(Status::NotFound) => {}
+                Err(status) => return Err(status),
+            }
+            let slot = match *spare {
+                Some(slot) => slot,
+                None => {
+                    let slot = self.alloc(1)?;
+                    *spare = Some(slot);
+                    if !kernel.map(source, self.selector(slot)) {
+                        return Err(Status::MapFailed);
+                    }
+                    source = self.selector(slot);
+                    slot
+                }
+            };
+            if self.insert_reserved(badge, slot).is_ok() {
+                *spare = None;
+                return Ok(Mapped { slot, fresh: true });
+            }
+        }
+        Err(Status::Busy)
+    }
+}

@@ -1,0 +1,46 @@
+//! A flat capability table in memory that a monitor may share.
+//!
+//! A capability on Fiasco.OC is a kernel selector and a system-wide badge. This
+//! crate keeps the mapping between the two as one word per selector slot. The
+//! principles, each argued in `doc/design.md`:
+//!
+//! * **Badges live in one place**, the shared region. Everything else (index,
+//!   reference counts, free slots, object pools) is private to the component,
+//!   derived from it, and rebuilt when a monitor has rewritten badges.
+//! * **Neither side can hold up the other.** Each write is announced before it
+//!   is made, so whoever finds it unfinished finishes it; every wait is bounded.
+//! * **The other side is not trusted.** Geometry is copied and validated once,
+//!   no pointer or offset from the region is followed, every loop is bounded.
+//! * **It runs before anything else does**: no allocation, no panic, no unwinding.
+//!
+//! Modules, importing downwards only: `layout` (bytes) and `word` (values);
+//! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
+//! `region` and `protocol` (sequence lock, intents, batches); `owner`, `monitor`
+//! and `pool` (the roles).
+
+#![cfg_attr(not(any(test, loom)), no_std)]
+#![deny(unsafe_code)]
+
+pub mod layout;
+pub mod memory;
+pub mod monitor;
+pub mod owner;
+pub mod pool;
+pub mod status;
+pub mod sync;
+pub mod word;
+
+mod index;
+mod insert_map;
+mod protocol;
+mod region;
+mod rewrite;
+mod slot_bitmap;
+
+pub use insert_map::{Kernel, Mapped};
+pub use monitor::{Attached, Geometry, Monitor, Snapshot};
+pub use owner::{Config, Owner, Released};
+pub use region::Region;
+pub use rewrite::{Refusal, Rewrite};
+pub use status::Status;
+pub use word::{Slot, SlotWord};

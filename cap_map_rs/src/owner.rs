@@ -1,0 +1,712 @@
+//! The component's side: slots, badges and reference counts.
+//!
+//! Look-ups take no lock. Whatever changes the table is serialised by a private
+//! lock, under which no kernel call is made and nothing waits for the monitor
+//! longer than the configured patience.
+
+use core::marker::PhantomData;
+
+use crate::index::Index;
+use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
+use crate::memory::{CurrentRegion, Private};
+use crate::protocol::{publish, read_slot, retire};
+use crate::region::{Geometry, Region};
+use crate::slot_bitmap::SlotBitmap;
+use crate::status::Status;
+use crate::sync::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
+use crate::word::{Control, Slot, SlotWord};
+
+/// A reference count that stays: its slot is never freed by counting.
+const SATURATED: u16 = u16::MAX;
+
+/// Lock-free attempts of a look-up before it takes the private lock.
+const LOOK_UPS: u32 = if cfg!(loom) { 1 } else { 8 };
+
+/// What a table is made for; fixed for its life.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// First slot that the component allocates itself.
+    pub first_user: u32,
+    /// selector = slot << shift, 0 to 32.
+    pub shift: u32,
+    /// Significant bits of a badge, 1 to 28.
+    pub badge_bits: u32,
+    /// Calls of the waiting strategy granted to a monitor for deciding a batch
+    /// before a write of the component aborts it.
+    pub patience: u32,
+}
+
+/// What became of a reference that was given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The slot is still referenced, or is not counted at all.
+    Kept,
+    /// This was the last reference. The badge (the one given) is not found any
+    /// more; the slot stays reserved until the caller frees it.
+    Last(u32),
+}
+
+/// A component's capability table.
+pub struct Owner<'m, R> {
+    current: CurrentRegion,
+    /// Whether a monitor may see the region, so that the protocol matters.
+    shared: AtomicBool,
+    geometry: Geometry,
+    max_slots: u32,
+    patience: u32,
+    index: Index<'m>,
+    /// Decided generation (even) that the index reflects.
+    generation: AtomicU32,
+    refs: &'m [AtomicU16],
+    pub(crate) buckets: &'m [AtomicU64],
+    /// Allocated slots, behind the private lock.
+    slots: Lock<SlotBitmap<'m>, R>,
+    relax: PhantomData<fn() -> R>,
+}
+
+impl<'m, R: RelaxStrategy> Owner<'m, R> {
+    /// An empty table in `region`, which is cleared and not yet published.
+    ///
+    /// The capacity is that of `region`, at most what `private` has room for.
+    ///
+    /// # Errors
+    /// [`Status::BadFirstUser`], [`Status::BadShift`], [`Status::BadBadgeBits`],
+    /// [`Status::TooSmall`].
+    pub fn new(config: Config, private: Private<'m>, region: Region<'m>) -> Result<Self, Status> {
+        let max_slots = u32::try_from(private.refs.len()).map_err(|_| Status::BadCapacity)?;
+        let region = fitted(region, max_slots)?;
+        let capacity = u32::try_from(region.capacity()).map_err(|_| Status::BadCapacity)?;
+        if config.first_user >= capacity {
+            return Err(Status::BadFirstUser);
+        }
+        if config.shift > MAX_SHIFT {
+            return Err(Status::BadShift);
+        }
+        if config.badge_bits < 1 || config.badge_bits > BADGE_BITS {
+            return Err(Status::BadBadgeBits);
+        }
+        region.clear();
+        Ok(Owner {
+            current: CurrentRegion::new(region),
+            shared: AtomicBool::new(false),
+            geometry: Geometry {
+                capacity,
+                first_user: config.first_user,
+                shift: config.shift,
+                badge_bits: config.badge_bits,
+                label: [0; LABEL_BYTES],
+            },
+            max_slots,
+            patience: config.patience,
+            index: Index::new(private.index),
+            generation: AtomicU32::new(0),
+            refs: private.refs,
+            buckets: private.buckets,
+            slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary)),
+            relax: PhantomData,
+        })
+    }
+
+    /// Number of slots at present.
+    pub fn capacity(&self) -> u32 {
+        capacity_of(self.current.get())
+    }
+
+    /// The kernel selector of a slot.
+    #[inline]
+    pub fn selector(&self, slot: u32) -> usize {
+        (slot as usize).wrapping_shl(self.geometry.shift)
+    }
+
+    /// The slot of a kernel selector.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`] outside the table.
+    #[inline]
+    pub fn slot_of(&self, selector: usize) -> Result<u32, Status> {
+        u32::try_from(selector.wrapping_shr(self.geometry.shift))
+            .ok()
+            .filter(|slot| *slot < self.capacity())
+            .ok_or(Status::BadSlot)
+    }
+
+    /// Whether core decides about the slot, so that it is not counted.
+    #[inline]
+    pub fn is_static(&self, slot: u32) -> bool {
+        self.geometry.is_static(slot)
+    }
+
+    /// What the slot holds now.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`]; [`Status::Busy`] if it changed at every attempt.
+    #[inline]
+    pub fn entry(&self, slot: u32) -> Result<Slot, Status> {
+        let region = self.current.get();
+        let cell = region.slot(slot).ok_or(Status::BadSlot)?;
+        let word = read_slot(region, cell).ok_or(Status::Busy)?;
+        Ok(word.meaning())
+    }
+
+    /// The badge of a slot, also of a detached one; zero if it carries none.
+    #[inline]
+    pub fn badge(&self, slot: u32) -> u32 {
+        match self.entry(slot) {
+            Ok(Slot::Used(badge) | Slot::Detached(badge)) => badge,
+            _ => 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn carries(&self, slot: u32, badge: u32) -> bool {
+        self.carries_in(self.current.get(), slot, badge)
+    }
+
+    #[inline]
+    fn carries_in(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
+        let Some(cell) = region.slot(slot) else { return false };
+        read_slot(region, cell).is_some_and(|word| word.is_used_by(badge))
+    }
+
+    /// The slot that carries `badge`.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    #[inline]
+    pub fn find(&self, badge: u32) -> Result<u32, Status> {
+        if !self.geometry.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        for _ in 0..LOOK_UPS {
+            let region = self.current.get();
+            match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
+                Ok(Some(slot)) => return Ok(slot),
+                // Looked up behind the probe: the batch that would have filed
+                // the badge elsewhere is not decided yet.
+                Ok(None) if self.is_current(region) => return Err(Status::NotFound),
+                Ok(None) => break,
+                Err(()) => R::relax(),
+            }
+        }
+        self.slots.with(|_| self.find_locked(badge)).ok_or(Status::NotFound)
+    }
+
+    fn is_current(&self, region: Region<'_>) -> bool {
+        region.control(Ordering::Acquire).decided() == self.generation.load(Ordering::Acquire)
+    }
+
+    /// Brings the index up to date with the last batch. Under the lock.
+    fn refresh(&self, region: Region<'_>) {
+        let generation = region.control(Ordering::Acquire).decided();
+        if self.generation.load(Ordering::Relaxed) == generation {
+            return;
+        }
+        self.reindex(region);
+        // Taken before the scan: a batch decided meanwhile shows as another one.
+        self.generation.store(generation, Ordering::Release);
+    }
+
+    fn reindex(&self, region: Region<'_>) {
+        let slots = (0u32..).zip(region.slots());
+        self.index.rebuild(slots.filter_map(
+            |(slot, cell)| match read_slot(region, cell)?.meaning() {
+                Slot::Used(badge) => Some((badge, slot)),
+                _ => None,
+            },
+        ));
+    }
+
+    fn find_locked(&self, badge: u32) -> Option<u32> {
+        for _ in 0..LOOK_UPS {
+            let region = self.current.get();
+            self.refresh(region);
+            let found = self.index.find(badge, |slot| self.carries_in(region, slot, badge));
+            if let Ok(Some(slot)) = found {
+                return Some(slot);
+            }
+            if self.is_current(region) {
+                break;
+            }
+        }
+        None
+    }
+
+    // Slots without badges.
+
+    /// Allocates `count` consecutive slots; the first is returned.
+    ///
+    /// # Errors
+    /// [`Status::BadArgument`] for zero, [`Status::OutOfSlots`].
+    pub fn alloc(&self, count: u32) -> Result<u32, Status> {
+        if count == 0 {
+            return Err(Status::BadArgument);
+        }
+        self.slots.with(|bitmap| self.alloc_locked(bitmap, count))
+    }
+
+    fn alloc_locked(&self, bitmap: &SlotBitmap<'_>, count: u32) -> Result<u32, Status> {
+        let region = self.current.get();
+        let first = bitmap
+            .find_run(self.geometry.first_user, capacity_of(region), count)
+            .ok_or(Status::OutOfSlots)?;
+        for slot in first..first + count {
+            self.occupy(bitmap, region, slot);
+        }
+        Ok(first)
+    }
+
+    /// Allocates the given slot, which may be a static one.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`], [`Status::InUse`].
+    pub fn alloc_at(&self, slot: u32) -> Result<(), Status> {
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            if slot >= capacity_of(region) {
+                return Err(Status::BadSlot);
+            }
+            if bitmap.is_set(slot) {
+                return Err(Status::InUse);
+            }
+            self.occupy(bitmap, region, slot);
+            Ok(())
+        })
+    }
+
+    fn occupy(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
+        bitmap.set(slot);
+        self.set_count(slot, 0);
+        self.write_plain(region, slot, SlotWord::reserved);
+    }
+
+    /// Frees `count` slots from `first` on. Badges they carry are withdrawn.
+    ///
+    /// # Errors
+    /// Nothing is freed on [`Status::BadSlot`], [`Status::NotAllocated`], or
+    /// [`Status::InUse`] (one of them is still referenced).
+    pub fn free(&self, first: u32, count: u32) -> Result<(), Status> {
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            let end = first
+                .checked_add(count)
+                .filter(|end| *end <= capacity_of(region))
+                .ok_or(Status::BadSlot)?;
+            for slot in first..end {
+                if !bitmap.is_set(slot) {
+                    return Err(Status::NotAllocated);
+                }
+                if self.count(slot) != 0 {
+                    return Err(Status::InUse);
+                }
+            }
+            for slot in first..end {
+                self.vacate(bitmap, region, slot);
+            }
+            Ok(())
+        })
+    }
+
+    fn vacate(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
+        match self.entry(slot) {
+            Ok(Slot::Free | Slot::Reserved) => self.write_plain(region, slot, SlotWord::free),
+            _ => {
+                self.unfile(region, slot);
+                self.write(region, slot, SlotWord::free);
+            }
+        }
+        bitmap.unset(slot);
+    }
+
+    /// Writes a slot that has no badge and gets none: not worth a section,
+    /// since only the owner touches such a slot. The tag stays.
+    fn write_plain(&self, region: Region<'_>, slot: u32, word: impl Fn(u64) -> SlotWord) {
+        if let Some(cell) = region.slot(slot) {
+            let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
+            cell.store(word(tag).0, Ordering::Relaxed);
+        }
+    }
+
+    /// Writes a slot whose badge changes or goes.
+    fn write(&self, region: Region<'_>, slot: u32, word: impl Fn(u64) -> SlotWord) {
+        self.write_in(region, slot, None, word);
+    }
+
+    fn write_in(
+        &self,
+        region: Region<'_>,
+        slot: u32,
+        generation: Option<u32>,
+        word: impl Fn(u64) -> SlotWord,
+    ) -> bool {
+        if self.shared.load(Ordering::Relaxed) {
+            return publish::<R>(region, slot, self.patience, generation, word);
+        }
+        if let Some(cell) = region.slot(slot) {
+            // Nobody but this component sees the region. Release pairs with
+            // the load in `read_slot`.
+            cell.store(word(0).0, Ordering::Release);
+        }
+        true
+    }
+
+    fn unfile(&self, region: Region<'_>, slot: u32) {
+        self.refresh(region);
+        if let Ok(Slot::Used(badge)) = self.entry(slot) {
+            self.index.remove(badge, slot, |other| self.badge(other));
+        }
+    }
+
+    /// Lets `slot` carry `badge`, unless another slot does by now.
+    fn file(&self, slot: u32, badge: u32) -> Result<(), Status> {
+        let region = self.current.get();
+        for _ in 0..LOOK_UPS {
+            if self.find_locked(badge).is_some() {
+                return Err(Status::Exists);
+            }
+            // A monitor may give the badge to another slot at this moment; then
+            // the section does not open, and the look-up is made again.
+            let generation = Some(self.generation.load(Ordering::Relaxed));
+            if self.write_in(region, slot, generation, |at| SlotWord::used(badge, at)) {
+                self.index.insert(badge, slot);
+                return Ok(());
+            }
+        }
+        Err(Status::Busy)
+    }
+
+    // Badges.
+
+    /// Allocates a slot for a new badge. It starts without references.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::Exists`], [`Status::OutOfSlots`], and
+    /// [`Status::Busy`] if a monitor rewrote badges at every attempt.
+    pub fn insert(&self, badge: u32) -> Result<u32, Status> {
+        if !self.geometry.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        self.slots.with(|bitmap| {
+            let slot = self.alloc_locked(bitmap, 1)?;
+            self.file(slot, badge).map(|()| slot).inspect_err(|_| {
+                self.vacate(bitmap, self.current.get(), slot);
+            })
+        })
+    }
+
+    /// Lets the given slot carry `badge`, allocating it if it is free. Another
+    /// slot that carried the badge is removed as by [`Owner::remove`]; a badge
+    /// that the slot carried is replaced. Its references stay.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::BadSlot`], [`Status::Busy`].
+    pub fn insert_at(&self, badge: u32, slot: u32) -> Result<(), Status> {
+        if !self.geometry.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            if slot >= capacity_of(region) {
+                return Err(Status::BadSlot);
+            }
+            match self.find_locked(badge) {
+                Some(same) if same == slot => return Ok(()),
+                Some(other) => self.remove_locked(bitmap, other),
+                None => {}
+            }
+            if bitmap.is_set(slot) {
+                self.unfile(region, slot);
+            } else {
+                self.occupy(bitmap, region, slot);
+            }
+            self.file(slot, badge)
+        })
+    }
+
+    /// Gives a reserved slot its badge and one reference, unless the badge
+    /// exists by now.
+    pub(crate) fn insert_reserved(&self, badge: u32, slot: u32) -> Result<(), Status> {
+        self.slots.with(|_| {
+            self.set_count(slot, 1);
+            self.file(slot, badge).inspect_err(|_| self.set_count(slot, 0))
+        })
+    }
+
+    /// Takes the badge of an allocated slot out of the table. The slot is free
+    /// afterwards, or detached until its last reference goes.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`], [`Status::NotAllocated`].
+    pub fn remove(&self, slot: u32) -> Result<(), Status> {
+        self.slots.with(|bitmap| {
+            if slot >= capacity_of(self.current.get()) {
+                return Err(Status::BadSlot);
+            }
+            if !bitmap.is_set(slot) {
+                return Err(Status::NotAllocated);
+            }
+            self.remove_locked(bitmap, slot);
+            Ok(())
+        })
+    }
+
+    fn remove_locked(&self, bitmap: &SlotBitmap<'_>, slot: u32) {
+        let region = self.current.get();
+        if self.count(slot) == 0 {
+            self.vacate(bitmap, region, slot);
+        } else if let Ok(Slot::Used(badge)) = self.entry(slot) {
+            self.unfile(region, slot);
+            self.write(region, slot, |sequence| SlotWord::detached(badge, sequence));
+        }
+    }
+
+    /// Finds `badge` and takes a reference in one step.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    pub fn find_acquire(&self, badge: u32) -> Result<u32, Status> {
+        if !self.geometry.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        self.slots.with(|_| {
+            let slot = self.find_locked(badge).ok_or(Status::NotFound)?;
+            self.acquire(slot)?;
+            Ok(slot)
+        })
+    }
+
+    /// Removes a slot that still carries `badge`, and a reference the caller
+    /// took, without regarding it as the end of the capability.
+    pub(crate) fn abandon(&self, slot: u32, badge: Option<u32>) {
+        self.slots.with(|bitmap| {
+            if !self.is_static(slot) && self.count(slot) != SATURATED {
+                let _ = self.change_count(slot, |count| count.checked_sub(1));
+            }
+            let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
+            if badge.is_some_and(|badge| self.carries(slot, badge))
+                || detached && self.count(slot) == 0
+            {
+                self.remove_locked(bitmap, slot);
+            }
+        });
+    }
+
+    // References.
+
+    #[inline]
+    fn count(&self, slot: u32) -> u16 {
+        self.refs.get(slot as usize).map_or(0, |count| count.load(Ordering::Acquire))
+    }
+
+    fn set_count(&self, slot: u32, value: u16) {
+        if let Some(count) = self.refs.get(slot as usize) {
+            count.store(value, Ordering::Relaxed);
+        }
+    }
+
+    /// The number of references to a slot; 65535 stands for "too many to count".
+    pub fn references(&self, slot: u32) -> u16 {
+        self.count(slot)
+    }
+
+    /// Applies `change` to a count unless it returns `None`; returns the value
+    /// it was applied to or refused for.
+    #[inline]
+    fn change_count(&self, slot: u32, change: impl Fn(u16) -> Option<u16>) -> Result<u16, u16> {
+        let Some(count) = self.refs.get(slot as usize) else { return Err(0) };
+        // Release and acquire as for any reference count: what was done under
+        // one reference is visible to whoever drops the last one.
+        count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, change)
+    }
+
+    /// Takes a reference. The caller holds one already, or the slot is its own.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`].
+    #[inline]
+    pub fn acquire(&self, slot: u32) -> Result<(), Status> {
+        if self.is_static(slot) {
+            return Ok(());
+        }
+        if slot as usize >= self.refs.len() {
+            return Err(Status::BadSlot);
+        }
+        // Saturated counts stay as they are.
+        let _ = self.change_count(slot, |count| count.checked_add(1));
+        Ok(())
+    }
+
+    /// Gives a reference back.
+    ///
+    /// # Errors
+    /// [`Status::NotAllocated`] if there is none to give back.
+    #[inline]
+    pub fn release(&self, slot: u32) -> Result<Released, Status> {
+        if self.is_static(slot) {
+            return Ok(Released::Kept);
+        }
+        let many = |count| if count > 1 && count != SATURATED { Some(count - 1) } else { None };
+        match self.change_count(slot, many) {
+            Ok(_) | Err(SATURATED) => Ok(Released::Kept),
+            Err(0) => Err(Status::NotAllocated),
+            Err(_) => self.release_last(slot),
+        }
+    }
+
+    /// The count reaches zero under the lock only, as a hit takes its reference
+    /// under the lock: neither can overtake the other.
+    fn release_last(&self, slot: u32) -> Result<Released, Status> {
+        self.slots.with(|_| {
+            let some = |count: u16| if count == SATURATED { None } else { count.checked_sub(1) };
+            match self.change_count(slot, some) {
+                Ok(1) => {}
+                Ok(_) | Err(SATURATED) => return Ok(Released::Kept),
+                Err(_) => return Err(Status::NotAllocated),
+            }
+            let region = self.current.get();
+            let badge = self.badge(slot);
+            self.unfile(region, slot);
+            self.write(region, slot, SlotWord::reserved);
+            Ok(Released::Last(badge))
+        })
+    }
+
+    /// Runs `f` under the private lock.
+    pub(crate) fn locked<O>(&self, f: impl FnOnce() -> O) -> O {
+        self.slots.with(|_| f())
+    }
+
+    // The region.
+
+    /// Makes the region visible to monitors under `label` (UTF-8, cut to 64
+    /// bytes at a character's boundary by the caller).
+    ///
+    /// # Errors
+    /// [`Status::BadLabel`].
+    pub fn publish(&self, label: &[u8]) -> Result<(), Status> {
+        let label = padded(label)?;
+        self.slots.with(|_| {
+            let region = self.current.get();
+            region.write_header(&Geometry {
+                capacity: capacity_of(region),
+                label,
+                ..self.geometry
+            });
+            self.shared.store(true, Ordering::Relaxed);
+            region.publish();
+            Ok(())
+        })
+    }
+
+    /// Moves the table to `region`, which may be larger, and publishes it there
+    /// under `label`. The old region is retired; it must stay readable, as
+    /// look-ups in progress may still use it.
+    ///
+    /// # Errors
+    /// Nothing changes on [`Status::TooSmall`] and [`Status::BadLabel`].
+    pub fn move_to(&self, region: Region<'m>, label: &[u8]) -> Result<(), Status> {
+        let label = padded(label)?;
+        let region = fitted(region, self.max_slots)?;
+        self.slots.with(|_| {
+            let old = self.current.get();
+            if region.capacity() < old.capacity() {
+                return Err(Status::TooSmall);
+            }
+            let retired = if self.shared.load(Ordering::Relaxed) {
+                retire::<R>(old, self.patience)
+            } else {
+                old.control(Ordering::Relaxed)
+            };
+            region.clear();
+            for (from, to) in old.slots().iter().zip(region.slots()) {
+                let word = SlotWord(from.load(Ordering::Relaxed)).settled(retired);
+                to.store(word.0, Ordering::Relaxed);
+            }
+            // The sequence goes on, so the tags stay younger than all before.
+            let control = Control::new(PHASE_IDLE, retired.sequence() + 1, retired.decided());
+            region.control_word().store(control.0, Ordering::Relaxed);
+            region.write_header(&Geometry {
+                capacity: capacity_of(region),
+                label,
+                ..self.geometry
+            });
+            self.current.switch(region)?;
+            self.shared.store(true, Ordering::Relaxed);
+            region.publish();
+            Ok(())
+        })
+    }
+
+    /// Forgets everything and starts anew in `region`, as after a fork: the
+    /// region in use belongs to the parent and is not touched.
+    ///
+    /// # Errors
+    /// [`Status::TooSmall`].
+    pub fn reset(&mut self, region: Region<'m>) -> Result<(), Status> {
+        let region = fitted(region, self.max_slots)?;
+        if self.geometry.first_user >= capacity_of(region) {
+            return Err(Status::TooSmall);
+        }
+        region.clear();
+        self.current = CurrentRegion::new(region);
+        self.shared = AtomicBool::new(false);
+        self.slots.with(|bitmap| bitmap.clear());
+        for count in self.refs {
+            count.store(0, Ordering::Relaxed);
+        }
+        for bucket in self.buckets {
+            bucket.store(0, Ordering::Relaxed);
+        }
+        self.index.rebuild(core::iter::empty());
+        self.generation = AtomicU32::new(0);
+        Ok(())
+    }
+
+    /// Takes up the table again after the component's memory was restored from
+    /// a checkpoint taken at any moment: opens the private lock and derives all
+    /// that is private from the table, except for the reference counts.
+    ///
+    /// # Safety
+    /// 1. No thread is inside a function of this table, nor will one resume there.
+    #[allow(unsafe_code)]
+    pub unsafe fn recover(&self) {
+        // SAFETY: duty 1.
+        unsafe { self.slots.force_open() };
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            if self.shared.load(Ordering::Relaxed) {
+                crate::protocol::quiesce::<R>(region, self.patience);
+            }
+            bitmap.clear();
+            for (slot, cell) in (0u32..).zip(region.slots()) {
+                let word = SlotWord(cell.load(Ordering::Relaxed));
+                if word.meaning() == Slot::Free {
+                    self.set_count(slot, 0);
+                } else {
+                    bitmap.set(slot);
+                }
+            }
+            self.reindex(region);
+            self.generation.store(region.control(Ordering::Acquire).decided(), Ordering::Release);
+        });
+    }
+}
+
+fn capacity_of(region: Region<'_>) -> u32 {
+    // Regions are cut to 128 Ki slots where they are made.
+    u32::try_from(region.capacity()).unwrap_or(u32::MAX)
+}
+
+fn fitted(region: Region<'_>, max_slots: u32) -> Result<Region<'_>, Status> {
+    let capacity = region.capacity().min(max_slots as usize);
+    if capacity < MIN_CAPACITY {
+        return Err(Status::TooSmall);
+    }
+    region.truncated(capacity).ok_or(Status::TooSmall)
+}
+
+fn padded(label: &[u8]) -> Result<[u8; LABEL_BYTES], Status> {
+    let mut padded = [0; LABEL_BYTES];
+    padded.get_mut(..label.len()).ok_or(Status::BadLabel)?.copy_from_slice(label);
+    core::str::from_utf8(label).map_err(|_| Status::BadLabel)?;
+    Ok(padded)
+}

@@ -1,0 +1,297 @@
+//! The sequence lock: write sections of the owner, batches of a monitor, and
+//! how each finishes what the other left behind.
+//!
+//! One control word holds phase, sequence and generation, so each transition is
+//! one compare-and-exchange. After H.-J. Boehm, "Can seqlocks get along with
+//! programming language memory models?" (MSPC 2012): the words are atomic, a
+//! reader loads them relaxed, puts an acquire fence behind, and loads the
+//! control word once more.
+//!
+//! ```text
+//!            owner                       monitor
+//! Idle ──> Writing ──> Idle     Idle ──> Staging ──> Committed ──> Idle
+//!                                             └────> Aborted ────> Idle
+//! ```
+//!
+//! Why a party that was stopped and wakes up late does no harm:
+//! * its transitions fail, since the sequence moved on;
+//! * its write to a plain slot word fails, since the word carries the tag of
+//!   the section that wrote it (an aborted batch renews the tags of all slots);
+//! * its write to a staged word fails, since a staged word carries the number
+//!   of its batch, and no batch starts under a number that somebody has
+//!   announced to be resolving.
+
+use crate::layout::*;
+use crate::region::{Region, Seat};
+use crate::status::Status;
+use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
+use crate::word::{Control, Phase, Slot, SlotWord};
+
+/// How often a transition is tried before the peer counts as hostile.
+const ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 256 };
+
+fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
+    // Acquire pairs with the release of whoever wrote `old`; release publishes
+    // what this side did in the phase that ends.
+    word.compare_exchange(old.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
+/// What an owner spends at most on one write before it overrules its peer.
+struct Budget {
+    /// Calls of `R::relax` left to wait for a staged batch to be decided.
+    waits: u32,
+    /// Transitions left to try.
+    tries: u32,
+}
+
+impl Budget {
+    fn spend(left: &mut u32) -> bool {
+        let some = *left > 0;
+        *left = left.saturating_sub(1);
+        some
+    }
+}
+
+/// Owner: brings the table to `Idle` and returns that control word.
+///
+/// A staged batch gets the budget's waits to be decided, then it is aborted. A
+/// peer that keeps interfering is overruled by a plain store.
+fn settle<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control {
+    let word = region.control_word();
+    loop {
+        let now = region.control(Ordering::Acquire);
+        match now.phase() {
+            Phase::Idle => return now,
+            Phase::Staging => {
+                if Budget::spend(&mut budget.waits) {
+                    R::relax();
+                    continue;
+                }
+                exchange(word, now, now.advanced(PHASE_ABORTED, 1));
+            }
+            Phase::Writing => complete(region, now),
+            Phase::Committed | Phase::Aborted => resolve(region, now, Seat::Owner),
+            // Only the owner retires a region, and not this one.
+            Phase::Retired | Phase::Corrupt => {
+                exchange(word, now, now.to(PHASE_IDLE));
+            }
+        }
+        if !Budget::spend(&mut budget.tries) {
+            let forced = now.to(PHASE_IDLE);
+            word.store(forced.0, Ordering::Release);
+            return forced;
+        }
+    }
+}
+
+/// Owner: writes one slot in a section of its own. `word` makes the new word
+/// from the section's sequence. Callers hold the owner's private lock.
+///
+/// With a `generation`, writes only while that is the last decided one, and
+/// returns false otherwise: what the caller found out before may be outdated.
+pub(crate) fn publish<R: RelaxStrategy>(
+    region: Region<'_>,
+    slot: u32,
+    patience: u32,
+    generation: Option<u32>,
+    word: impl Fn(u64) -> SlotWord,
+) -> bool {
+    let Some(cell) = region.slot(slot) else { return true };
+    let control = region.control_word();
+    let mut budget = Budget { waits: patience, tries: ATTEMPTS };
+    loop {
+        let idle = settle::<R>(region, &mut budget);
+        if generation.is_some_and(|generation| generation != idle.decided()) {
+            return false;
+        }
+        let open = idle.to(PHASE_WRITING);
+        let old = cell.load(Ordering::Relaxed);
+        let new = word(open.sequence()).0;
+        // Pairs with the acquire fence in `complete`: a helper that sees this
+        // intent also sees that the section before it is over.
+        fence(Ordering::Release);
+        let [intent_slot, intent_old, intent_new] = region.intent();
+        intent_slot.store(u64::from(slot), Ordering::Relaxed);
+        intent_old.store(old, Ordering::Relaxed);
+        intent_new.store(new, Ordering::Relaxed);
+        // Release inside: whoever sees `Writing` sees the intent.
+        if exchange(control, idle, open) {
+            // Release pairs with the readers' acquire fence: who sees the new
+            // word sees at least `Writing`. Fails if somebody helped.
+            let _ = cell.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed);
+            exchange(control, open, open.to(PHASE_IDLE));
+            return true;
+        }
+        if !Budget::spend(&mut budget.tries) {
+            cell.store(new, Ordering::Release);
+            return true;
+        }
+    }
+}
+
+/// Owner: finishes whatever was going on when the memory was saved.
+pub(crate) fn quiesce<R: RelaxStrategy>(region: Region<'_>, patience: u32) {
+    settle::<R>(region, &mut Budget { waits: patience, tries: ATTEMPTS });
+}
+
+/// Owner: closes the region for good, since its table has moved. Monitors find
+/// out at their next transition. Callers hold the owner's private lock.
+pub(crate) fn retire<R: RelaxStrategy>(region: Region<'_>, patience: u32) -> Control {
+    let mut budget = Budget { waits: patience, tries: ATTEMPTS };
+    loop {
+        let idle = settle::<R>(region, &mut budget);
+        let retired = idle.to(PHASE_RETIRED);
+        if exchange(region.control_word(), idle, retired) {
+            return retired;
+        }
+        if !Budget::spend(&mut budget.tries) {
+            region.control_word().store(retired.0, Ordering::Release);
+            return retired;
+        }
+    }
+}
+
+/// Either side: finishes the write section `open` of an owner that stopped.
+pub(crate) fn complete(region: Region<'_>, open: Control) {
+    let [slot, old, new] = region.intent().map(|word| word.load(Ordering::Relaxed));
+    // Pairs with the release fence in `publish`.
+    fence(Ordering::Acquire);
+    if region.control(Ordering::Relaxed) != open {
+        return;
+    }
+    if let Some(cell) = usize::try_from(slot).ok().and_then(|slot| region.slots().get(slot)) {
+        let _ = cell.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed);
+    }
+    exchange(region.control_word(), open, open.to(PHASE_IDLE));
+}
+
+/// Either side: rolls a decided batch forward or back over the whole table.
+pub(crate) fn resolve(region: Region<'_>, decided: Control, seat: Seat) {
+    if announce(region, decided, seat) {
+        for cell in region.slots() {
+            resolve_slot(cell, decided);
+        }
+    }
+    conclude(region, decided, seat);
+}
+
+/// Announces to resolve the batch `decided`; false if that is over already.
+pub(crate) fn announce(region: Region<'_>, decided: Control, seat: Seat) -> bool {
+    region.seat(seat).store(decided.batch() + 1, Ordering::Relaxed);
+    // Pairs with the fence in `begin`: either `begin` sees the announcement, or
+    // the load below sees that the batch is over.
+    fence(Ordering::SeqCst);
+    region.control(Ordering::Relaxed) == decided
+}
+
+/// Withdraws the announcement and closes the batch.
+pub(crate) fn conclude(region: Region<'_>, decided: Control, seat: Seat) {
+    region.seat(seat).store(0, Ordering::Release);
+    exchange(region.control_word(), decided, decided.to(PHASE_IDLE));
+}
+
+/// Rolls one slot of a decided batch forward or back.
+pub(crate) fn resolve_slot(cell: &AtomicU64, decided: Control) {
+    let old = SlotWord(cell.load(Ordering::Acquire));
+    let sequence = decided.sequence();
+    let new = if old.is_staged() {
+        // A late resolver may meet a younger batch: not its business.
+        if old.batch() != decided.batch() {
+            return;
+        }
+        old.settled(decided)
+    } else if decided.phase() == Phase::Aborted && old.is_older_than(sequence) {
+        // The monitor may still be about to stage this slot: make it fail.
+        match old.decode(decided) {
+            Slot::Used(_) => old.retagged(sequence),
+            _ => return,
+        }
+    } else {
+        return;
+    };
+    let _ = cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed);
+}
+
+/// Monitor: opens a batch and returns the control word of its staging phase.
+///
+/// Helps a stopped owner at once; waits up to `patience` calls of `R::relax`
+/// for another monitor's batch, then aborts that.
+///
+/// # Errors
+/// [`Status::Retired`], [`Status::Corrupt`], [`Status::Busy`].
+pub(crate) fn begin<R: RelaxStrategy>(
+    region: Region<'_>,
+    patience: u32,
+) -> Result<Control, Status> {
+    let word = region.control_word();
+    let mut waited = 0;
+    let mut tried = 0;
+    while tried < ATTEMPTS {
+        let now = region.control(Ordering::Acquire);
+        match now.phase() {
+            Phase::Idle => {
+                let staging = unannounced(region, now);
+                if exchange(word, now, staging) {
+                    return Ok(staging);
+                }
+            }
+            Phase::Staging if waited < patience => {
+                waited += 1;
+                R::relax();
+                continue;
+            }
+            Phase::Staging => {
+                exchange(word, now, now.advanced(PHASE_ABORTED, 1));
+            }
+            Phase::Writing => complete(region, now),
+            Phase::Committed | Phase::Aborted => resolve(region, now, Seat::Monitor),
+            Phase::Retired => return Err(Status::Retired),
+            Phase::Corrupt => return Err(Status::Corrupt),
+        }
+        tried += 1;
+    }
+    Err(Status::Busy)
+}
+
+/// The staging word after `idle`, under a batch number nobody is resolving.
+fn unannounced(region: Region<'_>, idle: Control) -> Control {
+    // Pairs with the fence in `announce`.
+    fence(Ordering::SeqCst);
+    let busy = [Seat::Owner, Seat::Monitor].map(|seat| region.seat(seat).load(Ordering::Relaxed));
+    // A generation is even outside of staging. One that is not comes from a
+    // hostile peer, and is put right here.
+    let first = if idle.generation().is_multiple_of(2) { 1 } else { 2 };
+    let mut staging = idle.advanced(PHASE_STAGING, first);
+    for steps in [first + 2, first + 4] {
+        if busy.contains(&(staging.batch() + 1)) {
+            staging = idle.advanced(PHASE_STAGING, steps);
+        }
+    }
+    staging
+}
+
+/// Reader: what a slot means at one instant, whatever is going on around it.
+/// The word returned is not staged.
+///
+/// `None` if the table changed at each of a bounded number of attempts.
+#[inline]
+pub(crate) fn read_slot(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
+    // Acquire pairs with the release of whoever wrote the word.
+    let word = SlotWord(cell.load(Ordering::Acquire));
+    if word.is_staged() { read_staged(region, cell) } else { Some(word) }
+}
+
+#[cold]
+fn read_staged(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
+    for _ in 0..ATTEMPTS {
+        let before = region.control(Ordering::Acquire);
+        let word = SlotWord(cell.load(Ordering::Relaxed));
+        // Pairs with the release of staging and resolving writes: who saw this
+        // word sees at least the phase it was written in.
+        fence(Ordering::Acquire);
+        if !word.is_staged() || region.control(Ordering::Relaxed) == before {
+            return Some(word.settled(before));
+        }
+    }
+    None
+}

@@ -1,0 +1,210 @@
+//! The monitor's side: changing badges, all of a batch or none.
+//!
+//! A batch is staged slot by slot (each staged word holds the old and the new
+//! badge), committed by one word, then rolled forward. Nothing has to be undone
+//! by the one who began it: an owner or a later monitor rolls it back or forward.
+
+use crate::layout::{PHASE_ABORTED, PHASE_COMMITTED};
+use crate::monitor::Monitor;
+use crate::protocol::{announce, begin, conclude, resolve_slot};
+use crate::region::{Region, Seat};
+use crate::status::Status;
+use crate::sync::{Ordering, RelaxStrategy};
+use crate::word::{Control, Slot, SlotWord};
+
+/// Batches begun before an owner that keeps interfering makes it fail.
+const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 16 };
+
+/// End of a chain of [`Rewrite::next`].
+const END: u32 = u32::MAX;
+
+/// One badge to change.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Rewrite {
+    /// Slot to change.
+    pub slot: u32,
+    /// Badge that it must carry now.
+    pub expected: u32,
+    /// Badge that it shall carry.
+    pub replacement: u32,
+    /// Scratch memory of the duplicate check: first entry of a hash chain.
+    pub head: u32,
+    /// Scratch memory of the duplicate check: next entry of the chain.
+    pub next: u32,
+}
+
+impl Rewrite {
+    /// To change `slot` from badge `expected` to `replacement`.
+    pub const fn new(slot: u32, expected: u32, replacement: u32) -> Self {
+        Rewrite { slot, expected, replacement, head: END, next: END }
+    }
+}
+
+/// Why a batch changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub status: Status,
+    /// The slot that it is about, unless it concerns the whole table.
+    pub slot: Option<u32>,
+}
+
+impl Refusal {
+    fn of(status: Status, slot: u32) -> Self {
+        Refusal { status, slot: Some(slot) }
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Refusal { status, slot: None }
+    }
+}
+
+impl<R: RelaxStrategy> Monitor<'_, R> {
+    /// Changes the badge of one slot.
+    ///
+    /// # Errors
+    /// As [`Monitor::rewrite`].
+    pub fn rewrite_one(&self, slot: u32, expected: u32, replacement: u32) -> Result<(), Refusal> {
+        self.rewrite(&mut [Rewrite::new(slot, expected, replacement)])
+    }
+
+    /// Changes all badges of `batch`, or none. The order does not matter, and
+    /// badges may be swapped. One rewriting monitor works on a region at a time.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`], [`Status::BadBadge`], [`Status::DuplicateSlot`],
+    /// [`Status::DuplicateBadge`], [`Status::UnexpectedBadge`],
+    /// [`Status::NotRewritable`] with the slot; [`Status::Changed`] (the owner
+    /// kept changing the table), [`Status::Busy`], [`Status::Retired`],
+    /// [`Status::Corrupt`]. Nothing has changed then.
+    pub fn rewrite(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
+        self.check(batch)?;
+        for _ in 0..ATTEMPTS {
+            let staging = begin::<R>(self.region, self.patience)?;
+            let staged = self.stage(batch, staging);
+            let (decided, done) = match staged {
+                Ok(()) => (staging.advanced(PHASE_COMMITTED, 1), true),
+                Err(_) => (staging.advanced(PHASE_ABORTED, 1), false),
+            };
+            // Release: who sees the decision sees all staged words. Fails if
+            // the owner wanted to write and aborted the batch.
+            let decides = self
+                .region
+                .control_word()
+                .compare_exchange(staging.0, decided.0, Ordering::AcqRel, Ordering::Relaxed)
+                .is_ok();
+            if !decides {
+                continue;
+            }
+            self.resolve_batch(batch, decided);
+            // The table did not change while this was found out, so it counts.
+            return if done { Ok(()) } else { staged };
+        }
+        Err(Status::Changed.into())
+    }
+
+    /// Checks what can be checked without the table, and files the new badges
+    /// in hash chains that live in the batch itself.
+    fn check(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
+        let len = u32::try_from(batch.len()).map_err(|_| Status::BadArgument)?;
+        for entry in batch.iter_mut() {
+            (entry.head, entry.next) = (END, END);
+            if entry.slot >= self.geometry.capacity {
+                return Err(Refusal::of(Status::BadSlot, entry.slot));
+            }
+            if !self.geometry.accepts(entry.replacement) {
+                return Err(Refusal::of(Status::BadBadge, entry.slot));
+            }
+        }
+        for i in 0..len {
+            let Some(&Rewrite { slot, replacement, .. }) = batch.get(i as usize) else { break };
+            if find(batch, replacement).is_some() {
+                return Err(Refusal::of(Status::DuplicateBadge, slot));
+            }
+            let Some(bucket) = batch.get_mut(chain(replacement, len)) else { break };
+            let first = core::mem::replace(&mut bucket.head, i);
+            if let Some(entry) = batch.get_mut(i as usize) {
+                entry.next = first;
+            }
+        }
+        Ok(())
+    }
+
+    fn stage(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
+        for entry in batch {
+            let Some(cell) = self.region.slot(entry.slot) else { continue };
+            let old = SlotWord(cell.load(Ordering::Relaxed));
+            let refuse = |status| Err(Refusal::of(status, entry.slot));
+            if old.is_staged() {
+                let ours = old.batch() == staging.batch();
+                return refuse(if ours { Status::DuplicateSlot } else { Status::Corrupt });
+            }
+            match old.decode(staging) {
+                Slot::Used(badge) if badge == entry.expected => {}
+                Slot::Used(_) => return refuse(Status::UnexpectedBadge),
+                Slot::Corrupt => return refuse(Status::Corrupt),
+                _ => return refuse(Status::NotRewritable),
+            }
+            let new = SlotWord::staged(entry.expected, entry.replacement, staging.batch());
+            // Release pairs with the readers' fence: who sees the staged word
+            // sees at least `Staging`.
+            if cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_err() {
+                return refuse(Status::Changed);
+            }
+        }
+        self.check_others(batch)
+    }
+
+    /// Refuses new badges that slots outside the batch carry.
+    fn check_others(&self, batch: &[Rewrite]) -> Result<(), Refusal> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        for cell in self.region.slots() {
+            let word = SlotWord(cell.load(Ordering::Relaxed));
+            if word.is_staged() {
+                continue;
+            }
+            if let Slot::Used(badge) = word.meaning()
+                && let Some(entry) = find(batch, badge)
+            {
+                return Err(Refusal::of(Status::DuplicateBadge, entry.slot));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rolls exactly the staged slots forward or back, unless somebody else
+    /// has done so.
+    fn resolve_batch(&self, batch: &[Rewrite], decided: Control) {
+        let region: Region<'_> = self.region;
+        if announce(region, decided, Seat::Monitor) {
+            for cell in batch.iter().filter_map(|entry| region.slot(entry.slot)) {
+                resolve_slot(cell, decided);
+            }
+        }
+        conclude(region, decided, Seat::Monitor);
+    }
+}
+
+fn chain(badge: u32, len: u32) -> usize {
+    // Multiply and shift (Knuth 3, 6.4), scaled to the number of chains.
+    let hash = u64::from(badge.wrapping_mul(0x9e37_79b1));
+    usize::try_from((hash * u64::from(len)) >> 32).unwrap_or(0)
+}
+
+fn find(batch: &[Rewrite], replacement: u32) -> Option<&Rewrite> {
+    let len = u32::try_from(batch.len()).ok()?;
+    let mut at = batch.get(chain(replacement, len))?.head;
+    for _ in 0..len {
+        let entry = batch.get(at as usize)?;
+        if entry.replacement == replacement {
+            return Some(entry);
+        }
+        at = entry.next;
+    }
+    None
+}
