@@ -58,7 +58,7 @@ pub const OFF_RESOLVER_MONITOR: usize = 0x140;
 pub const SLOTS: usize = 0x200;
 
 /// Smallest capacity in slots.
-pub const MIN_CAPACITY: usize = 64;
+pub const MIN_CAPACITY: usize = if cfg!(loom) { 4 } else { 64 };
 /// Largest capacity in slots.
 pub const MAX_CAPACITY: usize = 128 * 1024;
 /// Largest selector shift.
@@ -77,7 +77,7 @@ pub const TAG_BITS: u32 = 33;
 /// Lowest bit of a staged slot's new badge.
 pub const NEW_BADGE_SHIFT: u32 = 5;
 /// Width of a staged slot's batch number, which starts at bit 0.
-pub const BATCH_BITS: u32 = 5;
+pub const BATCH_BITS: u32 = if cfg!(loom) { 2 } else { 5 };
 
 /// Slot state: nothing here.
 pub const STATE_FREE: u64 = 0;

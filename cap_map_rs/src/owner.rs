@@ -20,7 +20,7 @@ use crate::word::{Control, Slot, SlotWord};
 const SATURATED: u16 = u16::MAX;
 
 /// Lock-free attempts of a look-up before it takes the private lock.
-const LOOK_UPS: u32 = if cfg!(loom) { 1 } else { 8 };
+const LOOK_UPS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// What a table is made for; fixed for its life.
 #[derive(Clone, Copy, Debug)]

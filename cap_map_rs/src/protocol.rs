@@ -191,25 +191,34 @@ pub(crate) fn conclude(region: Region<'_>, decided: Control, seat: Seat) {
 }
 
 /// Rolls one slot of a decided batch forward or back.
+///
+/// Tried again if the slot changes meanwhile: the monitor whose batch was
+/// aborted may stage it at the last moment, another resolver may be faster.
+/// Each does so once, so more changes than that are a hostile peer's.
 pub(crate) fn resolve_slot(cell: &AtomicU64, decided: Control) {
-    let old = SlotWord(cell.load(Ordering::Acquire));
-    let sequence = decided.sequence();
-    let new = if old.is_staged() {
-        // A late resolver may meet a younger batch: not its business.
-        if old.batch() != decided.batch() {
+    for _ in 0..4 {
+        let old = SlotWord(cell.load(Ordering::Acquire));
+        let Some(new) = resolved(old, decided) else { return };
+        if cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok() {
             return;
         }
-        old.settled(decided)
-    } else if decided.phase() == Phase::Aborted && old.is_older_than(sequence) {
-        // The monitor may still be about to stage this slot: make it fail.
-        match old.decode(decided) {
-            Slot::Used(_) => old.retagged(sequence),
-            _ => return,
-        }
-    } else {
-        return;
-    };
-    let _ = cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed);
+    }
+}
+
+/// What becomes of a slot word when the batch `decided` is rolled forward or
+/// back; `None` if it stays.
+fn resolved(old: SlotWord, decided: Control) -> Option<SlotWord> {
+    let sequence = decided.sequence();
+    if old.is_staged() {
+        // A late resolver may meet a younger batch: not its business.
+        return (old.batch() == decided.batch()).then(|| old.settled(decided));
+    }
+    // The monitor may still be about to stage any slot in use: a new tag makes
+    // that fail.
+    let renew = decided.phase() == Phase::Aborted
+        && matches!(old.meaning(), Slot::Used(_))
+        && old.is_older_than(sequence);
+    renew.then(|| old.retagged(sequence))
 }
 
 /// Monitor: opens a batch and returns the control word of its staging phase.

@@ -136,8 +136,14 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     fn stage(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
         for entry in batch {
             let Some(cell) = self.region.slot(entry.slot) else { continue };
-            let old = SlotWord(cell.load(Ordering::Relaxed));
             let refuse = |status| Err(Refusal::of(status, entry.slot));
+            // Acquire orders the check behind it: a word from before the
+            // owner's abort will have another tag afterwards, a word from
+            // after it must not be touched at all.
+            let old = SlotWord(cell.load(Ordering::Acquire));
+            if self.region.control(Ordering::Relaxed) != staging {
+                return refuse(Status::Changed);
+            }
             if old.is_staged() {
                 let ours = old.batch() == staging.batch();
                 return refuse(if ours { Status::DuplicateSlot } else { Status::Corrupt });
