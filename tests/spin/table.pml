@@ -1,10 +1,12 @@
 /*
  * Model of the table's protocol: write sections, batches, helping, recovery.
  *
- * Every access to shared memory is a step of its own, so each process may be
+ * Every access to shared memory is a step of its own (an atomic block with one
+ * access, and what follows from it in local variables), so each process may be
  * stopped between any two of them, for good (killed) or until later (stopped
  * and continued): the checker explores all of it. A monitor may also die, and
- * the next one start where it left the table. Memory is sequentially
+ * the next one start where it left the table. The three words of the intent are
+ * written and read as one: who reads them checks the control word afterwards. Memory is sequentially
  * consistent here; weak ordering is the business of tests/loom.
  *
  * The names are those of cap_map_rs/src/protocol.rs and rewrite.rs. The
@@ -18,9 +20,20 @@
  */
 
 #define SLOTS   2
-#define WRITES  2    /* by the owner */
-#define BATCHES 2    /* looks of each monitor at the table; a look begins a batch or helps */
+
+/* the size of the history, set by tests/spin/run */
+#ifndef WRITES
+#define WRITES  1    /* by the owner */
+#endif
+#ifndef LOOKS
+#define LOOKS   2    /* of each monitor at the table: each begins a batch, or helps */
+#endif
+#ifndef DEATHS
+#define DEATHS  1    /* of monitors */
+#endif
+#ifndef IDS
 #define IDS     4    /* batch numbers before they repeat: 2^5 in reality */
+#endif
 #define LATE    6    /* transitions an owner tries before it overrules */
 
 /* phases */
@@ -60,10 +73,14 @@ byte  announced[2];          /* by owner and monitor: batch number + 1 */
 byte  abstract[SLOTS];
 byte  effect;
 
-byte  alive = 2;             /* process number of the monitor that is */
+byte  alive = 1;             /* the monitor that is */
 
 #define OWNER   0
 #define MONITOR 1
+
+/* a dead monitor makes no step any more; the owner's number is 0 */
+#define LIVE (me == 0 || me == alive)
+#define SEAT (me > 0)
 
 #define CHECK \
 	assert(MEANS(slot[0], control) == abstract[0]); \
@@ -71,13 +88,13 @@ byte  alive = 2;             /* process number of the monitor that is */
 	assert(PHASE(control) >= STAGING || (!IS_STAGED(slot[0]) && !IS_STAGED(slot[1])))
 
 /* compare-and-exchange of the control word */
-inline exchange(old, new, success) {
+inline exchange(old, new) {
 	atomic {
+		LIVE;
+		ok = (control == (old));
 		if
-		:: control == (old) ->
-			control = new;
-			success = true
-		:: else -> success = false
+		:: ok -> control = new
+		:: else
 		fi;
 		CHECK
 	}
@@ -86,6 +103,7 @@ inline exchange(old, new, success) {
 /* write of a slot by its owner, or by a helper in its name */
 inline write_slot(at, old, new) {
 	atomic {
+		LIVE;
 		if
 		:: slot[at] == (old) ->
 			slot[at] = new;
@@ -99,100 +117,106 @@ inline write_slot(at, old, new) {
 
 /* finish the write section of an owner that stopped */
 inline complete(open) {
-	c_slot = intent_slot; c_old = intent_old; c_new = intent_new;
-	read = control;
+	atomic { LIVE; w0 = intent_slot; old_word = intent_old; new_word = intent_new };
+	atomic { LIVE; ok = (control == open) };
 	if
-	:: read == open ->
-		write_slot(c_slot, c_old, c_new);
-		exchange(open, TO(open, IDLE), ok)
+	:: ok ->
+		write_slot(w0, old_word, new_word);
+		exchange(open, TO(open, IDLE))
 	:: else
 	fi
 }
 
 /* roll one slot forward or back; again if it changes meanwhile */
 inline resolve_slot(at, decided) {
-	again = true;
 	do
-	:: again ->
+	:: atomic {
+		LIVE;
 		old_word = slot[at];
+		new_word = old_word;
 		if
 		:: IS_STAGED(old_word) && ID(old_word) == BATCH(decided) ->
 			new_word = USED(MEANS(old_word, decided), SEQUENCE(decided))
 		:: !IS_STAGED(old_word) && PHASE(decided) == ABORTED && TAG(old_word) < SEQUENCE(decided) ->
 			new_word = USED(BADGE(old_word), SEQUENCE(decided))
-		:: else -> new_word = old_word
+		:: else
+		fi
+	   };
+	   if
+	   :: new_word == old_word -> break
+	   :: else
+	   fi;
+	   atomic {
+		LIVE;
+		ok = (slot[at] == old_word);
+		if
+		:: ok -> slot[at] = new_word
+		:: else
 		fi;
-		atomic {
-			if
-			:: slot[at] == old_word ->
-				slot[at] = new_word;
-				again = false
-			:: else
-			fi;
-			CHECK
-		}
-	:: else -> break
+		CHECK
+	   };
+	   if
+	   :: ok -> break
+	   :: else
+	   fi
 	od
 }
 
 /* roll a decided batch forward or back, and close it */
-inline resolve(decided, seat) {
-	announced[seat] = BATCH(decided) + 1;
-	read = control;
+inline resolve(decided) {
+	atomic { LIVE; announced[SEAT] = BATCH(decided) + 1 };
+	atomic { LIVE; ok = (control == decided) };
 	if
-	:: read == decided ->
+	:: ok ->
 		resolve_slot(0, decided);
 		resolve_slot(1, decided)
 	:: else
 	fi;
-	announced[seat] = 0;
-	exchange(decided, TO(decided, IDLE), ok)
+	atomic { LIVE; announced[SEAT] = 0 };
+	exchange(decided, TO(decided, IDLE))
 }
 
 /* the owner writes one slot */
 inline publish(at, badge) {
-	effect = 0;
-	tries = 0;
+	atomic { effect = 0; tries = 0 };
 	do
-	:: idle = control;
+	:: tries < LATE ->
+		atomic { idle = control; tries++ };
 		if
 		:: PHASE(idle) == IDLE ->
 			word = slot[at];
-			intent_slot = at;
-			intent_old = word;
-			intent_new = USED(badge, SEQUENCE(idle) + 1);
-			exchange(idle, TO(idle, WRITING), ok);
+			atomic {
+				intent_slot = at;
+				intent_old = word;
+				intent_new = USED(badge, SEQUENCE(idle) + 1)
+			};
+			exchange(idle, TO(idle, WRITING));
 			if
 			:: ok ->
 				idle = TO(idle, WRITING);
 				write_slot(at, word, USED(badge, SEQUENCE(idle)));
-				exchange(idle, TO(idle, IDLE), ok);
+				exchange(idle, TO(idle, IDLE));
+				assert(effect == 1);
 				break
 			:: else
 			fi
 		:: PHASE(idle) == STAGING ->
 			/* whenever the wait for the monitor's decision ends */
-			exchange(idle, ADVANCED(idle, ABORTED, 1), ok)
+			exchange(idle, ADVANCED(idle, ABORTED, 1))
 		:: PHASE(idle) == COMMITTED || PHASE(idle) == ABORTED ->
-			resolve(idle, OWNER)
+			resolve(idle)
 		:: else -> assert(false)          /* nobody else opens a section */
-		fi;
-		tries++;
-		/* not overruled here: that is for hostile peers only */
-		if
-		:: tries == LATE -> goto stuck
-		:: else
 		fi
+	:: else -> break                          /* only a hostile peer gets here */
 	od;
-	assert(effect == 1);
 	/* forgotten, so that the checker need not tell states apart by it */
-	idle = 0; word = 0; old_word = 0; new_word = 0; read = 0; tries = 0; ok = false; again = false
+	atomic { idle = 0; word = 0; old_word = 0; new_word = 0; tries = 0; ok = false }
 }
 
-proctype Owner() {
-	int idle, word, old_word, new_word, read;
+proctype Owner(byte me) {
+	int idle, word, old_word, new_word;
 	byte tries, n, at;
-	bool ok, again;
+	bool ok;
 	do
 	:: n < WRITES ->
 		if
@@ -202,57 +226,59 @@ proctype Owner() {
 		publish(at, 10 + 2 * n + at);
 		n++
 	:: else -> break
-	od;
-stuck:
-	skip
+	od
 }
 
 /* the monitor puts a new badge beside the one it expects */
 inline stage(at, expected, replacement) {
-	old_word = slot[at];
-	read = control;
+	atomic {
+		LIVE;
+		old_word = slot[at];
+		good = (!IS_STAGED(old_word) && BADGE(old_word) == expected)
+	};
+	atomic { LIVE; good = (good && control == staging) };
 	if
-	:: read == staging && !IS_STAGED(old_word) && BADGE(old_word) == expected ->
+	:: good ->
 		atomic {
+			LIVE;
 			if
 			:: slot[at] == old_word -> slot[at] = STAGED(expected, replacement, BATCH(staging))
 			:: else -> good = false
 			fi;
 			CHECK
 		}
-	:: else -> good = false
+	:: else
 	fi
 }
 
 /* one monitor at a time is alive; the ones before it died at some point */
-proctype Monitor() provided (_pid == alive) {
-	int idle, staging, decided, w0, w1, old_word, new_word, read, c_slot, c_old, c_new;
-	byte n, steps;
-	bool ok, good, again;
+proctype Monitor(byte me) {
+	int idle, staging, decided, old_word, new_word;
+	byte n, steps, w0, w1;
+	bool ok, good;
 	do
-	:: n < BATCHES ->
-		n++;
-		idle = control;
+	:: n < LOOKS ->
+		atomic { LIVE; n++; idle = control };
 		if
 		:: PHASE(idle) == IDLE ->
 			/* a number that nobody announced */
-			steps = 1;
 			atomic {
+				LIVE;
+				steps = 1;
 				do
 				:: steps < 5 && (announced[0] == BATCH(ADVANCED(idle, STAGING, steps)) + 1 ||
 				                 announced[1] == BATCH(ADVANCED(idle, STAGING, steps)) + 1) ->
 					steps = steps + 2
 				:: else -> break
-				od
+				od;
+				staging = ADVANCED(idle, STAGING, steps)
 			};
-			staging = ADVANCED(idle, STAGING, steps);
-			exchange(idle, staging, ok);
+			exchange(idle, staging);
 			if
 			:: ok ->
 				/* swap the badges, or be refused half-way */
-				good = true;
-				w0 = BADGE(slot[0]);
-				w1 = BADGE(slot[1]);
+				atomic { LIVE; w0 = BADGE(slot[0]) };
+				atomic { LIVE; w1 = BADGE(slot[1]) };
 				stage(0, w0, w1);
 				if
 				:: good -> stage(1, w1, w0)
@@ -264,52 +290,58 @@ proctype Monitor() provided (_pid == alive) {
 				:: else -> decided = ADVANCED(staging, ABORTED, 1)
 				fi;
 				atomic {
+					LIVE;
+					ok = (control == staging);
 					if
-					:: control == staging ->
+					:: ok && good ->
 						control = decided;
-						if
-						:: good ->
-							abstract[0] = w1;
-							abstract[1] = w0
-						:: else
-						fi;
-						ok = true
-					:: else -> ok = false
+						abstract[0] = w1;
+						abstract[1] = w0
+					:: ok && !good -> control = decided
+					:: else
 					fi;
 					CHECK
 				};
 				if
-				:: ok -> resolve(decided, MONITOR)
+				:: ok -> resolve(decided)
 				:: else
 				fi
 			:: else
 			fi
 		:: PHASE(idle) == WRITING -> complete(idle)
-		:: PHASE(idle) == STAGING -> exchange(idle, ADVANCED(idle, ABORTED, 1), ok)
-		:: else -> resolve(idle, MONITOR)
+		:: PHASE(idle) == STAGING -> exchange(idle, ADVANCED(idle, ABORTED, 1))
+		:: else -> resolve(idle)
 		fi;
-		idle = 0; staging = 0; decided = 0; w0 = 0; w1 = 0; old_word = 0; new_word = 0; read = 0;
-		c_slot = 0; c_old = 0; c_new = 0; steps = 0; ok = false; good = false; again = false
+		atomic {
+			idle = 0; staging = 0; decided = 0; w0 = 0; w1 = 0; old_word = 0; new_word = 0;
+			steps = 0; ok = false; good = false
+		}
 	:: else -> break
 	od
 }
 
 /* kills the monitor between any two of its steps; the next one takes over */
 proctype Killer() {
-	alive = 3;
-	alive = 4
+	do
+	:: alive <= DEATHS -> alive++
+	:: else -> break
+	od
 }
 
 init {
+	byte i;
 	atomic {
 		slot[0] = USED(1, 0);
 		slot[1] = USED(2, 0);
 		abstract[0] = 1;
 		abstract[1] = 2;
-		run Owner();
-		run Monitor();
-		run Monitor();
-		run Monitor();
+		run Owner(0);
+		i = 1;
+		do
+		:: i <= DEATHS + 1 -> run Monitor(i); i++
+		:: else -> break
+		od;
+		i = 0;
 		run Killer()
 	}
 }
