@@ -15,6 +15,38 @@ pub(crate) enum Entries<'m> {
     Wide(&'m [AtomicU32]),
 }
 
+/// An entry of either width.
+trait Entry {
+    /// Acquire pairs with `set`: who finds a slot here sees it filled.
+    fn get(&self) -> u32;
+    fn set(&self, value: u32);
+}
+
+impl Entry for AtomicU16 {
+    #[inline]
+    fn get(&self) -> u32 {
+        u32::from(self.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // used only where all slot numbers fit
+    fn set(&self, value: u32) {
+        self.store(value as u16, Ordering::Release);
+    }
+}
+
+impl Entry for AtomicU32 {
+    #[inline]
+    fn get(&self) -> u32 {
+        self.load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn set(&self, value: u32) {
+        self.store(value, Ordering::Release);
+    }
+}
+
 impl Entries<'_> {
     fn len(&self) -> usize {
         match self {
@@ -25,34 +57,38 @@ impl Entries<'_> {
 
     #[inline]
     fn get(&self, at: usize) -> u32 {
-        // Acquire pairs with `set`: who finds a slot here sees it filled.
         match self {
-            Entries::Narrow(entries) => {
-                entries.get(at).map_or(0, |entry| u32::from(entry.load(Ordering::Acquire)))
-            }
-            Entries::Wide(entries) => {
-                entries.get(at).map_or(0, |entry| entry.load(Ordering::Acquire))
-            }
+            Entries::Narrow(entries) => entries.get(at).map_or(0, Entry::get),
+            Entries::Wide(entries) => entries.get(at).map_or(0, Entry::get),
         }
     }
 
     #[inline]
     fn set(&self, at: usize, value: u32) {
         match self {
-            // Narrow entries are used only where all slot numbers fit.
-            #[allow(clippy::cast_possible_truncation)]
             Entries::Narrow(entries) => {
                 if let Some(entry) = entries.get(at) {
-                    entry.store(value as u16, Ordering::Release);
+                    entry.set(value);
                 }
             }
             Entries::Wide(entries) => {
                 if let Some(entry) = entries.get(at) {
-                    entry.store(value, Ordering::Release);
+                    entry.set(value);
                 }
             }
         }
     }
+}
+
+/// What a look-up found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// This slot.
+    Slot(u32),
+    /// Nothing; a new entry would go to this place.
+    Nothing(usize),
+    /// Nothing, maybe due to a concurrent change.
+    Disturbed,
 }
 
 /// The index. Changes need the owner's private lock, look-ups do not.
@@ -75,59 +111,88 @@ impl<'m> Index<'m> {
     /// Fibonacci hashing (Knuth 3, 6.4): badges are ascending multiples of four.
     #[inline]
     fn home(&self, badge: u32) -> usize {
-        (badge.wrapping_mul(0x9e37_79b1) >> self.shift) as usize
+        (badge.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
+    }
+
+    /// The slot filed at the first place where `badge` may be.
+    #[inline]
+    pub(crate) fn first(&self, badge: u32) -> Option<u32> {
+        self.entries.get(self.home(badge)).checked_sub(1)
+    }
+
+    /// Walks the chain of `badge` to the slot for which `is` holds, or to the
+    /// empty entry at its end. The width is told apart once, not at each step.
+    #[inline]
+    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+        match self.entries {
+            Entries::Narrow(entries) => self.probe_in(entries, badge, is),
+            Entries::Wide(entries) => self.probe_in(entries, badge, is),
+        }
     }
 
     #[inline]
-    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> Option<(usize, u32)> {
-        let mut at = self.home(badge) & self.mask;
-        for _ in 0..=self.mask {
-            let slot = self.entries.get(at).checked_sub(1)?;
+    fn probe_in(
+        &self,
+        entries: &[impl Entry],
+        badge: u32,
+        is: impl Fn(u32) -> bool,
+    ) -> (usize, Option<u32>) {
+        let mut at = self.home(badge);
+        for _ in entries {
+            let Some(slot) = entries.get(at).and_then(|entry| entry.get().checked_sub(1)) else {
+                break;
+            };
             if is(slot) {
-                return Some((at, slot));
+                return (at, Some(slot));
             }
             at = (at + 1) & self.mask;
         }
-        None
+        (at, None)
     }
 
-    /// The slot filed under `badge` for which `is` holds. `Err` if a miss may
-    /// be due to a concurrent change.
+    /// The slot filed under `badge` for which `is` holds.
     #[inline]
-    pub(crate) fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Result<Option<u32>, ()> {
+    pub(crate) fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Found {
         // Acquire pairs with the release at the end of a change.
         let before = self.version.load(Ordering::Acquire);
-        if let Some((_, slot)) = self.probe(badge, is) {
-            return Ok(Some(slot));
+        match self.probe(badge, is) {
+            (_, Some(slot)) => Found::Slot(slot),
+            (at, None) => {
+                // Pairs with the release fence at the start of a change.
+                fence(Ordering::Acquire);
+                let after = self.version.load(Ordering::Relaxed);
+                if before.is_multiple_of(2) && before == after {
+                    Found::Nothing(at)
+                } else {
+                    Found::Disturbed
+                }
+            }
         }
-        // Pairs with the release fence at the start of a change.
-        fence(Ordering::Acquire);
-        let after = self.version.load(Ordering::Relaxed);
-        if before.is_multiple_of(2) && before == after { Ok(None) } else { Err(()) }
+    }
+
+    /// Files `slot` at the place where a look-up under the same lock ended.
+    #[inline]
+    pub(crate) fn insert_at(&self, place: usize, slot: u32) {
+        self.entries.set(place, slot + 1);
     }
 
     /// Files `slot` under `badge`. Twice the entries than slots: never full.
-    pub(crate) fn insert(&self, badge: u32, slot: u32) {
-        let mut at = self.home(badge) & self.mask;
-        for _ in 0..=self.mask {
-            if self.entries.get(at) == 0 {
-                self.entries.set(at, slot + 1);
-                return;
-            }
-            at = (at + 1) & self.mask;
-        }
+    fn insert(&self, badge: u32, slot: u32) {
+        let (place, _) = self.probe(badge, |_| false);
+        self.insert_at(place, slot);
     }
 
     /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
+    #[inline]
     pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
-        let Some((mut hole, _)) = self.probe(badge, |candidate| candidate == slot) else { return };
+        let (mut hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
         self.change(|| {
             let mut at = hole;
             for _ in 0..=self.mask {
                 at = (at + 1) & self.mask;
                 let entry = self.entries.get(at);
                 let Some(other) = entry.checked_sub(1) else { break };
-                let home = self.home(badge_of(other)) & self.mask;
+                let home = self.home(badge_of(other));
                 // The entry may fill the hole unless its home lies behind it.
                 let to_entry = at.wrapping_sub(home) & self.mask;
                 let to_hole = at.wrapping_sub(hole) & self.mask;
@@ -152,13 +217,31 @@ impl<'m> Index<'m> {
         });
     }
 
+    #[inline]
     fn change(&self, work: impl FnOnce()) {
-        let version = self.version.load(Ordering::Relaxed);
-        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        // Odd already if a change was cut off, and its memory restored later.
+        let changing = self.version.load(Ordering::Relaxed) | 1;
+        self.version.store(changing, Ordering::Relaxed);
         // Pairs with the acquire fence in `find`.
         fence(Ordering::Release);
         work();
         // Pairs with the acquire load in `find`.
-        self.version.store(version.wrapping_add(2), Ordering::Release);
+        self.version.store(changing.wrapping_add(1), Ordering::Release);
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_was_cut_off_is_over_after_the_next() {
+        let entries: Vec<_> = (0..128).map(|_| AtomicU16::new(0)).collect();
+        let index = Index::new(Entries::Narrow(&entries));
+        index.version.store(7, Ordering::Relaxed);
+        assert!(matches!(index.find(12, |_| true), Found::Disturbed));
+        index.rebuild([(8, 3)].into_iter());
+        assert!(matches!(index.find(12, |slot| slot == 4), Found::Nothing(_)));
+        assert!(matches!(index.find(8, |slot| slot == 3), Found::Slot(3)));
     }
 }

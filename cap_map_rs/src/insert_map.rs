@@ -63,6 +63,11 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     ) -> Result<Mapped, Status> {
         for _ in 0..ATTEMPTS {
             match self.find_acquire(badge) {
+                // A hostile monitor gave the badge to the slot that was about to get it.
+                Ok(slot) if *spare == Some(slot) => {
+                    *spare = None;
+                    return Ok(Mapped { slot, fresh: true });
+                }
                 Ok(slot) => {
                     let known = self.selector(slot);
                     if kernel.equal(known, source) {

@@ -50,6 +50,9 @@ pub const OFF_INTENT_SLOT: usize = 0xc0;
 pub const OFF_INTENT_OLD: usize = 0xc8;
 /// Offset of the owner's write intent: new slot word.
 pub const OFF_INTENT_NEW: usize = 0xd0;
+/// Offset of the owner's request for quiet: nonzero while it asks monitors not
+/// to begin a batch. Written by the owner; monitors honour it for a while.
+pub const OFF_QUIET: usize = 0xd8;
 /// Offset of the owner's resolver announcement (batch number plus one, or zero).
 pub const OFF_RESOLVER_OWNER: usize = 0x100;
 /// Offset of the monitor's resolver announcement (batch number plus one, or zero).

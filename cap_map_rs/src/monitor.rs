@@ -3,6 +3,7 @@
 
 use core::marker::PhantomData;
 
+use crate::layout::{STATE_SHIFT, STATE_STAGED};
 use crate::protocol::read_slot;
 pub use crate::region::Geometry;
 use crate::region::Region;
@@ -98,8 +99,10 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
         let mut last = Control(0);
         for attempt in 1..=SNAPSHOTS {
             let before = self.region.control(Ordering::Acquire);
+            let mut bits = 0;
             for (cell, word) in self.region.slots().iter().zip(words.iter_mut()) {
                 *word = SlotWord(cell.load(Ordering::Relaxed));
+                bits |= word.0;
             }
             // Pairs with the release of each write to a slot: who has seen one
             // sees at least the phase that it was made in. A section writes one
@@ -111,7 +114,9 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
             }
             match last.phase() {
                 Phase::Retired => return Err(Status::Retired),
-                Phase::Idle | Phase::Writing => {}
+                // No word has the top bit of `STATE_STAGED`: none is staged.
+                _ if bits >> STATE_SHIFT < STATE_STAGED => {}
+                // In all phases: a hostile owner leaves staged words where it likes.
                 _ => words.iter_mut().for_each(|word| *word = word.settled(last)),
             }
             return Ok(Snapshot {

@@ -4,12 +4,13 @@
 //! lock, under which no kernel call is made and nothing waits for the monitor
 //! longer than the configured patience.
 
+use core::cell::Cell;
 use core::marker::PhantomData;
 
-use crate::index::Index;
+use crate::index::{Found, Index};
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
 use crate::memory::{CurrentRegion, Private};
-use crate::protocol::{publish, read_slot, retire};
+use crate::protocol::{publish, quietly, read_slot, retire};
 use crate::region::{Geometry, Region};
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
@@ -52,6 +53,8 @@ pub struct Owner<'m, R> {
     /// Whether a monitor may see the region, so that the protocol matters.
     shared: AtomicBool,
     geometry: Geometry,
+    /// How many badges there are, from 1 on.
+    badges: u32,
     max_slots: u32,
     patience: u32,
     index: Index<'m>,
@@ -96,13 +99,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 badge_bits: config.badge_bits,
                 label: [0; LABEL_BYTES],
             },
+            badges: (1 << config.badge_bits) - 2,
             max_slots,
             patience: config.patience,
             index: Index::new(private.index),
             generation: AtomicU32::new(0),
             refs: private.refs,
             buckets: private.buckets,
-            slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary)),
+            slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary, config.first_user)),
             relax: PhantomData,
         })
     }
@@ -130,6 +134,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             .ok_or(Status::BadSlot)
     }
 
+    /// As [`Geometry::accepts`], in one comparison.
+    #[inline]
+    fn accepts(&self, badge: u32) -> bool {
+        badge.wrapping_sub(1) < self.badges
+    }
+
     /// Whether core decides about the slot, so that it is not counted.
     #[inline]
     pub fn is_static(&self, slot: u32) -> bool {
@@ -151,8 +161,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// The badge of a slot, also of a detached one; zero if it carries none.
     #[inline]
     pub fn badge(&self, slot: u32) -> u32 {
-        match self.entry(slot) {
-            Ok(Slot::Used(badge) | Slot::Detached(badge)) => badge,
+        self.badge_in(self.current.get(), slot)
+    }
+
+    #[inline]
+    fn badge_in(&self, region: Region<'_>, slot: u32) -> u32 {
+        let word = region.slot(slot).and_then(|cell| read_slot(region, cell));
+        match word.map(SlotWord::meaning) {
+            Some(Slot::Used(badge) | Slot::Detached(badge)) => badge,
             _ => 0,
         }
     }
@@ -174,33 +190,88 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// [`Status::BadBadge`], [`Status::NotFound`].
     #[inline]
     pub fn find(&self, badge: u32) -> Result<u32, Status> {
-        if !self.geometry.accepts(badge) {
+        if !self.accepts(badge) {
             return Err(Status::BadBadge);
         }
-        for _ in 0..LOOK_UPS {
-            let region = self.current.get();
-            match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
-                Ok(Some(slot)) => return Ok(slot),
-                // Looked up behind the probe: the batch that would have filed
-                // the badge elsewhere is not decided yet.
-                Ok(None) if self.is_current(region) => return Err(Status::NotFound),
-                Ok(None) => break,
-                Err(()) => R::relax(),
-            }
+        // Most badges are where they belong: no loop, no call.
+        if let Some(slot) = self.index.first(badge)
+            && let Some(cell) = self.current.get().slot(slot)
+            // Acquire pairs with the release of whoever wrote the word.
+            && SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge)
+        {
+            return Ok(slot);
         }
-        self.slots.with(|_| self.find_locked(badge)).ok_or(Status::NotFound)
+        self.find_chained(badge)
     }
 
-    fn is_current(&self, region: Region<'_>) -> bool {
-        region.control(Ordering::Acquire).decided() == self.generation.load(Ordering::Acquire)
+    /// Like [`Owner::find`], for badges that are not where they belong.
+    #[inline(never)]
+    fn find_chained(&self, badge: u32) -> Result<u32, Status> {
+        let generation = self.index_generation();
+        let region = self.current.get();
+        // A staged word may mean this badge or not; that is not found out here.
+        let staged = Cell::new(false);
+        let found = self.index.find(badge, |slot| {
+            let Some(cell) = region.slot(slot) else { return false };
+            // Acquire pairs with the release of whoever wrote the word.
+            let word = SlotWord(cell.load(Ordering::Acquire));
+            staged.set(staged.get() | word.is_staged());
+            word.is_used_by(badge)
+        });
+        match found {
+            Found::Slot(slot) => Ok(slot),
+            Found::Nothing(_) if !staged.get() && is_decided(region, generation) => {
+                Err(Status::NotFound)
+            }
+            _ => self.find_disturbed(badge),
+        }
+    }
+
+    /// Like [`Owner::find`], while others change what it looks at.
+    #[cold]
+    #[inline(never)]
+    fn find_disturbed(&self, badge: u32) -> Result<u32, Status> {
+        for _ in 0..LOOK_UPS {
+            let generation = self.index_generation();
+            let region = self.current.get();
+            match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
+                Found::Slot(slot) => return Ok(slot),
+                Found::Nothing(_) if is_decided(region, generation) => {
+                    return Err(Status::NotFound);
+                }
+                Found::Nothing(_) => break,
+                Found::Disturbed => R::relax(),
+            }
+        }
+        match self.slots.with(|_| self.find_locked(badge)) {
+            Found::Slot(slot) => Ok(slot),
+            _ => Err(Status::NotFound),
+        }
+    }
+
+    /// The generation that the index reflects at least, for whoever looks at
+    /// the index afterwards. A miss counts only if that is still the last one
+    /// decided, asked after the look-up: then no batch has filed the badge
+    /// elsewhere.
+    #[inline]
+    fn index_generation(&self) -> u32 {
+        // Acquire pairs with the release in `refresh_to`.
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Brings the index up to date with the last batch. Under the lock.
+    #[inline]
     fn refresh(&self, region: Region<'_>) {
         let generation = region.control(Ordering::Acquire).decided();
         if self.generation.load(Ordering::Relaxed) == generation {
             return;
         }
+        self.refresh_to(region, generation);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn refresh_to(&self, region: Region<'_>, generation: u32) {
         self.reindex(region);
         // Taken before the scan: a batch decided meanwhile shows as another one.
         self.generation.store(generation, Ordering::Release);
@@ -216,19 +287,40 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         ));
     }
 
-    fn find_locked(&self, badge: u32) -> Option<u32> {
-        for _ in 0..LOOK_UPS {
-            let region = self.current.get();
-            self.refresh(region);
-            let found = self.index.find(badge, |slot| self.carries_in(region, slot, badge));
-            if let Ok(Some(slot)) = found {
-                return Some(slot);
-            }
-            if self.is_current(region) {
-                break;
-            }
+    /// Looks up under the lock. Nothing is found for sure, and stays so until
+    /// the lock is released, unless the result is `Disturbed`.
+    #[inline]
+    fn find_locked(&self, badge: u32) -> Found {
+        let region = self.current.get();
+        match self.try_find_locked(region, badge) {
+            Found::Disturbed => self.find_quietly(region, badge),
+            found => found,
         }
-        None
+    }
+
+    /// Looks up while monitors that rewrite over and over are asked to pause.
+    #[cold]
+    #[inline(never)]
+    fn find_quietly(&self, region: Region<'_>, badge: u32) -> Found {
+        quietly(region, || {
+            for _ in 0..LOOK_UPS {
+                let found = self.try_find_locked(region, badge);
+                if found != Found::Disturbed {
+                    return found;
+                }
+            }
+            Found::Disturbed
+        })
+    }
+
+    #[inline]
+    fn try_find_locked(&self, region: Region<'_>, badge: u32) -> Found {
+        self.refresh(region);
+        let found = self.index.find(badge, |slot| self.carries_in(region, slot, badge));
+        if matches!(found, Found::Slot(_)) || is_decided(region, self.index_generation()) {
+            return found;
+        }
+        Found::Disturbed
     }
 
     // Slots without badges.
@@ -244,14 +336,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.slots.with(|bitmap| self.alloc_locked(bitmap, count))
     }
 
+    #[inline]
     fn alloc_locked(&self, bitmap: &SlotBitmap<'_>, count: u32) -> Result<u32, Status> {
         let region = self.current.get();
-        let first = bitmap
-            .find_run(self.geometry.first_user, capacity_of(region), count)
-            .ok_or(Status::OutOfSlots)?;
-        for slot in first..first + count {
-            self.occupy(bitmap, region, slot);
-        }
+        let first = bitmap.find_run(capacity_of(region), count).ok_or(Status::OutOfSlots)?;
+        self.occupy(bitmap, region, first, first + count);
         Ok(first)
     }
 
@@ -268,15 +357,22 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             if bitmap.is_set(slot) {
                 return Err(Status::InUse);
             }
-            self.occupy(bitmap, region, slot);
+            self.occupy(bitmap, region, slot, slot + 1);
             Ok(())
         })
     }
 
-    fn occupy(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
-        bitmap.set(slot);
-        self.set_count(slot, 0);
-        self.write_plain(region, slot, SlotWord::reserved);
+    /// Reserves the free slots `first..end`.
+    #[inline]
+    fn occupy(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, first: u32, end: u32) {
+        bitmap.set_run(first, end);
+        let slots = first as usize..end as usize;
+        let counts = self.refs.get(slots.clone()).unwrap_or_default();
+        let cells = region.slots().get(slots).unwrap_or_default();
+        for (cell, count) in cells.iter().zip(counts) {
+            count.store(0, Ordering::Relaxed);
+            write_plain(cell, SlotWord::reserved);
+        }
     }
 
     /// Frees `count` slots from `first` on. Badges they carry are withdrawn.
@@ -291,43 +387,56 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 .checked_add(count)
                 .filter(|end| *end <= capacity_of(region))
                 .ok_or(Status::BadSlot)?;
-            for slot in first..end {
-                if !bitmap.is_set(slot) {
-                    return Err(Status::NotAllocated);
-                }
-                if self.count(slot) != 0 {
-                    return Err(Status::InUse);
-                }
+            let counts = self.refs.get(first as usize..end as usize).unwrap_or_default();
+            let referenced = counts.iter().any(|count| count.load(Ordering::Acquire) != 0);
+            if referenced || !bitmap.are_set(first, end) {
+                return Err(self.why_not_freed(bitmap, first, end));
             }
-            for slot in first..end {
-                self.vacate(bitmap, region, slot);
+            let cells = region.slots().get(first as usize..end as usize).unwrap_or_default();
+            for (slot, cell) in (first..end).zip(cells) {
+                self.clear(region, slot, cell);
             }
+            bitmap.unset_run(first, end);
             Ok(())
         })
     }
 
-    fn vacate(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
-        match self.entry(slot) {
-            Ok(Slot::Free | Slot::Reserved) => self.write_plain(region, slot, SlotWord::free),
-            _ => {
-                self.unfile(region, slot);
-                self.write(region, slot, SlotWord::free);
+    /// What the first slot of the range that cannot be freed suffers from.
+    #[cold]
+    fn why_not_freed(&self, bitmap: &SlotBitmap<'_>, first: u32, end: u32) -> Status {
+        for slot in first..end {
+            if !bitmap.is_set(slot) {
+                return Status::NotAllocated;
             }
+            if self.count(slot) != 0 {
+                return Status::InUse;
+            }
+        }
+        Status::NotAllocated
+    }
+
+    fn vacate(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
+        if let Some(cell) = region.slot(slot) {
+            self.clear(region, slot, cell);
         }
         bitmap.unset(slot);
     }
 
-    /// Writes a slot that has no badge and gets none: not worth a section,
-    /// since only the owner touches such a slot. The tag stays.
-    fn write_plain(&self, region: Region<'_>, slot: u32, word: impl Fn(u64) -> SlotWord) {
-        if let Some(cell) = region.slot(slot) {
-            let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
-            cell.store(word(tag).0, Ordering::Relaxed);
+    /// Makes the slot's word a free one.
+    #[inline]
+    fn clear(&self, region: Region<'_>, slot: u32, cell: &AtomicU64) {
+        // Relaxed: a slot without a badge is written under the lock only.
+        match SlotWord(cell.load(Ordering::Relaxed)).meaning() {
+            Slot::Free | Slot::Reserved => write_plain(cell, SlotWord::free),
+            _ => {
+                self.unfile(region, slot);
+                self.write(region, slot, |_, sequence| SlotWord::free(sequence));
+            }
         }
     }
 
     /// Writes a slot whose badge changes or goes.
-    fn write(&self, region: Region<'_>, slot: u32, word: impl Fn(u64) -> SlotWord) {
+    fn write(&self, region: Region<'_>, slot: u32, word: impl Fn(SlotWord, u64) -> SlotWord) {
         self.write_in(region, slot, None, word);
     }
 
@@ -336,7 +445,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         region: Region<'_>,
         slot: u32,
         generation: Option<u32>,
-        word: impl Fn(u64) -> SlotWord,
+        word: impl Fn(SlotWord, u64) -> SlotWord,
     ) -> bool {
         if self.shared.load(Ordering::Relaxed) {
             return publish::<R>(region, slot, self.patience, generation, word);
@@ -344,7 +453,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if let Some(cell) = region.slot(slot) {
             // Nobody but this component sees the region. Release pairs with
             // the load in `read_slot`.
-            cell.store(word(0).0, Ordering::Release);
+            let old = SlotWord(cell.load(Ordering::Relaxed));
+            cell.store(word(old, 0).0, Ordering::Release);
         }
         true
     }
@@ -352,26 +462,48 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     fn unfile(&self, region: Region<'_>, slot: u32) {
         self.refresh(region);
         if let Ok(Slot::Used(badge)) = self.entry(slot) {
-            self.index.remove(badge, slot, |other| self.badge(other));
+            self.index.remove(badge, slot, |other| self.badge_in(region, other));
         }
     }
 
     /// Lets `slot` carry `badge`, unless another slot does by now.
+    #[inline]
     fn file(&self, slot: u32, badge: u32) -> Result<(), Status> {
         let region = self.current.get();
+        match self.try_file(region, slot, badge) {
+            Err(Status::Busy) => self.file_quietly(region, slot, badge),
+            result => result,
+        }
+    }
+
+    /// Like [`Owner::file`], with monitors asked to pause.
+    #[cold]
+    #[inline(never)]
+    fn file_quietly(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         for _ in 0..LOOK_UPS {
-            if self.find_locked(badge).is_some() {
-                return Err(Status::Exists);
-            }
-            // A monitor may give the badge to another slot at this moment; then
-            // the section does not open, and the look-up is made again.
-            let generation = Some(self.generation.load(Ordering::Relaxed));
-            if self.write_in(region, slot, generation, |at| SlotWord::used(badge, at)) {
-                self.index.insert(badge, slot);
-                return Ok(());
+            match quietly(region, || self.try_file(region, slot, badge)) {
+                Err(Status::Busy) => {}
+                result => return result,
             }
         }
         Err(Status::Busy)
+    }
+
+    #[inline]
+    fn try_file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
+        let place = match self.find_locked(badge) {
+            Found::Slot(_) => return Err(Status::Exists),
+            Found::Nothing(place) => place,
+            Found::Disturbed => return Err(Status::Busy),
+        };
+        // A monitor may give the badge to another slot at this moment; then the
+        // section does not open, and the look-up has to be made again.
+        let generation = Some(self.generation.load(Ordering::Relaxed));
+        if !self.write_in(region, slot, generation, |_, at| SlotWord::used(badge, at)) {
+            return Err(Status::Busy);
+        }
+        self.index.insert_at(place, slot);
+        Ok(())
     }
 
     // Badges.
@@ -380,9 +512,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::Exists`], [`Status::OutOfSlots`], and
-    /// [`Status::Busy`] if a monitor rewrote badges at every attempt.
+    /// [`Status::Busy`] if a hostile monitor rewrote badges at every attempt.
     pub fn insert(&self, badge: u32) -> Result<u32, Status> {
-        if !self.geometry.accepts(badge) {
+        if !self.accepts(badge) {
             return Err(Status::BadBadge);
         }
         self.slots.with(|bitmap| {
@@ -400,7 +532,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// [`Status::BadBadge`], [`Status::BadSlot`], [`Status::Busy`].
     pub fn insert_at(&self, badge: u32, slot: u32) -> Result<(), Status> {
-        if !self.geometry.accepts(badge) {
+        if !self.accepts(badge) {
             return Err(Status::BadBadge);
         }
         self.slots.with(|bitmap| {
@@ -408,17 +540,24 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             if slot >= capacity_of(region) {
                 return Err(Status::BadSlot);
             }
-            match self.find_locked(badge) {
-                Some(same) if same == slot => return Ok(()),
-                Some(other) => self.remove_locked(bitmap, other),
-                None => {}
+            // Again if a monitor gives the badge to another slot meanwhile.
+            for _ in 0..=LOOK_UPS {
+                match self.find_locked(badge) {
+                    Found::Slot(same) if same == slot && bitmap.is_set(slot) => return Ok(()),
+                    Found::Slot(other) => self.remove_locked(bitmap, other),
+                    Found::Nothing(_) | Found::Disturbed => {}
+                }
+                if bitmap.is_set(slot) {
+                    self.unfile(region, slot);
+                } else {
+                    self.occupy(bitmap, region, slot, slot + 1);
+                }
+                match self.file(slot, badge) {
+                    Err(Status::Exists) => {}
+                    result => return result,
+                }
             }
-            if bitmap.is_set(slot) {
-                self.unfile(region, slot);
-            } else {
-                self.occupy(bitmap, region, slot);
-            }
-            self.file(slot, badge)
+            Err(Status::Busy)
         })
     }
 
@@ -453,9 +592,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         let region = self.current.get();
         if self.count(slot) == 0 {
             self.vacate(bitmap, region, slot);
-        } else if let Ok(Slot::Used(badge)) = self.entry(slot) {
+        } else if let Ok(Slot::Used(_)) = self.entry(slot) {
             self.unfile(region, slot);
-            self.write(region, slot, |sequence| SlotWord::detached(badge, sequence));
+            // The badge of this instant: a monitor may just have rewritten it.
+            self.write(region, slot, |old, sequence| SlotWord::detached(old.badge(), sequence));
         }
     }
 
@@ -464,11 +604,20 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// [`Status::BadBadge`], [`Status::NotFound`].
     pub fn find_acquire(&self, badge: u32) -> Result<u32, Status> {
-        if !self.geometry.accepts(badge) {
-            return Err(Status::BadBadge);
-        }
-        self.slots.with(|_| {
-            let slot = self.find_locked(badge).ok_or(Status::NotFound)?;
+        // A miss needs no lock. A hit is made sure of under the lock.
+        let found = self.find(badge)?;
+        self.slots.with(|bitmap| {
+            let slot = match found {
+                slot if self.carries(slot, badge) => slot,
+                _ => match self.find_locked(badge) {
+                    Found::Slot(slot) => slot,
+                    _ => return Err(Status::NotFound),
+                },
+            };
+            // A hostile monitor gives badges to slots that nobody has.
+            if !bitmap.is_set(slot) {
+                return Err(Status::NotFound);
+            }
             self.acquire(slot)?;
             Ok(slot)
         })
@@ -563,10 +712,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 Err(_) => return Err(Status::NotAllocated),
             }
             let region = self.current.get();
-            let badge = self.badge(slot);
             self.unfile(region, slot);
-            self.write(region, slot, SlotWord::reserved);
-            Ok(Released::Last(badge))
+            // The badge of this instant: a monitor may just have rewritten it.
+            let badge = Cell::new(0);
+            self.write(region, slot, |old, sequence| {
+                badge.set(old.badge());
+                SlotWord::reserved(sequence)
+            });
+            Ok(Released::Last(badge.get()))
         })
     }
 
@@ -685,15 +838,30 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                     bitmap.set(slot);
                 }
             }
-            self.reindex(region);
-            self.generation.store(region.control(Ordering::Acquire).decided(), Ordering::Release);
+            self.refresh_to(region, region.control(Ordering::Acquire).decided());
         });
     }
+}
+
+#[inline]
+/// Whether `generation` is the last one decided.
+fn is_decided(region: Region<'_>, generation: u32) -> bool {
+    region.control(Ordering::Acquire).decided() == generation
 }
 
 fn capacity_of(region: Region<'_>) -> u32 {
     // Regions are cut to 128 Ki slots where they are made.
     u32::try_from(region.capacity()).unwrap_or(u32::MAX)
+}
+
+/// Writes a slot that has no badge and gets none: not worth a section, since
+/// only the owner touches such a slot. The tag stays.
+#[inline]
+fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
+    let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
+    // Release pairs with the fence of a snapshot: who sees this sees the section
+    // that took the badge out before.
+    cell.store(word(tag).0, Ordering::Release);
 }
 
 fn fitted(region: Region<'_>, max_slots: u32) -> Result<Region<'_>, Status> {

@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
-use static_assertions::{assert_impl_all, const_assert};
+use static_assertions::assert_impl_all;
 
 use crate::owner::Owner;
 use crate::status::Status;
@@ -46,7 +46,7 @@ pub struct Node {
 }
 
 #[cfg(not(loom))]
-const_assert!(size_of::<Node>() <= 5 * size_of::<u64>());
+static_assertions::const_assert!(size_of::<Node>() <= 5 * size_of::<u64>());
 
 // SAFETY: all parts but `member` are atomic, and that is used under a lock.
 unsafe impl Sync for Node {}
@@ -282,6 +282,9 @@ fn unlink(bucket: &AtomicU64, node: &Node) {
         at = previous.next.load(Ordering::Relaxed);
         if core::ptr::eq(at, this) {
             previous.next.store(next, Ordering::Release);
+            // Walkers that came before this are counted in what the caller
+            // loads next; those that come behind it see the store above.
+            bucket.fetch_add(0, Ordering::Release);
             return;
         }
     }

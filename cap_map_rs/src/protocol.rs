@@ -28,7 +28,7 @@ use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};
 
 /// How often a transition is tried before the peer counts as hostile.
-const ATTEMPTS: u32 = if cfg!(loom) { 3 } else { 256 };
+const ATTEMPTS: u32 = if cfg!(loom) { 8 } else { 256 };
 
 fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
     // Acquire pairs with the release of whoever wrote `old`; release publishes
@@ -85,7 +85,7 @@ fn settle<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control 
 }
 
 /// Owner: writes one slot in a section of its own. `word` makes the new word
-/// from the section's sequence. Callers hold the owner's private lock.
+/// from the old one (not staged) and the section's sequence. Callers hold the owner's private lock.
 ///
 /// With a `generation`, writes only while that is the last decided one, and
 /// returns false otherwise: what the caller found out before may be outdated.
@@ -94,7 +94,7 @@ pub(crate) fn publish<R: RelaxStrategy>(
     slot: u32,
     patience: u32,
     generation: Option<u32>,
-    word: impl Fn(u64) -> SlotWord,
+    word: impl Fn(SlotWord, u64) -> SlotWord,
 ) -> bool {
     let Some(cell) = region.slot(slot) else { return true };
     let control = region.control_word();
@@ -106,7 +106,7 @@ pub(crate) fn publish<R: RelaxStrategy>(
         }
         let open = idle.to(PHASE_WRITING);
         let old = cell.load(Ordering::Relaxed);
-        let new = word(open.sequence()).0;
+        let new = word(SlotWord(old), open.sequence()).0;
         // Pairs with the acquire fence in `complete`: a helper that sees this
         // intent also sees that the section before it is over.
         fence(Ordering::Release);
@@ -129,8 +129,19 @@ pub(crate) fn publish<R: RelaxStrategy>(
     }
 }
 
+/// Owner: asks monitors not to begin a batch while `work` is done. Callers hold
+/// the owner's private lock.
+pub(crate) fn quietly<O>(region: Region<'_>, work: impl FnOnce() -> O) -> O {
+    let before = region.quiet().load(Ordering::Relaxed);
+    region.quiet().store(1, Ordering::Relaxed);
+    let result = work();
+    region.quiet().store(before, Ordering::Relaxed);
+    result
+}
+
 /// Owner: finishes whatever was going on when the memory was saved.
 pub(crate) fn quiesce<R: RelaxStrategy>(region: Region<'_>, patience: u32) {
+    region.quiet().store(0, Ordering::Relaxed);
     settle::<R>(region, &mut Budget { waits: patience, tries: ATTEMPTS });
 }
 
@@ -224,7 +235,8 @@ fn resolved(old: SlotWord, decided: Control) -> Option<SlotWord> {
 /// Monitor: opens a batch and returns the control word of its staging phase.
 ///
 /// Helps a stopped owner at once; waits up to `patience` calls of `R::relax`
-/// for another monitor's batch, then aborts that.
+/// for an owner that asks for quiet, and for another monitor's batch, which it
+/// then aborts.
 ///
 /// # Errors
 /// [`Status::Retired`], [`Status::Corrupt`], [`Status::Busy`].
@@ -238,6 +250,12 @@ pub(crate) fn begin<R: RelaxStrategy>(
     while tried < ATTEMPTS {
         let now = region.control(Ordering::Acquire);
         match now.phase() {
+            // Only a hint, so that batch after batch does not starve the owner.
+            Phase::Idle if waited < patience && region.quiet().load(Ordering::Relaxed) != 0 => {
+                waited += 1;
+                R::relax();
+                continue;
+            }
             Phase::Idle => {
                 let staging = unannounced(region, now);
                 if exchange(word, now, staging) {

@@ -80,6 +80,11 @@ impl<'m> Region<'m> {
         }
     }
 
+    /// The owner's request for quiet.
+    pub(crate) fn quiet(self) -> &'m AtomicU64 {
+        &self.header[OFF_QUIET / WORD_BYTES]
+    }
+
     /// Slot, expected word and new word of the owner's write intent.
     pub(crate) fn intent(self) -> [&'m AtomicU64; 3] {
         [

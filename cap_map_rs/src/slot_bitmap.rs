@@ -3,62 +3,157 @@
 //! Guarded by the owner's private lock; the words are atomic (relaxed) only
 //! because the arrays are shared references.
 
+use core::cell::Cell;
+
 use crate::sync::{AtomicU32, Ordering};
 
 const BITS: u32 = 32;
 
+/// Length of the runs that have a hint of their own: receive windows.
+const WINDOW: u32 = 4;
+
 /// A set bit means: allocated. In the summary a set bit means: word full.
+///
+/// # Invariants
+/// No slot in `from..hint` is free, and no run of [`WINDOW`] free slots begins
+/// in `from..window_hint`.
 pub(crate) struct SlotBitmap<'m> {
     words: &'m [AtomicU32],
     summary: &'m [AtomicU32],
+    /// Where allocation of runs begins.
+    from: u32,
+    hint: Cell<u32>,
+    window_hint: Cell<u32>,
 }
 
+#[inline]
 fn load(words: &[AtomicU32], at: u32) -> u32 {
     words.get(at as usize).map_or(u32::MAX, |word| word.load(Ordering::Relaxed))
 }
 
+#[inline]
 fn store(words: &[AtomicU32], at: u32, value: u32) {
     if let Some(word) = words.get(at as usize) {
         word.store(value, Ordering::Relaxed);
     }
 }
 
+#[inline]
 fn bit(slot: u32) -> u32 {
     1 << (slot % BITS)
 }
 
+/// The bits of `first..end` in the word `at`.
+#[inline]
+fn bits_in(at: u32, first: u32, end: u32) -> u32 {
+    let behind = |slot: u32| match slot.saturating_sub(at * BITS) {
+        bits @ 0..BITS => u32::MAX << bits,
+        _ => 0,
+    };
+    behind(first) & !behind(end)
+}
+
+/// Whether `f` holds for all words with bits of `first..end`, given those bits.
+#[inline]
+fn all_words(first: u32, end: u32, mut f: impl FnMut(u32, u32) -> bool) -> bool {
+    let at = first / BITS;
+    if first < end && at == (end - 1) / BITS {
+        // Most runs lie in one word.
+        return f(at, u32::MAX.wrapping_shr(BITS - (end - first)) << (first % BITS));
+    }
+    (at..end.div_ceil(BITS)).all(|at| f(at, bits_in(at, first, end)))
+}
+
+/// The lowest of `count` adjacent set bits, if they fit in a word.
+#[inline]
+fn run_in(bits: u32, count: u32) -> Option<u32> {
+    let mut starts = bits;
+    let mut length = 1;
+    while length < count && starts != 0 {
+        // Each bit left begins a run of `length`; double that, at most to `count`.
+        let more = length.min(count - length);
+        starts &= starts.checked_shr(more).unwrap_or(0);
+        length += more;
+    }
+    if starts == 0 { None } else { Some(starts.trailing_zeros()) }
+}
+
 impl<'m> SlotBitmap<'m> {
-    pub(crate) fn new(words: &'m [AtomicU32], summary: &'m [AtomicU32]) -> Self {
-        SlotBitmap { words, summary }
+    /// A cleared bitmap, whose runs are searched from slot `from` on.
+    pub(crate) fn new(words: &'m [AtomicU32], summary: &'m [AtomicU32], from: u32) -> Self {
+        SlotBitmap { words, summary, from, hint: Cell::new(from), window_hint: Cell::new(from) }
     }
 
     pub(crate) fn clear(&self) {
         for word in self.words.iter().chain(self.summary) {
             word.store(0, Ordering::Relaxed);
         }
+        self.hint.set(self.from);
+        self.window_hint.set(self.from);
     }
 
     /// Whether the slot is allocated; slots outside the bitmap always are.
+    #[inline]
     pub(crate) fn is_set(&self, slot: u32) -> bool {
         load(self.words, slot / BITS) & bit(slot) != 0
     }
 
-    pub(crate) fn set(&self, slot: u32) {
-        let at = slot / BITS;
-        let word = load(self.words, at) | bit(slot);
-        store(self.words, at, word);
-        if word == u32::MAX {
-            store(self.summary, at / BITS, load(self.summary, at / BITS) | bit(at));
-        }
+    /// Whether all slots of `first..end` are allocated.
+    #[inline]
+    pub(crate) fn are_set(&self, first: u32, end: u32) -> bool {
+        all_words(first, end, |at, bits| load(self.words, at) & bits == bits)
     }
 
+    #[inline]
+    pub(crate) fn set(&self, slot: u32) {
+        self.set_run(slot, slot + 1);
+    }
+
+    /// Marks `first..end` as allocated.
+    #[inline]
+    pub(crate) fn set_run(&self, first: u32, end: u32) {
+        all_words(first, end, |at, bits| {
+            let word = load(self.words, at) | bits;
+            store(self.words, at, word);
+            if word == u32::MAX {
+                store(self.summary, at / BITS, load(self.summary, at / BITS) | bit(at));
+            }
+            true
+        });
+    }
+
+    #[inline]
     pub(crate) fn unset(&self, slot: u32) {
-        let at = slot / BITS;
-        store(self.words, at, load(self.words, at) & !bit(slot));
-        store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
+        self.unset_run(slot, slot + 1);
+    }
+
+    /// Marks `first..end` as free.
+    #[inline]
+    pub(crate) fn unset_run(&self, first: u32, end: u32) {
+        all_words(first, end, |at, bits| {
+            store(self.words, at, load(self.words, at) & !bits);
+            store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
+            true
+        });
+        let lower = |hint: &Cell<u32>, slot: u32| {
+            hint.set(hint.get().min(slot.max(self.from)));
+        };
+        lower(&self.hint, first);
+        lower(&self.window_hint, first.saturating_sub(self.free_before(first)));
+    }
+
+    /// How many slots in front of `slot`, but fewer than a window, may be free.
+    #[inline]
+    fn free_before(&self, slot: u32) -> u32 {
+        let below = slot % BITS;
+        let free = !load(self.words, slot / BITS) & !(u32::MAX << below);
+        // Moved to the top, where the bits of lower words count as free.
+        let top = free.wrapping_shl(BITS - below) | u32::MAX.wrapping_shr(below);
+        if below == 0 { WINDOW - 1 } else { top.leading_ones().min(WINDOW - 1) }
     }
 
     /// The first word at or behind `at` that has a free slot.
+    #[inline]
     fn word_with_room(&self, at: u32) -> u32 {
         let mut summary_at = at / BITS;
         // Words in front of `at` count as full.
@@ -70,33 +165,47 @@ impl<'m> SlotBitmap<'m> {
         summary_at * BITS + full.trailing_ones()
     }
 
-    /// The lowest run of `count` free slots within `from..end`.
-    pub(crate) fn find_run(&self, from: u32, end: u32, count: u32) -> Option<u32> {
-        if count == 0 {
-            return None;
+    /// The lowest run of `count` free slots in front of `end`.
+    #[inline]
+    pub(crate) fn find_run(&self, end: u32, count: u32) -> Option<u32> {
+        let hint = match count {
+            0 => return None,
+            1..WINDOW => &self.hint,
+            _ => &self.window_hint,
+        };
+        let start = hint.get();
+        // Freed and allocated again and again: the run is where the hint is.
+        let free = (!load(self.words, start / BITS) >> (start % BITS)).trailing_ones();
+        if free >= count && start < end && end - start >= count {
+            return Some(start);
         }
-        let mut start = from;
-        let mut at = from;
-        while at < end && end - start >= count {
-            let word = load(self.words, at / BITS);
-            let rest = word >> (at % BITS);
-            let room = BITS - at % BITS;
-            if rest == 0 {
-                at += room;
-            } else if rest & 1 == 0 {
-                at += rest.trailing_zeros();
-            } else {
-                let taken = rest.trailing_ones().min(room);
-                at += taken;
-                if taken == room {
-                    at = at.max(self.word_with_room(at / BITS) * BITS);
-                }
-                start = at;
+        let found = self.search(start, end, count)?;
+        if count == 1 || count == WINDOW {
+            // As the slots found will be taken, the next ones are searched behind.
+            hint.set(found);
+        }
+        Some(found)
+    }
+
+    fn search(&self, start: u32, end: u32, count: u32) -> Option<u32> {
+        let mut at = start / BITS;
+        // Free slots at the end of the words before.
+        let mut carry = 0;
+        while at * BITS < end {
+            let free = !load(self.words, at) & bits_in(at, start, end);
+            if free == 0 {
+                carry = 0;
+                at = self.word_with_room(at + 1);
                 continue;
             }
-            if at.min(end) - start >= count {
-                return Some(start);
+            if carry + free.trailing_ones() >= count {
+                return Some(at * BITS - carry);
             }
+            if let Some(run) = run_in(free, count) {
+                return Some(at * BITS + run);
+            }
+            carry = if free == u32::MAX { carry + BITS } else { free.leading_ones() };
+            at += 1;
         }
         None
     }
@@ -110,14 +219,14 @@ mod tests {
         (0..count).map(|_| AtomicU32::new(0)).collect()
     }
 
-    fn naive(map: &SlotBitmap<'_>, from: u32, end: u32, count: u32) -> Option<u32> {
-        (from..end.saturating_sub(count - 1)).find(|s| (*s..s + count).all(|i| !map.is_set(i)))
+    fn naive(map: &SlotBitmap<'_>, end: u32, count: u32) -> Option<u32> {
+        (map.from..end.saturating_sub(count - 1)).find(|s| (*s..s + count).all(|i| !map.is_set(i)))
     }
 
     #[test]
     fn agrees_with_a_naive_scan() {
         let (words, summary) = (zeros(130), zeros(5));
-        let map = SlotBitmap::new(&words, &summary);
+        let map = SlotBitmap::new(&words, &summary, 9);
         let end = 130 * 32;
         let mut random = 0x1234_5678_u32;
         for round in 0..6000 {
@@ -129,8 +238,8 @@ mod tests {
             } else {
                 (slot..(slot + 5).min(end)).for_each(|slot| map.unset(slot));
             }
-            for count in [1, 4, 33, 100] {
-                assert_eq!(map.find_run(9, end, count), naive(&map, 9, end, count));
+            for count in [1, 2, 4, 5, 33, 100] {
+                assert_eq!(map.find_run(end, count), naive(&map, end, count));
             }
         }
     }
@@ -138,11 +247,11 @@ mod tests {
     #[test]
     fn the_last_slots_are_usable() {
         let (words, summary) = (zeros(2), zeros(1));
-        let map = SlotBitmap::new(&words, &summary);
+        let map = SlotBitmap::new(&words, &summary, 0);
         (0..60).for_each(|slot| map.set(slot));
-        assert_eq!(map.find_run(0, 64, 4), Some(60));
-        assert_eq!(map.find_run(0, 64, 5), None);
+        assert_eq!(map.find_run(64, 4), Some(60));
+        assert_eq!(map.find_run(64, 5), None);
         (60..64).for_each(|slot| map.set(slot));
-        assert_eq!(map.find_run(0, 64, 1), None);
+        assert_eq!(map.find_run(64, 1), None);
     }
 }

@@ -27,6 +27,7 @@ pub enum Slot {
 pub struct SlotWord(pub u64);
 
 impl SlotWord {
+    #[inline]
     const fn plain(state: u64, badge: u32, sequence: u64) -> Self {
         SlotWord(
             state << STATE_SHIFT
@@ -36,26 +37,31 @@ impl SlotWord {
     }
 
     /// A free slot, tagged with the section that freed it.
+    #[inline]
     pub const fn free(sequence: u64) -> Self {
         Self::plain(STATE_FREE, 0, sequence)
     }
 
     /// An allocated slot without badge.
+    #[inline]
     pub const fn reserved(sequence: u64) -> Self {
         Self::plain(STATE_RESERVED, 0, sequence)
     }
 
     /// A slot that carries `badge`.
+    #[inline]
     pub const fn used(badge: u32, sequence: u64) -> Self {
         Self::plain(STATE_USED, badge, sequence)
     }
 
     /// A slot that carried `badge`.
+    #[inline]
     pub const fn detached(badge: u32, sequence: u64) -> Self {
         Self::plain(STATE_DETACHED, badge, sequence)
     }
 
     /// A slot whose badge changes from `old` to `new` if `batch` commits.
+    #[inline]
     pub const fn staged(old: u32, new: u32, batch: u64) -> Self {
         SlotWord(
             STATE_STAGED << STATE_SHIFT
@@ -65,28 +71,33 @@ impl SlotWord {
         )
     }
 
+    #[inline]
     const fn state(self) -> u64 {
         self.0 >> STATE_SHIFT
     }
 
     /// The badge field; in a staged slot the old badge.
+    #[inline]
     #[allow(clippy::cast_possible_truncation)] // 28 bits
     pub const fn badge(self) -> u32 {
         (self.0 >> BADGE_SHIFT & mask(BADGE_BITS)) as u32
     }
 
     /// The badge that a staged slot will carry.
+    #[inline]
     #[allow(clippy::cast_possible_truncation)] // 28 bits
     pub const fn new_badge(self) -> u32 {
         (self.0 >> NEW_BADGE_SHIFT & mask(BADGE_BITS)) as u32
     }
 
     /// The tag: low bits of the sequence that wrote a slot that is not staged.
+    #[inline]
     pub const fn tag(self) -> u64 {
         self.0 & mask(TAG_BITS)
     }
 
     /// Whether the slot takes part in a batch that has not been resolved.
+    #[inline]
     pub const fn is_staged(self) -> bool {
         self.state() == STATE_STAGED
     }
@@ -98,12 +109,14 @@ impl SlotWord {
     }
 
     /// Number of the batch that staged a staged slot.
+    #[inline]
     pub const fn batch(self) -> u64 {
         self.0 & mask(BATCH_BITS)
     }
 
     /// Whether the word was written before the section `sequence`, as far as
     /// the tag can tell (half of its range counts as past, half as future).
+    #[inline]
     pub const fn is_older_than(self, sequence: u64) -> bool {
         let age = sequence.wrapping_sub(self.tag()) & mask(TAG_BITS);
         age != 0 && age <= mask(TAG_BITS - 1)
@@ -126,6 +139,7 @@ impl SlotWord {
     }
 
     /// The meaning of a word that is not staged, whatever the phase.
+    #[inline]
     pub const fn meaning(self) -> Slot {
         self.decode(Control(0))
     }
@@ -144,6 +158,7 @@ impl SlotWord {
 
     /// The same state under the tag of another section; staged and corrupt
     /// words have no tag and stay as they are.
+    #[inline]
     pub const fn retagged(self, sequence: u64) -> Self {
         match self.state() {
             STATE_FREE | STATE_RESERVED | STATE_USED | STATE_DETACHED => {
@@ -213,11 +228,13 @@ impl Control {
     }
 
     /// Number of the batch that is staged, or was decided last.
+    #[inline]
     pub const fn batch(self) -> u64 {
         (self.generation() as u64).div_ceil(2) & mask(BATCH_BITS)
     }
 
     /// A control word from its parts; each wraps in its width.
+    #[inline]
     pub const fn new(phase: u64, sequence: u64, generation: u32) -> Self {
         Control(
             phase & mask(PHASE_BITS)
@@ -233,6 +250,7 @@ impl Control {
     }
 
     /// Like [`Self::to`], with the generation advanced by `steps`.
+    #[inline]
     pub const fn advanced(self, phase: u64, steps: u32) -> Self {
         Self::new(phase, self.sequence() + 1, self.generation().wrapping_add(steps))
     }

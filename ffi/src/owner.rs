@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use cap_map_rs::memory::{Private, PrivateSizes, region_at};
 use cap_map_rs::{Config, Kernel, Owner, Released, Slot, Status, layout};
+use static_assertions::const_assert;
 
 use crate::Environment;
 
@@ -112,9 +113,12 @@ macro_rules! owner {
 }
 pub(crate) use owner;
 
-const fn header_bytes() -> usize {
-    size_of::<cap_map_owner>().next_multiple_of(8)
-}
+/// Bytes at the start of the private memory that belong to the owner itself, so
+/// that C++ can compute the size of the whole as a constant on any target.
+const HEADER_BYTES: usize = 256;
+
+const_assert!(size_of::<cap_map_owner>() <= HEADER_BYTES);
+const_assert!(align_of::<cap_map_owner>() <= 8);
 
 /// Bytes of a region with `capacity` slots; 0 for a capacity out of range.
 #[unsafe(no_mangle)]
@@ -130,7 +134,7 @@ pub extern "C" fn cap_map_region_size(capacity: u32) -> usize {
 #[unsafe(no_mangle)]
 pub extern "C" fn cap_map_owner_size(max_slots: u32) -> usize {
     match PrivateSizes::new(max_slots as usize) {
-        Some(sizes) => header_bytes() + sizes.bytes(),
+        Some(sizes) => HEADER_BYTES + sizes.bytes(),
         None => 0,
     }
 }
@@ -159,9 +163,9 @@ pub unsafe extern "C" fn cap_map_owner_create(
     if !memory.addr().is_multiple_of(8) {
         return Status::Misaligned;
     }
-    let Some(rest) = size.checked_sub(header_bytes()) else { return Status::TooSmall };
+    let Some(rest) = size.checked_sub(HEADER_BYTES) else { return Status::TooSmall };
     // SAFETY: duty 1; the header fits.
-    let arrays = unsafe { memory.cast::<u8>().add(header_bytes()) };
+    let arrays = unsafe { memory.cast::<u8>().add(HEADER_BYTES) };
     // SAFETY: duty 1.
     let private = unsafe { Private::at(arrays, rest, config.max_slots as usize) };
     // SAFETY: duty 1.

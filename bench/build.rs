@@ -1,0 +1,16 @@
+//! Compiles the C++ baselines with the optimisation that Genode uses.
+
+fn main() {
+    println!("cargo::rerun-if-changed=cpp");
+    println!("cargo::rerun-if-changed=../ffi/include/cap_map.h");
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .opt_level(2)
+        .flag_if_supported("-fno-exceptions")
+        .flag_if_supported("-fno-rtti")
+        .include("cpp")
+        .include("../ffi/include")
+        .files(["cpp/avl_map.cc", "cpp/list_map.cc"])
+        .compile("baselines");
+}

@@ -1,0 +1,139 @@
+//! Measures each operation on all subjects in turn.
+
+use crate::measure::{Effort, Spread, processor_time};
+use crate::ops::{PUBLISHED, subjects};
+use crate::report;
+use crate::workload::{Operation, Pattern, Workload};
+
+/// The figures of one operation at one size.
+pub(crate) struct Row {
+    pub(crate) operation: Operation,
+    pub(crate) pattern: Pattern,
+    pub(crate) size: u32,
+    pub(crate) columns: Vec<Column>,
+}
+
+/// The figures of one subject.
+pub(crate) struct Column {
+    pub(crate) subject: &'static str,
+    /// Nanoseconds per operation.
+    pub(crate) time: Spread,
+    /// Its time divided by that of our private table, per repetition.
+    pub(crate) ratio: Spread,
+    /// The same for our published table.
+    pub(crate) published: Spread,
+}
+
+impl Row {
+    pub(crate) fn column(&self, subject: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.subject == subject)
+    }
+}
+
+/// What is measured for a pattern, in this order on the same maps.
+fn operations(pattern: Pattern) -> &'static [Operation] {
+    use Operation::*;
+    match pattern {
+        Pattern::Sequential | Pattern::Recent => &[FindHit, Dispatch],
+        Pattern::Random | Pattern::Clustered => &[
+            FindHit,
+            FindDependent,
+            FindMiss,
+            InsertMapHit,
+            InsertMapNew,
+            Dispatch,
+            References,
+            Window,
+            InsertRemove,
+            WindowHoles,
+        ],
+    }
+}
+
+/// All rows; prints them as they come.
+pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Row> {
+    let mut rows = Vec::new();
+    report::print_head();
+    let patterns = [Pattern::Random, Pattern::Sequential, Pattern::Recent, Pattern::Clustered];
+    for pattern in patterns.into_iter().filter(|p| !effort.quick || *p == Pattern::Random) {
+        for (size, capacity) in effort.sizes() {
+            let chosen: Vec<_> =
+                operations(pattern).iter().filter(|op| op.name().contains(only)).collect();
+            if chosen.is_empty() {
+                continue;
+            }
+            let mut maps: Vec<_> = subjects(capacity)
+                .into_iter()
+                .map(|subject| (subject, Workload::new(&subject, size, capacity, pattern)))
+                .collect();
+            for operation in chosen {
+                let row = one(effort, *operation, pattern, size, &mut maps);
+                report::print_row(&row);
+                rows.push(row);
+            }
+        }
+    }
+    rows
+}
+
+fn one(
+    effort: &Effort,
+    operation: Operation,
+    pattern: Pattern,
+    size: u32,
+    maps: &mut [(crate::ops::Subject, Workload)],
+) -> Row {
+    let mut running: Vec<_> =
+        maps.iter_mut().filter(|(subject, _)| operation.applies_to(subject)).collect();
+    let mut counts = Vec::new();
+    for (subject, workload) in &mut running {
+        workload.prepare(operation, subject);
+        counts.push(calibrate(effort, operation, workload));
+    }
+    let mut times = vec![Vec::new(); running.len()];
+    for repetition in 0..effort.repetitions {
+        for turn in 0..running.len() {
+            // Another one begins each time.
+            let who = (turn + repetition) % running.len();
+            let (_, workload) = &mut running[who];
+            workload.run(operation, counts[who] / 4 + 1);
+            let start = processor_time();
+            workload.run(operation, counts[who]);
+            let time = processor_time().saturating_sub(start);
+            #[allow(clippy::cast_precision_loss)]
+            times[who].push(time.as_secs_f64() * 1e9 / counts[who] as f64);
+        }
+    }
+    let published = running.iter().position(|(subject, _)| subject.name == PUBLISHED).unwrap_or(0);
+    let columns = running
+        .iter_mut()
+        .enumerate()
+        .map(|(who, (subject, workload))| {
+            workload.finish(operation);
+            let ratio_to = |base: usize| {
+                let pairs = times[who].iter().zip(&times[base]);
+                Spread::of(pairs.map(|(time, base)| time / base).collect())
+            };
+            Column {
+                subject: subject.name,
+                time: Spread::of(times[who].clone()),
+                ratio: ratio_to(0),
+                published: ratio_to(published),
+            }
+        })
+        .collect();
+    Row { operation, pattern, size, columns }
+}
+
+/// How often the operation runs within the time of one measurement.
+fn calibrate(effort: &Effort, operation: Operation, workload: &mut Workload) -> usize {
+    let mut count = 1;
+    loop {
+        let start = processor_time();
+        workload.run(operation, count);
+        if processor_time().saturating_sub(start) >= effort.batch {
+            return count;
+        }
+        count *= 2;
+    }
+}

@@ -1,0 +1,138 @@
+//! Instructions per operation, counted by valgrind's callgrind: repeatable
+//! where times are not. The program runs itself under valgrind; each
+//! combination is one call of `counted_operations`, which callgrind dumps.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::ops::{COMPONENT, OURS, PUBLISHED, Subject, TREE, subjects};
+use crate::workload::{Operation, Pattern, Workload};
+
+/// Operations per combination.
+const COUNT: u32 = 1000;
+
+const SIZES: [u32; 3] = [16, 1024, 3500];
+
+/// Operation, and how many instructions our private table may need for it at any
+/// of the sizes, the benchmark's own (about 24 per call) included. A limit is
+/// what it takes now plus a tenth; who improves on it lowers the limit.
+const OPERATIONS: [(Operation, f64); 8] = [
+    (Operation::FindHit, 90.0),
+    (Operation::FindMiss, 147.0),
+    (Operation::InsertMapHit, 317.0),
+    (Operation::InsertMapNew, 1069.0),
+    (Operation::References, 103.0),
+    (Operation::Window, 627.0),
+    (Operation::InsertRemove, 845.0),
+    (Operation::Dispatch, 169.0),
+];
+
+fn combinations() -> impl Iterator<Item = (Subject, u32, Operation)> {
+    subjects(COMPONENT)
+        .into_iter()
+        .filter(|subject| [OURS, PUBLISHED, TREE].contains(&subject.name))
+        .flat_map(|subject| SIZES.map(|size| (subject, size)))
+        .flat_map(|(subject, size)| OPERATIONS.map(|(operation, _)| (subject, size, operation)))
+}
+
+/// What callgrind counts, and nothing else.
+#[inline(never)]
+#[unsafe(no_mangle)]
+extern "C" fn counted_operations(workload: &mut Workload, operation: u32, count: u32) -> u32 {
+    let (operation, _) = OPERATIONS[operation as usize];
+    workload.run(operation, count as usize)
+}
+
+/// Runs all combinations once.
+pub(crate) fn run_counted() {
+    for (subject, size, operation) in combinations() {
+        let mut workload = Workload::new(&subject, size, COMPONENT, Pattern::Random);
+        workload.prepare(operation, &subject);
+        workload.run(operation, 100);
+        let number = OPERATIONS.iter().zip(0u32..).find(|((known, _), _)| *known == operation);
+        counted_operations(&mut workload, number.map_or(0, |(_, number)| number), COUNT);
+        workload.finish(operation);
+    }
+}
+
+/// Runs the program under valgrind, prints a table and returns the figures.
+pub(crate) fn count() -> Result<Value, Box<dyn std::error::Error>> {
+    if Command::new("valgrind").arg("--version").output().is_err() {
+        println!("not run: valgrind is not installed");
+        return Ok(Value::Null);
+    }
+    let directory = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
+    std::fs::create_dir_all(&directory)?;
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--collect-atstart=no"])
+        .arg("--toggle-collect=counted_operations")
+        .arg("--dump-after=counted_operations")
+        .arg(format!("--callgrind-out-file={}", directory.join("out").display()))
+        .arg(std::env::current_exe()?)
+        .arg("--counted")
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let counts: Result<Vec<_>, Box<dyn std::error::Error>> = combinations()
+        .zip(1..)
+        .map(|((subject, size, operation), number)| {
+            let count = total(&directory.join(format!("out.{number}")))?;
+            Ok((subject.name, size, operation, count / f64::from(COUNT)))
+        })
+        .collect();
+    let counts = counts?;
+    std::fs::remove_dir_all(&directory)?;
+    print(&counts)?;
+    let row = |(subject, size, operation, count): &(&str, u32, Operation, f64)| {
+        json!({
+            "operation": operation.name(), "live": size, "subject": subject, "instructions": count,
+        })
+    };
+    Ok(counts.iter().map(row).collect())
+}
+
+fn total(path: &Path) -> Result<f64, Box<dyn std::error::Error>> {
+    let text = std::fs::read_to_string(path)?;
+    let line = text.lines().find_map(|line| line.strip_prefix("summary: "));
+    Ok(line.ok_or("callgrind wrote no summary")?.trim().parse()?)
+}
+
+fn print(counts: &[(&str, u32, Operation, f64)]) -> Result<(), String> {
+    println!("instructions per operation, {COUNT} of them at random");
+    println!(
+        "{:<24}{:>6}{:>9}{:>11}{:>10}{:>13}{:>9}",
+        "operation", "live", "ours", "published", "AVL tree", "tree / ours", "limit"
+    );
+    let mut exceeded = Vec::new();
+    for (operation, limit) in OPERATIONS {
+        for size in SIZES {
+            let of = |name| {
+                let mut all = counts.iter();
+                let count = all.find(|(subject, live, op, _)| {
+                    (*subject, *live, *op) == (name, size, operation)
+                });
+                count.map_or(f64::NAN, |(.., count)| *count)
+            };
+            println!(
+                "{:<24}{:>6}{:>9.1}{:>11.1}{:>10.1}{:>13.1}{:>9}",
+                operation.name(),
+                size,
+                of(OURS),
+                of(PUBLISHED),
+                of(TREE),
+                of(TREE) / of(OURS),
+                limit,
+            );
+            if of(OURS) > limit {
+                exceeded.push(format!("{} at {size}", operation.name()));
+            }
+        }
+    }
+    match exceeded.is_empty() {
+        true => Ok(()),
+        false => Err(format!("more instructions than the limit: {}", exceeded.join(", "))),
+    }
+}

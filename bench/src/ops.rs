@@ -1,0 +1,182 @@
+//! The subjects: maps and object pools behind tables of functions that have the
+//! signatures of `cap_map.h`. The same structures are declared in `cpp/ops.h`.
+
+use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
+
+use crate::{hash_map, ours, rb_map};
+
+type Owner = *const cap_map_owner;
+
+/// Functions of a map.
+#[repr(C)]
+pub(crate) struct MapOps {
+    pub(crate) find: unsafe extern "C" fn(Owner, badge: u32, slot: *mut u32) -> Status,
+    pub(crate) insert: unsafe extern "C" fn(Owner, badge: u32, slot: *mut u32) -> Status,
+    pub(crate) insert_at: unsafe extern "C" fn(Owner, badge: u32, slot: u32) -> Status,
+    pub(crate) insert_map: unsafe extern "C" fn(
+        Owner,
+        badge: u32,
+        selector: usize,
+        kernel: *const cap_map_kernel,
+        slot: *mut u32,
+    ) -> Status,
+    pub(crate) remove: unsafe extern "C" fn(Owner, slot: u32) -> Status,
+    pub(crate) alloc: unsafe extern "C" fn(Owner, count: u32, first: *mut u32) -> Status,
+    pub(crate) free: unsafe extern "C" fn(Owner, first: u32, count: u32) -> Status,
+    pub(crate) acquire: unsafe extern "C" fn(Owner, slot: u32) -> Status,
+    pub(crate) release:
+        unsafe extern "C" fn(Owner, slot: u32, last: *mut bool, badge: *mut u32) -> Status,
+    pub(crate) create: unsafe extern "C" fn(capacity: u32, first_user: u32) -> *mut cap_map_owner,
+    pub(crate) destroy: unsafe extern "C" fn(*mut cap_map_owner),
+}
+
+/// Functions of an object pool. A node has 64 bytes.
+#[repr(C)]
+pub(crate) struct PoolOps {
+    pub(crate) insert:
+        unsafe extern "C" fn(*const cap_map_pool, Owner, *mut cap_map_node, slot: u32) -> Status,
+    pub(crate) remove:
+        unsafe extern "C" fn(*const cap_map_pool, Owner, *const cap_map_node) -> Status,
+    pub(crate) acquire:
+        unsafe extern "C" fn(*const cap_map_pool, Owner, badge: u32) -> *mut cap_map_node,
+    pub(crate) release: unsafe extern "C" fn(*const cap_map_node) -> Status,
+    pub(crate) create: unsafe extern "C" fn() -> *mut cap_map_pool,
+    pub(crate) destroy: unsafe extern "C" fn(*mut cap_map_pool),
+}
+
+unsafe extern "C" {
+    safe static avl_map_ops: MapOps;
+    safe static avl_core_map_ops: MapOps;
+    safe static list_map_ops: MapOps;
+    safe static avl_pool_ops: PoolOps;
+    safe static avl_core_pool_ops: PoolOps;
+}
+
+/// Slots of a component and of core, and the first one for the component itself.
+pub(crate) const COMPONENT: u32 = 4096;
+pub(crate) const CORE: u32 = 128 * 1024;
+pub(crate) const FIRST_USER: u32 = 0x200;
+
+/// Who is measured.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) map: &'static MapOps,
+    pub(crate) pool: Option<&'static PoolOps>,
+    /// Whether it has windows of consecutive slots.
+    pub(crate) windows: bool,
+}
+
+/// The names of the subjects; ours come first, then the one to beat.
+pub(crate) const OURS: &str = "ours";
+pub(crate) const PUBLISHED: &str = "ours, published";
+pub(crate) const TREE: &str = "AVL tree";
+
+/// All subjects that can cope with a table of this capacity.
+pub(crate) fn subjects(capacity: u32) -> Vec<Subject> {
+    let core = capacity > COMPONENT;
+    let (tree, tree_pool) =
+        if core { (&avl_core_map_ops, &avl_core_pool_ops) } else { (&avl_map_ops, &avl_pool_ops) };
+    let ours = |name, map| Subject { name, map, pool: Some(&ours::POOL), windows: true };
+    let mut all = vec![
+        ours(OURS, &ours::PRIVATE),
+        ours(PUBLISHED, &ours::PUBLISHED),
+        Subject { name: TREE, map: tree, pool: Some(tree_pool), windows: true },
+        Subject { name: "red-black", map: &rb_map::OPS, pool: None, windows: true },
+        Subject { name: "hash", map: &hash_map::OPS, pool: Some(&hash_map::POOL), windows: false },
+    ];
+    if !core {
+        all.push(Subject { name: "list", map: &list_map_ops, pool: None, windows: true });
+    }
+    all
+}
+
+/// A map of some subject.
+pub(crate) struct Map {
+    ops: &'static MapOps,
+    owner: *mut cap_map_owner,
+}
+
+impl Map {
+    pub(crate) fn new(ops: &'static MapOps, capacity: u32) -> Self {
+        // SAFETY: creation has no duties; the owner is used with these functions only.
+        let owner = unsafe { (ops.create)(capacity, FIRST_USER) };
+        assert!(!owner.is_null(), "map not created");
+        Map { ops, owner }
+    }
+
+    pub(crate) fn owner(&self) -> Owner {
+        self.owner
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, badge: u32) -> Option<u32> {
+        let mut slot = 0;
+        // SAFETY: the owner was created by the same table; `slot` is valid.
+        let status = unsafe { (self.ops.find)(self.owner, badge, &mut slot) };
+        (status == Status::Ok).then_some(slot)
+    }
+
+    #[inline]
+    pub(crate) fn insert(&self, badge: u32) -> Option<u32> {
+        let mut slot = 0;
+        // SAFETY: as in `find`.
+        let status = unsafe { (self.ops.insert)(self.owner, badge, &mut slot) };
+        (status == Status::Ok).then_some(slot)
+    }
+
+    pub(crate) fn insert_at(&self, badge: u32, slot: u32) -> Status {
+        // SAFETY: as in `find`.
+        unsafe { (self.ops.insert_at)(self.owner, badge, slot) }
+    }
+
+    #[inline]
+    pub(crate) fn insert_map(&self, badge: u32, kernel: &cap_map_kernel) -> Option<u32> {
+        let mut slot = 0;
+        // SAFETY: as in `find`; the functions of `kernel` take anything.
+        let status = unsafe { (self.ops.insert_map)(self.owner, badge, 0x1000, kernel, &mut slot) };
+        (status == Status::Ok).then_some(slot)
+    }
+
+    #[inline]
+    pub(crate) fn remove(&self, slot: u32) -> bool {
+        // SAFETY: as in `find`.
+        unsafe { (self.ops.remove)(self.owner, slot) == Status::Ok }
+    }
+
+    #[inline]
+    pub(crate) fn alloc(&self, count: u32) -> Option<u32> {
+        let mut first = 0;
+        // SAFETY: as in `find`.
+        let status = unsafe { (self.ops.alloc)(self.owner, count, &mut first) };
+        (status == Status::Ok).then_some(first)
+    }
+
+    #[inline]
+    pub(crate) fn free(&self, first: u32, count: u32) -> bool {
+        // SAFETY: as in `find`.
+        unsafe { (self.ops.free)(self.owner, first, count) == Status::Ok }
+    }
+
+    #[inline]
+    pub(crate) fn acquire(&self, slot: u32) -> bool {
+        // SAFETY: as in `find`.
+        unsafe { (self.ops.acquire)(self.owner, slot) == Status::Ok }
+    }
+
+    /// Whether it was the last reference; `None` on failure.
+    #[inline]
+    pub(crate) fn release(&self, slot: u32) -> Option<bool> {
+        let (mut last, mut badge) = (false, 0);
+        // SAFETY: as in `find`.
+        let status = unsafe { (self.ops.release)(self.owner, slot, &mut last, &mut badge) };
+        (status == Status::Ok).then_some(last)
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: created by the same table, not used any more.
+        unsafe { (self.ops.destroy)(self.owner) }
+    }
+}

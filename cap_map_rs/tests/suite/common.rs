@@ -1,0 +1,194 @@
+//! Tables to test with: memory that is never given back, so that owners and
+//! monitors of all threads may keep it; a waiting strategy that counts.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cap_map_rs::layout::{
+    OFF_CONTROL, OFF_INTENT_NEW, OFF_INTENT_OLD, OFF_INTENT_SLOT, SLOTS, WORD_BYTES,
+};
+use cap_map_rs::memory::{Private, PrivateSizes};
+use cap_map_rs::sync::RelaxStrategy;
+use cap_map_rs::word::Control;
+use cap_map_rs::{Config, Monitor, Owner, Region, Slot, SlotWord};
+
+thread_local! {
+    static RELAXED: Cell<u64> = const { Cell::new(0) };
+    static MEANWHILE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+}
+
+/// Lets `f` happen when this thread waits for the next time.
+pub(crate) fn meanwhile(f: impl FnOnce() + 'static) {
+    MEANWHILE.set(Some(Box::new(f)));
+}
+
+/// A wait that no test comes near unless something hangs.
+const HANGS: u64 = 5_000_000;
+
+/// Yields, and counts the calls of each thread.
+pub(crate) struct Relax;
+
+impl RelaxStrategy for Relax {
+    fn relax() {
+        let count = RELAXED.get() + 1;
+        assert!(count < HANGS, "an endless wait");
+        RELAXED.set(count);
+        if let Some(f) = MEANWHILE.take() {
+            f();
+        }
+        std::thread::yield_now();
+    }
+}
+
+/// Runs `f`; returns its result and how often it waited.
+pub(crate) fn waits<T>(f: impl FnOnce() -> T) -> (T, u64) {
+    RELAXED.set(0);
+    let result = f();
+    (result, RELAXED.get())
+}
+
+pub(crate) type TestOwner = Owner<'static, Relax>;
+pub(crate) type TestMonitor = Monitor<'static, Relax>;
+
+/// Waits that each side grants to the other in these tests.
+pub(crate) const PATIENCE: u32 = 4;
+
+/// Words in front of slot 0.
+pub(crate) const HEADER_WORDS: usize = SLOTS / WORD_BYTES;
+
+pub(crate) fn zeroed_words(count: usize) -> &'static [AtomicU64] {
+    (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak()
+}
+
+/// Memory of a region with so many slots.
+pub(crate) fn region_words(capacity: u32) -> &'static [AtomicU64] {
+    zeroed_words(HEADER_WORDS + capacity as usize)
+}
+
+pub(crate) fn region(words: &'static [AtomicU64]) -> Region<'static> {
+    Region::new(words).expect("large enough for a header")
+}
+
+pub(crate) fn private(max_slots: u32) -> Private<'static> {
+    let sizes = PrivateSizes::new(max_slots as usize).expect("a capacity of the layout");
+    let memory = vec![u64::MAX; sizes.bytes() / 8].leak();
+    // SAFETY: the memory is leaked, and nothing else refers to it.
+    unsafe { Private::at(memory.as_mut_ptr().cast(), size_of_val(memory), max_slots as usize) }
+        .expect("as large as it says")
+}
+
+pub(crate) const CONFIG: Config =
+    Config { first_user: 8, shift: 12, badge_bits: 28, patience: PATIENCE };
+
+/// A table and the words of its region.
+pub(crate) struct Table {
+    pub(crate) owner: TestOwner,
+    pub(crate) words: &'static [AtomicU64],
+}
+
+impl Table {
+    /// A table with room to grow up to `max_slots`, not published.
+    pub(crate) fn unpublished(capacity: u32, max_slots: u32, config: Config) -> Self {
+        let words = region_words(capacity);
+        let owner = Owner::new(config, private(max_slots), region(words)).expect("valid");
+        Table { owner, words }
+    }
+
+    /// A published table.
+    pub(crate) fn with(capacity: u32, config: Config) -> Self {
+        let table = Self::unpublished(capacity, capacity, config);
+        table.owner.publish(b"test").expect("valid label");
+        table
+    }
+
+    pub(crate) fn new(capacity: u32) -> Self {
+        Self::with(capacity, CONFIG)
+    }
+
+    pub(crate) fn monitor(&self) -> TestMonitor {
+        Monitor::attach(region(self.words), PATIENCE).expect("published")
+    }
+
+    pub(crate) fn cell(&self, slot: u32) -> &'static AtomicU64 {
+        &self.words[HEADER_WORDS + slot as usize]
+    }
+
+    pub(crate) fn word(&self, slot: u32) -> SlotWord {
+        SlotWord(self.cell(slot).load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn set_word(&self, slot: u32, word: SlotWord) {
+        self.cell(slot).store(word.0, Ordering::SeqCst);
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        Control(self.words[OFF_CONTROL / WORD_BYTES].load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn set_control(&self, control: Control) {
+        self.set_header(OFF_CONTROL, control.0);
+    }
+
+    pub(crate) fn set_header(&self, offset: usize, value: u64) {
+        self.words[offset / WORD_BYTES].store(value, Ordering::SeqCst);
+    }
+
+    pub(crate) fn set_intent(&self, slot: u64, old: SlotWord, new: SlotWord) {
+        self.set_header(OFF_INTENT_SLOT, slot);
+        self.set_header(OFF_INTENT_OLD, old.0);
+        self.set_header(OFF_INTENT_NEW, new.0);
+    }
+}
+
+/// What every slot means to a monitor.
+pub(crate) fn meanings(monitor: &TestMonitor) -> Vec<Slot> {
+    let capacity = monitor.geometry().capacity;
+    (0..capacity).map(|slot| monitor.entry(slot).expect("nobody interferes")).collect()
+}
+
+/// The same by a snapshot that must succeed at once.
+pub(crate) fn snapshot(monitor: &TestMonitor) -> Vec<Slot> {
+    let mut words = vec![SlotWord(0); monitor.geometry().capacity as usize];
+    let snapshot = monitor.snapshot(&mut words).expect("large enough");
+    assert!(snapshot.consistent && snapshot.attempts == 1);
+    words.iter().map(|word| word.meaning()).collect()
+}
+
+/// Whether a stress test goes on: for its time, and on a busy machine until it
+/// has achieved something.
+pub(crate) fn goes_on(begin: Instant, time: Duration, enough: bool) -> bool {
+    let passed = begin.elapsed();
+    assert!(enough || passed < Duration::from_secs(60), "no progress");
+    passed < time || !enough
+}
+
+/// Ends the loops of other threads, also if this one panics.
+pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A small generator of reproducible numbers (Marsaglia, "Xorshift RNGs").
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    /// A number below `end`.
+    pub(crate) fn below(&mut self, end: u32) -> u32 {
+        u32::try_from(((self.next() >> 32) * u64::from(end)) >> 32).expect("below a u32")
+    }
+}

@@ -1,0 +1,575 @@
+//! Long random histories of owner and monitor, compared with a model made of
+//! maps. A failing history is shrunk to a minimal one.
+
+use std::collections::BTreeMap;
+
+use cap_map_rs::layout::*;
+use cap_map_rs::{
+    Config, Kernel, Mapped, Monitor, Owner, Refusal, Released, Rewrite, Slot, SlotWord, Status,
+};
+use proptest::prelude::*;
+use proptest::test_runner::RngAlgorithm;
+
+use crate::common::{PATIENCE, Relax, Table, TestMonitor, private, region, region_words, snapshot};
+
+const CAPACITY: u32 = 66;
+const MAX_SLOTS: u32 = 90;
+const FIRST_USER: u32 = 6;
+const BADGE_BITS: u32 = 8;
+const CONFIG: Config =
+    Config { first_user: FIRST_USER, shift: 3, badge_bits: BADGE_BITS, patience: PATIENCE };
+
+/// What can happen. Slots and badges are taken as they are, valid or not.
+#[derive(Clone, Debug)]
+enum Op {
+    Alloc(u32),
+    AllocAt(u32),
+    Free(u32, u32),
+    Insert(u32),
+    InsertAt(u32, u32),
+    InsertMap {
+        badge: u32,
+        equal: bool,
+        valid: bool,
+        map: bool,
+    },
+    Remove(u32),
+    Acquire(u32),
+    AcquireToTheEnd(u32),
+    Release(u32),
+    FindAcquire(u32),
+    Publish,
+    /// Slots (with their true badge unless told otherwise) and new badges.
+    Rewrite(Vec<(u32, Option<u32>, u32)>),
+    /// Turns the badges of used slots round by one.
+    Cycle(u32),
+    /// A monitor that dies in this phase of a batch over used slots.
+    DeadMonitor {
+        phase: u64,
+        slots: u32,
+        done: u32,
+    },
+    /// An owner that dies while it gives a slot another badge, and comes back.
+    DeadOwner {
+        slot: u32,
+        badge: u32,
+        written: bool,
+    },
+    Move(u32),
+    Reset,
+    Recover,
+}
+
+fn slot() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        8 => 0..14_u32,
+        4 => 0..MAX_SLOTS + 2,
+        1 => Just(u32::MAX),
+    ]
+}
+
+fn badge() -> impl Strategy<Value = u32> {
+    prop_oneof![
+        16 => 1..20_u32,
+        4 => 1..(1 << BADGE_BITS) - 1_u32,
+        1 => prop_oneof![Just(0), Just((1 << BADGE_BITS) - 1), Just(1 << 28), Just(u32::MAX)],
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let member = (slot(), proptest::option::weighted(0.05, badge()), badge());
+    prop_oneof![
+        3 => (0..5_u32).prop_map(Op::Alloc),
+        1 => (0..80_u32).prop_map(Op::Alloc),
+        2 => slot().prop_map(Op::AllocAt),
+        4 => (slot(), 0..4_u32).prop_map(|(slot, count)| Op::Free(slot, count)),
+        8 => badge().prop_map(Op::Insert),
+        5 => (badge(), slot()).prop_map(|(badge, slot)| Op::InsertAt(badge, slot)),
+        5 => (badge(), any::<bool>(), any::<bool>(), prop::bool::weighted(0.8))
+            .prop_map(|(badge, equal, valid, map)| Op::InsertMap { badge, equal, valid, map }),
+        4 => slot().prop_map(Op::Remove),
+        5 => slot().prop_map(Op::Acquire),
+        1 => slot().prop_map(Op::AcquireToTheEnd),
+        6 => slot().prop_map(Op::Release),
+        3 => badge().prop_map(Op::FindAcquire),
+        1 => Just(Op::Publish),
+        5 => prop::collection::vec(member, 0..4).prop_map(Op::Rewrite),
+        3 => (2..40_u32).prop_map(Op::Cycle),
+        3 => (PHASE_STAGING..=PHASE_ABORTED, 1..12_u32, 0..12_u32)
+            .prop_map(|(phase, slots, done)| Op::DeadMonitor { phase, slots, done }),
+        2 => (slot(), badge(), any::<bool>())
+            .prop_map(|(slot, badge, written)| Op::DeadOwner { slot, badge, written }),
+        1 => (60..MAX_SLOTS + 4).prop_map(Op::Move),
+        1 => prop::bool::weighted(0.2)
+            .prop_map(|reset| if reset { Op::Reset } else { Op::Recover }),
+        1 => Just(Op::Recover),
+    ]
+}
+
+/// The same table as two maps.
+struct Model {
+    capacity: u32,
+    published: bool,
+    /// Slots that are not free.
+    slots: BTreeMap<u32, Slot>,
+    references: BTreeMap<u32, u16>,
+}
+
+fn accepted(badge: u32) -> bool {
+    badge != 0 && badge < (1 << BADGE_BITS) - 1
+}
+
+impl Model {
+    fn new(capacity: u32) -> Self {
+        let (slots, references) = (BTreeMap::new(), BTreeMap::new());
+        Model { capacity, published: false, slots, references }
+    }
+
+    fn slot(&self, slot: u32) -> Slot {
+        self.slots.get(&slot).copied().unwrap_or(Slot::Free)
+    }
+
+    fn count(&self, slot: u32) -> u16 {
+        self.references.get(&slot).copied().unwrap_or(0)
+    }
+
+    fn find(&self, badge: u32) -> Option<u32> {
+        self.slots.iter().find(|(_, slot)| **slot == Slot::Used(badge)).map(|(slot, _)| *slot)
+    }
+
+    fn used(&self) -> Vec<(u32, u32)> {
+        let used = |(slot, state): (&u32, &Slot)| match state {
+            Slot::Used(badge) => Some((*slot, *badge)),
+            _ => None,
+        };
+        self.slots.iter().filter_map(used).collect()
+    }
+
+    fn alloc(&mut self, count: u32) -> Result<u32, Status> {
+        if count == 0 {
+            return Err(Status::BadArgument);
+        }
+        let first = (FIRST_USER..self.capacity)
+            .find(|first| {
+                first + count <= self.capacity
+                    && (*first..first + count).all(|slot| !self.slots.contains_key(&slot))
+            })
+            .ok_or(Status::OutOfSlots)?;
+        self.slots.extend((first..first + count).map(|slot| (slot, Slot::Reserved)));
+        Ok(first)
+    }
+
+    fn free(&mut self, first: u32, count: u32) -> Result<(), Status> {
+        let end = first.checked_add(count).filter(|end| *end <= self.capacity);
+        let end = end.ok_or(Status::BadSlot)?;
+        for slot in first..end {
+            if !self.slots.contains_key(&slot) {
+                return Err(Status::NotAllocated);
+            }
+            if self.count(slot) > 0 {
+                return Err(Status::InUse);
+            }
+        }
+        self.slots.retain(|slot, _| !(first..end).contains(slot));
+        Ok(())
+    }
+
+    fn insert(&mut self, badge: u32) -> Result<u32, Status> {
+        if !accepted(badge) {
+            return Err(Status::BadBadge);
+        }
+        let slot = self.alloc(1)?;
+        if self.find(badge).is_some() {
+            self.slots.remove(&slot);
+            return Err(Status::Exists);
+        }
+        self.slots.insert(slot, Slot::Used(badge));
+        Ok(slot)
+    }
+
+    fn insert_at(&mut self, badge: u32, slot: u32) -> Result<(), Status> {
+        if !accepted(badge) {
+            return Err(Status::BadBadge);
+        }
+        if slot >= self.capacity {
+            return Err(Status::BadSlot);
+        }
+        if let Some(other) = self.find(badge).filter(|other| *other != slot) {
+            self.withdraw(other);
+        }
+        self.slots.insert(slot, Slot::Used(badge));
+        Ok(())
+    }
+
+    fn withdraw(&mut self, slot: u32) {
+        if self.count(slot) == 0 {
+            self.slots.remove(&slot);
+        } else if let Slot::Used(badge) = self.slot(slot) {
+            self.slots.insert(slot, Slot::Detached(badge));
+        }
+    }
+
+    fn remove(&mut self, slot: u32) -> Result<(), Status> {
+        if slot >= self.capacity {
+            return Err(Status::BadSlot);
+        }
+        if !self.slots.contains_key(&slot) {
+            return Err(Status::NotAllocated);
+        }
+        self.withdraw(slot);
+        Ok(())
+    }
+
+    fn acquire(&mut self, slot: u32, times: u16) {
+        if slot >= FIRST_USER && times > 0 {
+            self.references.insert(slot, self.count(slot).saturating_add(times));
+        }
+    }
+
+    fn release(&mut self, slot: u32) -> Result<Released, Status> {
+        if slot < FIRST_USER {
+            return Ok(Released::Kept);
+        }
+        match self.count(slot) {
+            0 => Err(Status::NotAllocated),
+            1 => {
+                self.references.remove(&slot);
+                let badge = match self.slots.insert(slot, Slot::Reserved) {
+                    Some(Slot::Used(badge) | Slot::Detached(badge)) => badge,
+                    _ => 0,
+                };
+                Ok(Released::Last(badge))
+            }
+            u16::MAX => Ok(Released::Kept),
+            count => {
+                self.references.insert(slot, count - 1);
+                Ok(Released::Kept)
+            }
+        }
+    }
+
+    fn insert_map(&mut self, badge: u32, answers: &Answers) -> Result<Mapped, Status> {
+        if !accepted(badge) {
+            return Err(Status::BadBadge);
+        }
+        if let Some(slot) = self.find(badge) {
+            if answers.equal {
+                self.acquire(slot, 1);
+                return Ok(Mapped { slot, fresh: false });
+            }
+            if answers.valid {
+                return Err(Status::Forged);
+            }
+            self.withdraw(slot);
+        }
+        let slot = self.alloc(1)?;
+        if !answers.map {
+            self.slots.remove(&slot);
+            return Err(Status::MapFailed);
+        }
+        self.slots.insert(slot, Slot::Used(badge));
+        self.references.insert(slot, 1);
+        Ok(Mapped { slot, fresh: true })
+    }
+
+    /// All that is wrong with a batch.
+    fn faults(&self, batch: &[Rewrite]) -> Vec<(Status, u32)> {
+        let mut faults = Vec::new();
+        for (i, entry) in batch.iter().enumerate() {
+            let mut fault = |status| faults.push((status, entry.slot));
+            if entry.slot >= self.capacity {
+                fault(Status::BadSlot);
+            }
+            if !accepted(entry.replacement) {
+                fault(Status::BadBadge);
+            }
+            match self.slot(entry.slot) {
+                Slot::Used(badge) if badge == entry.expected => {}
+                Slot::Used(_) => fault(Status::UnexpectedBadge),
+                _ => fault(Status::NotRewritable),
+            }
+            let mut others = batch.iter().enumerate().filter(|(j, _)| i != *j);
+            if others.clone().any(|(_, other)| other.slot == entry.slot) {
+                fault(Status::DuplicateSlot);
+            }
+            let outside = self
+                .find(entry.replacement)
+                .is_some_and(|slot| batch.iter().all(|entry| entry.slot != slot));
+            if outside || others.any(|(_, other)| other.replacement == entry.replacement) {
+                fault(Status::DuplicateBadge);
+            }
+        }
+        faults
+    }
+}
+
+struct Answers {
+    equal: bool,
+    valid: bool,
+    map: bool,
+}
+
+impl Kernel for Answers {
+    fn equal(&mut self, _: usize, _: usize) -> bool {
+        self.equal
+    }
+    fn valid(&mut self, _: usize) -> bool {
+        self.valid
+    }
+    fn map(&mut self, _: usize, _: usize) -> bool {
+        self.map
+    }
+}
+
+/// Table and model side by side.
+struct Pair {
+    table: Table,
+    model: Model,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let table = Table::unpublished(CAPACITY, MAX_SLOTS, CONFIG);
+        Pair { table, model: Model::new(CAPACITY) }
+    }
+
+    fn monitor(&self) -> Option<TestMonitor> {
+        match Monitor::attach(region(self.table.words), PATIENCE) {
+            Ok(monitor) => Some(monitor),
+            Err(status) => {
+                assert_eq!((status, self.model.published), (Status::Unpublished, false));
+                None
+            }
+        }
+    }
+
+    fn rewrite(&mut self, batch: &mut [Rewrite]) {
+        let Some(monitor) = self.monitor() else { return };
+        let faults = self.model.faults(batch);
+        match monitor.rewrite(batch) {
+            Ok(()) => {
+                assert_eq!(faults, [], "a bad batch was accepted");
+                for entry in batch {
+                    self.model.slots.insert(entry.slot, Slot::Used(entry.replacement));
+                }
+            }
+            Err(Refusal { status, slot }) => {
+                let fault = (status, slot.expect("names the slot"));
+                assert!(faults.contains(&fault), "{fault:?} is none of {faults:?}");
+            }
+        }
+    }
+
+    fn dead_monitor(&mut self, phase: u64, slots: u32, done: u32) {
+        // One at a time: somebody else has gone on since the last one died.
+        if self.monitor().is_none_or(|monitor| monitor.rewrite(&mut []).is_err()) {
+            return;
+        }
+        let table = &self.table;
+        let staging = table.control().advanced(PHASE_STAGING, 1);
+        let decided = staging.advanced(phase, 1);
+        let used = self.model.used();
+        let fresh: Vec<u32> =
+            (100..).filter(|badge| self.model.find(*badge).is_none()).take(used.len()).collect();
+        let members = used.iter().zip(fresh).take(slots as usize);
+        for (i, (&(slot, badge), new)) in (0..).zip(members) {
+            let staged = SlotWord::staged(badge, new, staging.batch());
+            if phase == PHASE_STAGING {
+                table.set_word(slot, if i < done { staged } else { table.word(slot) });
+            } else {
+                table.set_word(slot, if i < done { staged.settled(decided) } else { staged });
+            }
+            if phase == PHASE_COMMITTED {
+                self.model.slots.insert(slot, Slot::Used(new));
+            }
+        }
+        if done.is_multiple_of(2) {
+            table.set_header(OFF_RESOLVER_MONITOR, staging.batch() + 1);
+        }
+        table.set_control(if phase == PHASE_STAGING { staging } else { decided });
+    }
+
+    fn dead_owner(&mut self, slot: u32, badge: u32, written: bool) {
+        let Slot::Used(_) = self.model.slot(slot) else { return };
+        let helped = self.monitor().is_some_and(|monitor| monitor.rewrite(&mut []).is_ok());
+        if !helped || !accepted(badge) || self.model.find(badge).is_some() {
+            return;
+        }
+        let open = self.table.control().to(PHASE_WRITING);
+        let new = SlotWord::used(badge, open.sequence());
+        self.table.set_intent(u64::from(slot), self.table.word(slot), new);
+        self.table.set_control(open);
+        if written {
+            self.table.set_word(slot, new);
+        }
+        self.recover();
+        self.model.slots.insert(slot, Slot::Used(badge));
+    }
+
+    fn recover(&self) {
+        // SAFETY: there is only this thread.
+        unsafe { self.table.owner.recover() };
+    }
+
+    fn apply(&mut self, op: &Op) {
+        let owner = &self.table.owner;
+        let model = &mut self.model;
+        match *op {
+            Op::Alloc(count) => assert_eq!(owner.alloc(count), model.alloc(count)),
+            Op::AllocAt(slot) => {
+                let expected = match model.slot(slot) {
+                    _ if slot >= model.capacity => Err(Status::BadSlot),
+                    Slot::Free => Ok(()),
+                    _ => Err(Status::InUse),
+                };
+                if expected.is_ok() {
+                    model.slots.insert(slot, Slot::Reserved);
+                }
+                assert_eq!(owner.alloc_at(slot), expected);
+            }
+            Op::Free(slot, count) => assert_eq!(owner.free(slot, count), model.free(slot, count)),
+            Op::Insert(badge) => assert_eq!(owner.insert(badge), model.insert(badge)),
+            Op::InsertAt(badge, slot) => {
+                assert_eq!(owner.insert_at(badge, slot), model.insert_at(badge, slot));
+            }
+            Op::InsertMap { badge, equal, valid, map } => {
+                let mut answers = Answers { equal, valid, map };
+                let expected = model.insert_map(badge, &answers);
+                assert_eq!(owner.insert_map(badge, 5, &mut answers), expected);
+            }
+            Op::Remove(slot) => assert_eq!(owner.remove(slot), model.remove(slot)),
+            // The caller has the slot, by contract.
+            Op::Acquire(slot) if model.slots.contains_key(&slot) => {
+                assert_eq!(owner.acquire(slot), Ok(()));
+                model.acquire(slot, 1);
+            }
+            Op::AcquireToTheEnd(slot) if model.slots.contains_key(&slot) => {
+                // Only now and then, as it takes long.
+                if slot == 9 && model.count(slot) < u16::MAX {
+                    (0..u16::MAX).for_each(|_| owner.acquire(slot).expect("allocated"));
+                    model.acquire(slot, u16::MAX);
+                }
+            }
+            Op::Acquire(_) | Op::AcquireToTheEnd(_) => {}
+            Op::Release(slot) => assert_eq!(owner.release(slot), model.release(slot)),
+            Op::FindAcquire(badge) => {
+                let expected = match model.find(badge) {
+                    _ if !accepted(badge) => Err(Status::BadBadge),
+                    None => Err(Status::NotFound),
+                    Some(slot) => {
+                        model.acquire(slot, 1);
+                        Ok(slot)
+                    }
+                };
+                assert_eq!(owner.find_acquire(badge), expected);
+            }
+            Op::Publish => {
+                owner.publish(b"model").unwrap();
+                model.published = true;
+            }
+            Op::Rewrite(ref members) => {
+                let badge = |slot| match model.slot(slot) {
+                    Slot::Used(badge) => badge,
+                    _ => 1,
+                };
+                let mut batch: Vec<_> = members
+                    .iter()
+                    .map(|(slot, expected, new)| {
+                        Rewrite::new(*slot, expected.unwrap_or(badge(*slot)), *new)
+                    })
+                    .collect();
+                self.rewrite(&mut batch);
+            }
+            Op::Cycle(count) => {
+                let used = model.used();
+                let used = &used[..used.len().min(count as usize)];
+                let next = used.iter().cycle().skip(1);
+                let entry = |(&(slot, from), &(_, to)): (&(u32, u32), &(u32, u32))| {
+                    Rewrite::new(slot, from, to)
+                };
+                self.rewrite(&mut used.iter().zip(next).map(entry).collect::<Vec<_>>());
+            }
+            Op::DeadMonitor { phase, slots, done } => self.dead_monitor(phase, slots, done),
+            Op::DeadOwner { slot, badge, written } => self.dead_owner(slot, badge, written),
+            Op::Move(capacity) => {
+                let words = region_words(capacity);
+                let result = owner.move_to(region(words), b"moved");
+                if capacity < 64 || capacity < model.capacity {
+                    assert_eq!(result, Err(Status::TooSmall));
+                    return;
+                }
+                assert_eq!(result, Ok(()));
+                if model.published {
+                    let old = Monitor::<Relax>::attach(region(self.table.words), 0);
+                    assert_eq!(old.err(), Some(Status::Retired));
+                }
+                self.table.words = words;
+                model.published = true;
+                model.capacity = capacity.min(MAX_SLOTS);
+            }
+            Op::Reset => {
+                let words = region_words(CAPACITY);
+                self.table.owner.reset(region(words)).unwrap();
+                self.table.words = words;
+                *model = Model::new(CAPACITY);
+            }
+            Op::Recover => self.recover(),
+        }
+    }
+
+    /// Everything that can be seen is as in the model.
+    fn check(&self) {
+        let (owner, model) = (&self.table.owner, &self.model);
+        assert_eq!(owner.capacity(), model.capacity);
+        let expected: Vec<_> = (0..model.capacity).map(|slot| model.slot(slot)).collect();
+        for (slot, state) in (0..).zip(&expected) {
+            assert_eq!(owner.entry(slot), Ok(*state), "slot {slot}");
+            assert_eq!(owner.references(slot), model.count(slot), "references of slot {slot}");
+        }
+        for badge in 1..24 {
+            assert_eq!(owner.find(badge).ok(), model.find(badge), "badge {badge}");
+        }
+        for (slot, badge) in model.used() {
+            assert_eq!(owner.find(badge), Ok(slot), "badge {badge}");
+        }
+        if let Some(monitor) = self.monitor() {
+            assert_eq!(snapshot(&monitor), expected);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 300,
+        failure_persistence: None,
+        // Without optimisation, the default takes longer than all the rest.
+        rng_algorithm: RngAlgorithm::XorShift,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn histories_agree_with_the_model(
+        published in any::<bool>(),
+        history in prop::collection::vec(op(), 150..250),
+    ) {
+        let mut pair = Pair::new();
+        if published {
+            pair.apply(&Op::Publish);
+        }
+        for (op, i) in history.iter().zip(1_u32..) {
+            pair.apply(op);
+            if i.is_multiple_of(4) {
+                pair.check();
+            }
+        }
+        pair.check();
+    }
+}
+
+/// The capacity that the private arrays allow is part of the model, too.
+#[test]
+fn the_model_starts_like_the_table() {
+    let owner = Owner::<Relax>::new(CONFIG, private(MAX_SLOTS), region(region_words(400)));
+    assert_eq!(owner.map(|owner| owner.capacity()).ok(), Some(MAX_SLOTS));
+    Pair::new().check();
+}

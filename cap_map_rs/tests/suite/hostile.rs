@@ -1,0 +1,310 @@
+//! A peer that writes what it likes, where it likes, while the other works.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use cap_map_rs::layout::*;
+use cap_map_rs::word::Control;
+use cap_map_rs::{Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
+
+use crate::common::{
+    HEADER_WORDS, PATIENCE, Random, Relax, Stop, Table, TestMonitor, TestOwner, goes_on, region,
+    region_words, waits,
+};
+
+const TIME: Duration = Duration::from_millis(900);
+const CAPACITY: u32 = 200;
+
+/// A word that is likely to lead somewhere.
+fn plausible(random: &mut Random, control: Control) -> u64 {
+    let badge = 4 * random.below(80);
+    let sequence = control.sequence().wrapping_add(u64::from(random.below(5))).wrapping_sub(2);
+    match random.below(8) {
+        0 => random.next(),
+        1 => SlotWord::staged(badge, 4 * random.below(80), control.batch()).0,
+        2 => SlotWord::staged(badge, 4 * random.below(80), random.next()).0,
+        3 => SlotWord::detached(badge, sequence).0,
+        4 => SlotWord::reserved(sequence).0,
+        5 => SlotWord::free(sequence).0,
+        _ => SlotWord::used(badge, sequence).0,
+    }
+}
+
+/// Writes one word anywhere in the region.
+fn scribble(words: &[AtomicU64], random: &mut Random) {
+    let control = Control(words[OFF_CONTROL / WORD_BYTES].load(Ordering::Relaxed));
+    let (at, value) = match random.below(10) {
+        0..3 => {
+            let phase = random.next() % 8;
+            let steps = random.below(3);
+            (OFF_CONTROL / WORD_BYTES, control.advanced(phase, steps).0)
+        }
+        3 => (OFF_CONTROL / WORD_BYTES, random.next()),
+        4 => (OFF_INTENT_SLOT / WORD_BYTES, u64::from(random.below(CAPACITY + 4))),
+        5 => (OFF_INTENT_OLD / WORD_BYTES + random.below(2) as usize, plausible(random, control)),
+        6 => (random.below(64) as usize, random.next()),
+        _ => (HEADER_WORDS + random.below(CAPACITY) as usize, plausible(random, control)),
+    };
+    words[at].store(value, Ordering::Relaxed);
+}
+
+/// Runs `work` again and again while another thread scribbles.
+fn under_attack(words: &'static [AtomicU64], seed: u64, mut work: impl FnMut(&mut Random)) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = Random::new(seed);
+            while !done.load(Ordering::Relaxed) {
+                scribble(words, &mut random);
+                // In bursts, so that some calls find a quiet table.
+                if random.below(64) == 0 {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        let _stop = Stop(&done);
+        let mut random = Random::new(seed + 1);
+        let (begin, mut rounds) = (Instant::now(), 0);
+        while goes_on(begin, TIME, rounds > 500) {
+            work(&mut random);
+            rounds += 1;
+        }
+    });
+}
+
+/// Relax calls that any one call may take: each of a few look-ups may wait the
+/// patience out for each slot that it writes.
+const BOUND: u64 = 64 * (PATIENCE as u64 + 8);
+
+fn bounded<T>(call: impl FnOnce() -> T) -> T {
+    let (result, waited) = waits(call);
+    assert!(waited <= BOUND, "waited {waited} times");
+    result
+}
+
+/// What the component was given and did not give back; no slot twice.
+struct Held(Vec<u32>);
+
+impl Held {
+    fn add(&mut self, slot: u32, count: u32) {
+        for slot in slot..slot + count {
+            assert!(slot < CAPACITY, "slot {slot} does not exist");
+            assert!(!self.0.contains(&slot), "slot {slot} was handed out twice");
+            self.0.push(slot);
+        }
+    }
+
+    fn take(&mut self, random: &mut Random) -> Option<u32> {
+        let len = u32::try_from(self.0.len()).expect("few");
+        (len > 0).then(|| self.0.swap_remove(random.below(len) as usize))
+    }
+}
+
+/// Slots are the component's own business, whatever the monitor writes.
+fn slot_operations(owner: &TestOwner, held: &mut Held, random: &mut Random) {
+    let badge = 4 * random.below(80);
+    match random.below(8) {
+        0 => {
+            let count = 1 + random.below(6);
+            if let Ok(first) = bounded(|| owner.alloc(count)) {
+                held.add(first, count);
+            }
+        }
+        1 => {
+            let slot = random.below(CAPACITY + 2);
+            if bounded(|| owner.alloc_at(slot)) == Ok(()) {
+                held.add(slot, 1);
+            }
+        }
+        2..4 => match bounded(|| owner.insert(badge)) {
+            Ok(slot) => held.add(slot, 1),
+            Err(status) => assert!(matches!(
+                status,
+                Status::BadBadge | Status::Exists | Status::OutOfSlots | Status::Busy
+            )),
+        },
+        4 => {
+            if let Some(slot) = held.take(random) {
+                assert_eq!(bounded(|| owner.free(slot, 1)), Ok(()));
+                assert_eq!(bounded(|| owner.free(slot, 1)), Err(Status::NotAllocated));
+            }
+        }
+        5 => {
+            if let Some(slot) = held.take(random) {
+                assert_eq!(bounded(|| owner.remove(slot)), Ok(()));
+                assert_eq!(bounded(|| owner.remove(slot)), Err(Status::NotAllocated));
+            }
+        }
+        _ => {
+            if let Some(slot) = held.take(random) {
+                assert_eq!(owner.acquire(slot), Ok(()));
+                assert_eq!(bounded(|| owner.remove(slot)), Ok(()));
+                let counted = !owner.is_static(slot);
+                assert_eq!(owner.references(slot), u16::from(counted));
+                if counted {
+                    let last = bounded(|| owner.release(slot));
+                    assert!(matches!(last, Ok(Released::Last(_))), "{last:?}");
+                    assert_eq!(bounded(|| owner.free(slot, 1)), Ok(()));
+                }
+            }
+        }
+    }
+    assert!(bounded(|| owner.find(badge)).map_or(true, |slot| slot < CAPACITY));
+    let _ = bounded(|| owner.entry(random.below(CAPACITY + 2)));
+}
+
+#[test]
+fn owner_keeps_its_slots_apart() {
+    let table = Table::new(CAPACITY);
+    let mut held = Held(Vec::new());
+    under_attack(table.words, 21, |random| {
+        slot_operations(&table.owner, &mut held, random);
+    });
+    // The peer is gone: everything can be used again.
+    for slot in held.0 {
+        table.owner.free(slot, 1).unwrap();
+    }
+    assert_eq!(table.owner.alloc(CAPACITY - 8), Ok(8));
+    table.owner.free(8, CAPACITY - 8).unwrap();
+    (0..8).for_each(|slot| assert_eq!(table.owner.alloc_at(slot), Ok(())));
+    table.owner.free(0, 8).unwrap();
+    assert!((0..CAPACITY).all(|slot| table.owner.entry(slot) == Ok(Slot::Free)));
+    assert_eq!(table.owner.insert(4000), Ok(8));
+    assert_eq!(table.owner.find(4000), Ok(8));
+}
+
+struct Moody<'a>(&'a mut Random);
+
+impl Kernel for Moody<'_> {
+    fn equal(&mut self, _: usize, _: usize) -> bool {
+        self.0.below(2) == 0
+    }
+    fn valid(&mut self, _: usize) -> bool {
+        self.0.below(2) == 0
+    }
+    fn map(&mut self, _: usize, _: usize) -> bool {
+        self.0.below(4) > 0
+    }
+}
+
+/// Every other operation: whatever it answers, it does so in time.
+#[test]
+fn owner_survives_all_operations() {
+    let table = Table::new(CAPACITY);
+    let owner = &table.owner;
+    under_attack(table.words, 22, |random| {
+        let (badge, slot) = (4 * random.below(80), random.below(CAPACITY + 2));
+        match random.below(12) {
+            0 => drop(bounded(|| owner.insert_at(badge, slot))),
+            1..3 => {
+                // At most 64 lost races, each as any other call.
+                let (_, waited) = waits(|| owner.insert_map(badge, 99, &mut Moody(random)));
+                assert!(waited <= 64 * BOUND);
+            }
+            3 => drop(bounded(|| owner.find_acquire(badge))),
+            4 => drop(bounded(|| owner.remove(slot))),
+            5 => drop(bounded(|| owner.release(slot))),
+            6 => drop(bounded(|| owner.badge(slot))),
+            7 => drop(bounded(|| owner.publish(b"again"))),
+            8 if random.below(50) == 0 => {
+                // SAFETY: this thread is the only one that uses the owner.
+                bounded(|| unsafe { owner.recover() });
+            }
+            9 => drop(bounded(|| owner.insert(badge))),
+            10 => drop(bounded(|| owner.acquire(slot))),
+            _ => {
+                let (_, waited) = waits(|| owner.free(slot, random.below(4)));
+                assert!(waited <= 4 * BOUND);
+            }
+        }
+    });
+    let quiet = bounded(|| owner.move_to(region(region_words(CAPACITY)), b"quiet"));
+    assert_eq!(quiet, Ok(()));
+    assert!((0..CAPACITY).all(|slot| owner.entry(slot).is_ok()));
+}
+
+fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [SlotWord]) {
+    match random.below(6) {
+        0 => match bounded(|| monitor.snapshot(words)) {
+            Ok(snapshot) => {
+                assert!(snapshot.attempts <= 16);
+                // Each word has a meaning of its own, whatever the phase.
+                assert!(words.iter().all(|word| !word.is_staged()));
+            }
+            Err(status) => assert_eq!(status, Status::Retired),
+        },
+        1 => {
+            let mut from = 0;
+            while let Some((slot, _)) = bounded(|| monitor.next_used(from)) {
+                assert!(slot >= from && slot < CAPACITY);
+                from = slot + 1;
+            }
+        }
+        2 => drop(bounded(|| monitor.entry(random.below(CAPACITY + 2)))),
+        _ => {
+            let slot = random.below(CAPACITY - 20);
+            let mut batch: Vec<_> = (slot..slot + 1 + random.below(20))
+                .filter_map(|slot| match monitor.entry(slot) {
+                    Ok(Slot::Used(badge)) => Some(Rewrite::new(slot, badge, 4 * (100 + slot))),
+                    _ => None,
+                })
+                .collect();
+            match bounded(|| monitor.rewrite(&mut batch)) {
+                Ok(()) => {}
+                Err(refusal) => assert!(refusal.slot.is_none_or(|slot| slot < CAPACITY)),
+            }
+        }
+    }
+}
+
+#[test]
+fn monitor_survives_a_hostile_target() {
+    let table = Table::new(CAPACITY);
+    let monitor = table.monitor();
+    let mut words = vec![SlotWord(0); CAPACITY as usize];
+    under_attack(table.words, 23, |random| {
+        monitor_operations(&monitor, random, &mut words);
+        // Attaching reads the header that is being overwritten.
+        if let Ok(other) = Monitor::<Relax>::attach(region(table.words), PATIENCE) {
+            assert!(other.geometry().capacity <= CAPACITY);
+            assert!(other.geometry().first_user < other.geometry().capacity);
+        }
+    });
+    assert_eq!(monitor.geometry().capacity, CAPACITY, "a copy that nobody can change");
+}
+
+/// Both sides at work in one region that a third thread destroys.
+#[test]
+fn both_survive_together() {
+    let table = Table::new(CAPACITY);
+    let monitor = table.monitor();
+    let (mut held, mut words) = (Held(Vec::new()), vec![SlotWord(0); CAPACITY as usize]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = Random::new(31);
+            let _stop = Stop(&done);
+            while !done.load(Ordering::Relaxed) {
+                monitor_operations(&monitor, &mut random, &mut words);
+            }
+        });
+        let _stop = Stop(&done);
+        under_attack(table.words, 24, |random| slot_operations(&table.owner, &mut held, random));
+    });
+}
+
+/// Without threads: random words between the calls, thousands of seeds.
+#[test]
+fn words_change_between_the_calls() {
+    for seed in 0..150 {
+        let table = Table::new(CAPACITY);
+        let monitor = table.monitor();
+        let mut random = Random::new(1000 + seed);
+        let (mut held, mut words) = (Held(Vec::new()), vec![SlotWord(0); CAPACITY as usize]);
+        for _ in 0..60 {
+            (0..random.below(12)).for_each(|_| scribble(table.words, &mut random));
+            slot_operations(&table.owner, &mut held, &mut random);
+            monitor_operations(&monitor, &mut random, &mut words);
+        }
+    }
+}

@@ -1,0 +1,472 @@
+/*
+ * \brief  Flat capability table, C++ interface
+ *
+ * Thin typed wrappers around the functions of cap_map.h. Nothing here
+ * allocates, throws, or needs run-time type information, and no header
+ * besides cap_map.h is used. Everything is usable in C++11.
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef CAP_MAP_HPP
+#define CAP_MAP_HPP
+
+#include "cap_map.h"
+
+namespace Cap_map {
+
+	using Status   = ::cap_map_status;
+	using State    = ::cap_map_state;
+	using Config   = ::cap_map_config;
+	using Geometry = ::cap_map_geometry;
+	using Snapshot = ::cap_map_snapshot;
+	using Rewrite  = ::cap_map_rewrite;
+
+	/**
+	 * Content of a slot, the badge is 0 if it carries none
+	 */
+	struct Entry
+	{
+		State    state;
+		uint32_t badge;
+	};
+
+	/**
+	 * Outcome of giving back a reference
+	 *
+	 * If 'last' is true, the slot has lost its badge and stays reserved until
+	 * it is freed.
+	 */
+	struct Released
+	{
+		bool     last;
+		uint32_t badge;
+	};
+
+	template <typename> class Kernel_adapter;
+
+	class Owner;
+	class Monitor;
+	class Node;
+	class Pool;
+
+	inline bool ok(Status status) { return status == CAP_MAP_STATUS_OK; }
+
+	inline char const *message(Status status)
+	{
+		return cap_map_status_message(uint32_t(status));
+	}
+
+
+	/*********************************************
+	 ** Memory sizes, usable as array dimension **
+	 *********************************************/
+
+	enum : uint32_t { MIN_SLOTS = 64, MAX_SLOTS = 128*1024 };
+
+	/* alignments of the memory passed to 'Owner::create' */
+	enum : size_t { REGION_ALIGN = 64, OWNER_ALIGN = 8 };
+
+	constexpr bool slots_in_range(uint32_t slots)
+	{
+		return slots >= MIN_SLOTS && slots <= MAX_SLOTS;
+	}
+
+	constexpr size_t _div_ceil(size_t n, size_t by) { return (n + by - 1)/by; }
+
+	constexpr size_t _pow2_ceil(size_t n, size_t from = 1)
+	{
+		return from >= n ? from : _pow2_ceil(n, 2*from);
+	}
+
+	/* bitmap of free slots and its summary, 4 bytes for 32 bits each */
+	constexpr size_t _bitmap_bytes(size_t words)
+	{
+		return 4*(words + _div_ceil(words, 32));
+	}
+
+	constexpr size_t _private_bytes(size_t slots)
+	{
+		return 8*_pow2_ceil(slots/8)                             /* pool chains */
+		     + (slots < 65535 ? 2 : 4)*_pow2_ceil(2*slots)       /* badge index */
+		     + _bitmap_bytes(_div_ceil(slots, 32))
+		     + 2*slots;                                 /* reference counts */
+	}
+
+	/**
+	 * Bytes of a region with 'capacity' slots, 0 for a capacity out of range
+	 */
+	constexpr size_t region_bytes(uint32_t capacity)
+	{
+		return slots_in_range(capacity) ? 0x200 + size_t(capacity)*8 : 0;
+	}
+
+	/**
+	 * Bytes of private memory for up to 'max_slots' slots, 0 for a number
+	 * out of range
+	 */
+	constexpr size_t owner_bytes(uint32_t max_slots)
+	{
+		return slots_in_range(max_slots)
+		     ? 256 + _div_ceil(_private_bytes(max_slots), 8)*8 : 0;
+	}
+}
+
+
+/**
+ * Kernel operations needed by 'Owner::insert_map', taken from an object
+ *
+ * \param KERNEL  type with the methods 'bool equal(size_t, size_t)',
+ *                'bool valid(size_t)', and 'bool map(size_t, size_t)',
+ *                none of which throws
+ */
+template <typename KERNEL>
+class Cap_map::Kernel_adapter
+{
+	private:
+
+		::cap_map_kernel const _kernel;
+
+		Kernel_adapter(Kernel_adapter const &);
+		Kernel_adapter &operator = (Kernel_adapter const &);
+
+		static KERNEL &_object(void *context)
+		{
+			return *static_cast<KERNEL *>(context);
+		}
+
+		static bool _equal(void *context, size_t a, size_t b) noexcept
+		{
+			return _object(context).equal(a, b);
+		}
+
+		static bool _valid(void *context, size_t selector) noexcept
+		{
+			return _object(context).valid(selector);
+		}
+
+		static bool _map(void *context, size_t from, size_t to) noexcept
+		{
+			return _object(context).map(from, to);
+		}
+
+	public:
+
+		explicit Kernel_adapter(KERNEL &object)
+		: _kernel{ &object, _equal, _valid, _map } { }
+
+		::cap_map_kernel const *kernel() const { return &_kernel; }
+};
+
+
+/**
+ * Reference to a component's own table
+ *
+ * A default-constructed owner refers to no table: its operations return
+ * 'CAP_MAP_STATUS_BAD_ARGUMENT'.
+ */
+class Cap_map::Owner
+{
+	private:
+
+		::cap_map_owner *_owner;
+
+	public:
+
+		Owner() : _owner(nullptr) { }
+
+		explicit Owner(::cap_map_owner *owner) : _owner(owner) { }
+
+		::cap_map_owner *owner() const { return _owner; }
+
+		bool valid() const { return _owner != nullptr; }
+
+		/**
+		 * Make an empty table
+		 *
+		 * \param memory  private memory of 'owner_bytes(config.max_slots)'
+		 * \param region  memory of the slots, its size decides about the
+		 *                capacity
+		 *
+		 * On failure, the owner keeps referring to what it referred to.
+		 */
+		Status create(void *memory, size_t size, void *region,
+		              size_t region_size, Config const &config)
+		{
+			return cap_map_owner_create(memory, size, region, region_size,
+			                            &config, &_owner);
+		}
+
+		Status reset(void *region, size_t size)
+		{
+			return cap_map_owner_reset(_owner, region, size);
+		}
+
+		Status recover() { return cap_map_owner_recover(_owner); }
+
+		Status publish(char const *label, size_t length)
+		{
+			return cap_map_owner_publish(_owner, _bytes(label), length);
+		}
+
+		Status move(void *region, size_t size, char const *label, size_t length)
+		{
+			return cap_map_owner_move(_owner, region, size, _bytes(label), length);
+		}
+
+		uint32_t capacity() const { return cap_map_owner_capacity(_owner); }
+
+
+		/*************************
+		 ** Slots without badge **
+		 *************************/
+
+		Status alloc(uint32_t count, uint32_t &first)
+		{
+			return cap_map_slot_alloc(_owner, count, &first);
+		}
+
+		Status alloc_at(uint32_t slot) { return cap_map_slot_alloc_at(_owner, slot); }
+
+		Status free(uint32_t first, uint32_t count)
+		{
+			return cap_map_slot_free(_owner, first, count);
+		}
+
+		Status entry(uint32_t slot, Entry &entry) const
+		{
+			return cap_map_slot_entry(_owner, slot, &entry.state, &entry.badge);
+		}
+
+		uint32_t badge(uint32_t slot) const
+		{
+			return cap_map_slot_badge(_owner, slot);
+		}
+
+		Status remove(uint32_t slot) { return cap_map_slot_remove(_owner, slot); }
+
+
+		/************
+		 ** Badges **
+		 ************/
+
+		Status find(uint32_t badge, uint32_t &slot) const
+		{
+			return cap_map_badge_find(_owner, badge, &slot);
+		}
+
+		Status find_acquire(uint32_t badge, uint32_t &slot)
+		{
+			return cap_map_badge_find_acquire(_owner, badge, &slot);
+		}
+
+		Status insert(uint32_t badge, uint32_t &slot)
+		{
+			return cap_map_badge_insert(_owner, badge, &slot);
+		}
+
+		Status insert_at(uint32_t badge, uint32_t slot)
+		{
+			return cap_map_badge_insert_at(_owner, badge, slot);
+		}
+
+		/**
+		 * Enter the capability received at 'selector' under 'badge'
+		 *
+		 * On success, the caller owns one reference to 'slot'.
+		 */
+		template <typename KERNEL>
+		Status insert_map(uint32_t badge, size_t selector, KERNEL &kernel,
+		                  uint32_t &slot)
+		{
+			Kernel_adapter<KERNEL> const adapter(kernel);
+			return cap_map_badge_insert_map(_owner, badge, selector,
+			                                adapter.kernel(), &slot);
+		}
+
+
+		/****************
+		 ** References **
+		 ****************/
+
+		Status acquire(uint32_t slot) { return cap_map_ref_acquire(_owner, slot); }
+
+		Status release(uint32_t slot, Released &released)
+		{
+			return cap_map_ref_release(_owner, slot, &released.last,
+			                           &released.badge);
+		}
+
+		uint32_t references(uint32_t slot) const
+		{
+			return cap_map_ref_count(_owner, slot);
+		}
+
+	private:
+
+		static uint8_t const *_bytes(char const *text)
+		{
+			return reinterpret_cast<uint8_t const *>(text);
+		}
+};
+
+
+/**
+ * Monitor of another component's table
+ */
+class Cap_map::Monitor
+{
+	private:
+
+		::cap_map_monitor _monitor { };
+		bool              _attached { false };
+
+		Monitor(Monitor const &);
+		Monitor &operator = (Monitor const &);
+
+		::cap_map_monitor const *_ptr() const
+		{
+			return _attached ? &_monitor : nullptr;
+		}
+
+	public:
+
+		Monitor() { }
+
+		bool attached() const { return _attached; }
+
+		/**
+		 * Validate untrusted memory and attach to it
+		 *
+		 * On failure, the monitor is attached to nothing: its operations
+		 * return 'CAP_MAP_STATUS_BAD_ARGUMENT'.
+		 */
+		Status attach(void *memory, size_t size, uint32_t patience)
+		{
+			Status const status =
+				cap_map_monitor_attach(memory, size, patience, &_monitor);
+			_attached = ok(status);
+			return status;
+		}
+
+		Status geometry(Geometry &geometry) const
+		{
+			return cap_map_monitor_geometry(_ptr(), &geometry);
+		}
+
+		Status sequence(uint64_t &sequence) const
+		{
+			return cap_map_monitor_sequence(_ptr(), &sequence);
+		}
+
+		Status entry(uint32_t slot, Entry &entry) const
+		{
+			return cap_map_monitor_entry(_ptr(), slot, &entry.state, &entry.badge);
+		}
+
+		Status next(uint32_t from, uint32_t &slot, uint32_t &badge) const
+		{
+			return cap_map_monitor_next(_ptr(), from, &slot, &badge);
+		}
+
+		Status snapshot(uint64_t *words, size_t count, Snapshot &snapshot) const
+		{
+			return cap_map_monitor_snapshot(_ptr(), words, count, &snapshot);
+		}
+
+		/**
+		 * Content that a word of a snapshot stands for
+		 */
+		static Entry entry_of(uint64_t word)
+		{
+			Entry entry { CAP_MAP_STATE_FREE, 0 };
+			entry.state = cap_map_word_entry(word, &entry.badge);
+			return entry;
+		}
+
+		/**
+		 * Change the badges of a batch, all or none
+		 *
+		 * \param slot  the slot that a refusal is about, or UINT32_MAX
+		 */
+		Status rewrite(Rewrite *batch, size_t count, uint32_t &slot)
+		{
+			return cap_map_monitor_rewrite(_ptr(), batch, count, &slot);
+		}
+};
+
+
+/**
+ * Part of an object that makes it a member of a pool
+ */
+class Cap_map::Node : private ::cap_map_node
+{
+	private:
+
+		friend class Pool;
+
+		Node(Node const &);
+		Node &operator = (Node const &);
+
+		static Node *_from(::cap_map_node *node)
+		{
+			return static_cast<Node *>(node);
+		}
+
+	public:
+
+		Node() : ::cap_map_node() { cap_map_node_init(this); }
+
+		/**
+		 * Give up the use granted by 'Pool::acquire' or 'Pool::first'
+		 */
+		void release() { cap_map_node_release(this); }
+
+		/**
+		 * Wait until nobody uses the object, which has left its pool before
+		 */
+		void drain() { cap_map_node_drain(this); }
+};
+
+
+/**
+ * Set of objects that are found by the badge of their capability
+ */
+class Cap_map::Pool
+{
+	private:
+
+		::cap_map_pool _pool { };
+
+		Pool(Pool const &);
+		Pool &operator = (Pool const &);
+
+	public:
+
+		Pool() { cap_map_pool_init(&_pool); }
+
+		Status insert(Owner const &owner, Node &node, uint32_t slot)
+		{
+			return cap_map_pool_insert(&_pool, owner.owner(), &node, slot);
+		}
+
+		Status remove(Owner const &owner, Node &node)
+		{
+			return cap_map_pool_remove(&_pool, owner.owner(), &node);
+		}
+
+		/**
+		 * Node of the object for 'badge', pinned, or nullptr
+		 */
+		Node *acquire(Owner const &owner, uint32_t badge)
+		{
+			return Node::_from(cap_map_pool_acquire(&_pool, owner.owner(), badge));
+		}
+
+		/**
+		 * Some member, pinned, or nullptr
+		 */
+		Node *first() { return Node::_from(cap_map_pool_first(&_pool)); }
+};
+
+#endif /* CAP_MAP_HPP */

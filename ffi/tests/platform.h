@@ -1,0 +1,121 @@
+/*
+ * A platform for the classes of base_foc: a kernel made of an array, in which
+ * each slot of the capability space names an object or nothing (0).
+ */
+#ifndef PLATFORM_H
+#define PLATFORM_H
+
+#include <pthread.h>
+
+#include <base_foc/cap_index_allocator.h>
+#include <base_foc/capability_map.h>
+#include <base_foc/native_capability.h>
+#include <base_foc/object_pool.h>
+
+#include "check.h"
+
+enum { SLOTS = 1024, INITIAL_SLOTS = 512 };
+
+/**
+ * Platform
+ *
+ * \param CAST    object cast
+ * \param UNIQUE  tells platforms of one program apart
+ */
+template <typename CAST, unsigned UNIQUE = 0>
+struct Test_platform
+{
+	using addr_t             = unsigned long;
+	using Cap_index          = Base_foc::Cap_index<Test_platform>;
+	using Untyped_capability = Base_foc::Native_capability<Test_platform>;
+	using Object_cast        = CAST;
+
+	class Mutex
+	{
+		private:
+
+			pthread_mutex_t _mutex = PTHREAD_MUTEX_INITIALIZER;
+
+		public:
+
+			Mutex() { }
+
+			~Mutex() { pthread_mutex_destroy(&_mutex); }
+
+			void acquire()
+			{
+				if (kernel().before_acquire)
+					kernel().before_acquire();
+
+				CHECK_EQ(pthread_mutex_lock(&_mutex), 0);
+			}
+
+			void release() { CHECK_EQ(pthread_mutex_unlock(&_mutex), 0); }
+	};
+
+	enum { FIRST_SLOT = 16, CAP_SHIFT = 12, BADGE_BITS = 28, PATIENCE = 1000 };
+
+	struct Kernel
+	{
+		unsigned object[SLOTS];
+		unsigned vanished;           /* calls of 'cap_vanished' */
+		unsigned last_badge;
+		addr_t   last_kcap;
+		bool     refuse;
+		void   (*before_acquire)();  /* called for each lock of an object */
+	};
+
+	static Kernel &kernel()
+	{
+		static Kernel kernel;
+		return kernel;
+	}
+
+	static unsigned &object(addr_t kcap) { return kernel().object[kcap >> CAP_SHIFT]; }
+
+	static unsigned load(addr_t kcap)
+	{
+		return __atomic_load_n(&object(kcap), __ATOMIC_SEQ_CST);
+	}
+
+	static void store(addr_t kcap, unsigned value)
+	{
+		__atomic_store_n(&object(kcap), value, __ATOMIC_SEQ_CST);
+	}
+
+	static Base_foc::Cap_space<Test_platform> &cap_space()
+	{
+		static Base_foc::Cap_space_with_memory<Test_platform, SLOTS, INITIAL_SLOTS> space;
+		return space;
+	}
+
+	static bool cap_equal(addr_t a, addr_t b) { return load(a) == load(b); }
+	static bool cap_valid(addr_t kcap)        { return load(kcap) != 0; }
+
+	static bool cap_grant(addr_t from, addr_t to)
+	{
+		if (kernel().refuse)
+			return false;
+
+		store(to, load(from));
+		store(from, 0);
+		return true;
+	}
+
+	static void cap_vanished(addr_t kcap, unsigned badge)
+	{
+		/* at this time, nobody finds the badge, and nobody gets the slot */
+		uint32_t slot = 0;
+		CHECK_STATUS(cap_space().owner().find(badge, slot), NOT_FOUND);
+		slot = uint32_t(kcap >> CAP_SHIFT);
+		CHECK(cap_space().static_slot(slot)
+		   || cap_space().owner().alloc_at(slot) == CAP_MAP_STATUS_IN_USE);
+
+		store(kcap, 0);
+		__atomic_fetch_add(&kernel().vanished, 1, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&kernel().last_badge, badge, __ATOMIC_SEQ_CST);
+		__atomic_store_n(&kernel().last_kcap,  kcap,  __ATOMIC_SEQ_CST);
+	}
+};
+
+#endif /* PLATFORM_H */

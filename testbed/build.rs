@@ -1,0 +1,58 @@
+//! Compiles the C++ part, and makes its constants known to Rust.
+
+use std::path::Path;
+use std::{env, fs};
+
+const SOURCES: [&str; 9] = [
+    "core",
+    "entrypoint",
+    "gates",
+    "ipc",
+    "kernel",
+    "platform",
+    "target",
+    "target_image",
+    "target_objects",
+];
+
+fn main() {
+    println!("cargo:rerun-if-changed=cpp");
+    println!("cargo:rerun-if-changed=../ffi/include");
+
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .flag("-pthread")
+        .extra_warnings(true)
+        .include("../ffi/include")
+        .files(SOURCES.map(|name| format!("cpp/{name}.cc")))
+        .compile("testbed_cpp");
+
+    println!("cargo:rustc-link-arg=-pthread");
+    // A restored memory image holds addresses of virtual-function tables, so the
+    // program must be at the same place in each process.
+    println!("cargo:rustc-link-arg-bins=-no-pie");
+
+    let header = fs::read_to_string("cpp/wire.hpp").expect("cpp/wire.hpp");
+    let target = Path::new(&env::var("OUT_DIR").expect("OUT_DIR")).join("abi.rs");
+    fs::write(target, constants(&header)).expect("abi.rs");
+}
+
+/// One Rust constant for each `NAME = number,` inside an enumeration.
+fn constants(header: &str) -> String {
+    let mut text = String::new();
+    let mut width = None;
+    for line in header.lines().map(str::trim) {
+        if line.starts_with("enum") && line.ends_with('{') {
+            width = Some(if line.contains("uint64_t") { "u64" } else { "u32" });
+        } else if line == "};" {
+            width = None;
+        } else if let Some(width) = width
+            && let Some((name, rest)) = line.split_once('=')
+            && let Some((value, _)) = rest.split_once(',')
+        {
+            text += &format!("pub(crate) const {}: {width} = {};\n", name.trim(), value.trim());
+        }
+    }
+    text
+}

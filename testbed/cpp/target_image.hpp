@@ -1,0 +1,125 @@
+/*
+ * \brief  All that the target needs to be restored
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#ifndef TESTBED_TARGET_IMAGE_HPP
+#define TESTBED_TARGET_IMAGE_HPP
+
+#include <new>
+
+#include "target_objects.hpp"
+
+namespace Testbed {
+
+	class Internal_entrypoint;
+	class Image;
+}
+
+
+/**
+ * Entrypoint with the two objects that it makes for itself
+ *
+ * They get their capabilities straight from core, and nobody outside of the
+ * component ever sees them.
+ */
+class Testbed::Internal_entrypoint : public Entrypoint
+{
+	private:
+
+		Internal_object _exit_handler;
+		Internal_object _signal_proxy;
+
+		bool _manage(Pd_client &pd, Rpc_object &object)
+		{
+			Native_capability const cap = pd.alloc_rpc_cap(*this, object.name());
+			object.cap(cap);
+			pool().insert(&object);
+			return cap.valid();
+		}
+
+	public:
+
+		explicit Internal_entrypoint(uint32_t index)
+		:
+			Entrypoint(index),
+			_exit_handler(NAME_EXIT_HANDLER + index),
+			_signal_proxy(NAME_SIGNAL_PROXY + index)
+		{ }
+
+		bool init(Pd_client &pd, Rpc_object *service)
+		{
+			return pd.create_entrypoint(index())
+			    && _manage(pd, _exit_handler)
+			    && _manage(pd, _signal_proxy)
+			    && (!service || _manage(pd, *service));
+		}
+};
+
+
+/**
+ * State of the target, at a fixed address
+ *
+ * Capability space with its private and bootstrap memory, entrypoints with
+ * their object pools, objects with what they count and hold: everything but
+ * threads, stacks and descriptors.
+ */
+class Testbed::Image : public Component
+{
+	private:
+
+		Base_foc::Cap_space_with_memory<Platform, TARGET_SLOTS, TARGET_BOOTSTRAP_SLOTS>
+			_cap_space { };
+
+		Pd_client _pd { };
+
+		Internal_entrypoint _entrypoints[TARGET_ENTRYPOINTS] {
+			Internal_entrypoint(0), Internal_entrypoint(1), Internal_entrypoint(2) };
+
+		Factory _factory { *this };
+		Probe   _probe   { *this };
+
+		uint32_t const _seed;
+		uint32_t       _created = 0;
+
+		/* memory of the sessions, free places are chained by index plus one */
+		uint32_t _free_place = 0;
+		uint32_t _fresh_places = 0;
+
+		union Place
+		{
+			uint32_t next_free;
+			alignas(Session) unsigned char memory[sizeof(Session)];
+		};
+
+		Place _places[OBJECTS_MAX];
+
+		Entrypoint &_entrypoint(uint32_t index) override { return _entrypoints[index]; }
+
+		/**
+		 * Return name that no other session ever has
+		 */
+		uint64_t _new_name();
+
+		Place *_alloc_place();
+		void   _free(Place &);
+
+	public:
+
+		explicit Image(uint32_t seed);
+
+		Cap_space &cap_space() { return _cap_space; }
+
+		/**
+		 * Start the application: entrypoints and their first objects
+		 */
+		bool construct_application(Native_capability const &pd);
+
+		Entrypoint &entrypoint(uint32_t index) { return _entrypoints[index]; }
+
+		Session *create_session() override;
+		void destroy(Session &) override;
+};
+
+#endif /* TESTBED_TARGET_IMAGE_HPP */

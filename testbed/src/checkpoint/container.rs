@@ -1,0 +1,263 @@
+//! The bytes of a checkpoint file: named sections with checksums. Normative
+//! text: `doc/checkpoint.md`.
+
+use std::fmt;
+
+/// First bytes of a checkpoint file.
+pub const MAGIC: [u8; 8] = *b"CAPCKPT\n";
+
+/// Version of the format that is written, and the latest that is read.
+pub const VERSION: u32 = 1;
+
+/// Most sections of a file.
+pub const MAX_SECTIONS: usize = 32;
+
+const HEADER: usize = 32;
+const ENTRY: usize = 40;
+const NAME: usize = 16;
+const ALIGN: usize = 8;
+
+/// Why a file is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Byte of the file that the reason is about.
+    pub offset: u64,
+    /// The reason.
+    pub reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn at(offset: usize, reason: impl Into<String>) -> Self {
+        Refusal { offset: offset as u64, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at offset {}: {}", self.offset, self.reason)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// One section of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Section<'a> {
+    /// Name of at most 16 characters.
+    pub name: &'a str,
+    /// Position in the file.
+    pub offset: usize,
+    /// Contents.
+    pub bytes: &'a [u8],
+}
+
+/// The file with the given sections, in this order.
+///
+/// # Panics
+/// If there are too many sections, or a name is too long or not ASCII.
+pub fn encode(sections: &[(&str, &[u8])]) -> Vec<u8> {
+    assert!(sections.len() <= MAX_SECTIONS, "too many sections");
+    let mut table = Vec::new();
+    let mut body = Vec::new();
+    let start = HEADER + ENTRY * sections.len();
+    for (name, bytes) in sections {
+        assert!(name.len() <= NAME && name.is_ascii(), "name of a section");
+        body.resize(body.len().next_multiple_of(ALIGN), 0);
+        let mut padded = [0; NAME];
+        padded[..name.len()].copy_from_slice(name.as_bytes());
+        table.extend(padded);
+        table.extend(((start + body.len()) as u64).to_le_bytes());
+        table.extend((bytes.len() as u64).to_le_bytes());
+        table.extend(crc32fast::hash(bytes).to_le_bytes());
+        table.extend([0; 4]);
+        body.extend(*bytes);
+    }
+    let count = u32::try_from(sections.len()).expect("checked above");
+    let mut file = Vec::with_capacity(start + body.len());
+    file.extend(MAGIC);
+    file.extend(VERSION.to_le_bytes());
+    file.extend(count.to_le_bytes());
+    file.extend(((start + body.len()) as u64).to_le_bytes());
+    file.extend(crc32fast::hash(&table).to_le_bytes());
+    file.extend(crc32fast::hash(&file).to_le_bytes());
+    file.extend(table);
+    file.extend(body);
+    file
+}
+
+fn u32_at(file: &[u8], offset: usize) -> Result<u32, Refusal> {
+    let bytes = file.get(offset..).and_then(<[u8]>::first_chunk);
+    bytes.map(|bytes| u32::from_le_bytes(*bytes)).ok_or_else(|| ended(file))
+}
+
+fn u64_at(file: &[u8], offset: usize) -> Result<u64, Refusal> {
+    let bytes = file.get(offset..).and_then(<[u8]>::first_chunk);
+    bytes.map(|bytes| u64::from_le_bytes(*bytes)).ok_or_else(|| ended(file))
+}
+
+fn ended(file: &[u8]) -> Refusal {
+    Refusal::at(file.len(), "the file ends within its header")
+}
+
+/// The sections of a file, after everything about it has been checked.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
+    let magic = file.get(..MAGIC.len()).ok_or_else(|| ended(file))?;
+    if magic != MAGIC {
+        return Err(Refusal::at(0, "this is not a checkpoint file"));
+    }
+    let version = u32_at(file, 8)?;
+    if version != VERSION {
+        return Err(Refusal::at(
+            8,
+            format!("format version {version}, but this program reads version {VERSION} only"),
+        ));
+    }
+    let header_sum = u32_at(file, 28)?;
+    if crc32fast::hash(&file[..28]) != header_sum {
+        return Err(Refusal::at(28, "checksum of the header does not match"));
+    }
+    let length = u64_at(file, 16)?;
+    if length != file.len() as u64 {
+        let offset = length.min(file.len() as u64);
+        let reason = format!("the file has {} bytes instead of {length}", file.len());
+        return Err(Refusal { offset, reason });
+    }
+    let count = u32_at(file, 12)? as usize;
+    if count > MAX_SECTIONS {
+        return Err(Refusal::at(12, format!("{count} sections, at most {MAX_SECTIONS}")));
+    }
+    let start = HEADER + ENTRY * count;
+    let table = file
+        .get(HEADER..start)
+        .ok_or_else(|| Refusal::at(12, format!("{count} sections do not fit in the file")))?;
+    if crc32fast::hash(table) != u32_at(file, 24)? {
+        return Err(Refusal::at(24, "checksum of the section table does not match"));
+    }
+    let mut sections = Vec::with_capacity(count);
+    let mut end = start;
+    for at in (HEADER..start).step_by(ENTRY) {
+        let section = section(file, at, end)?;
+        end = section.offset + section.bytes.len();
+        sections.push(section);
+    }
+    if end != file.len() {
+        return Err(Refusal::at(end, "bytes behind the last section"));
+    }
+    Ok(sections)
+}
+
+/// The section whose entry is at `at`, and that follows what ends at `end`.
+fn section(file: &[u8], at: usize, end: usize) -> Result<Section<'_>, Refusal> {
+    let name = file.get(at..at + NAME).ok_or_else(|| ended(file))?;
+    let used = name.iter().position(|byte| *byte == 0).unwrap_or(NAME);
+    let (name, padding) = name.split_at(used);
+    let name = str::from_utf8(name).ok().filter(|name| name.is_ascii() && !name.is_empty());
+    let Some(name) = name.filter(|_| padding.iter().all(|byte| *byte == 0)) else {
+        return Err(Refusal::at(at, "name of a section is malformed"));
+    };
+    let refuse = |field: usize, reason: &str| {
+        Err(Refusal::at(at + field, format!("section \"{name}\": {reason}")))
+    };
+    let offset = end.next_multiple_of(ALIGN);
+    if u64_at(file, at + 16)? != offset as u64 {
+        return refuse(16, "is not where the one before ends");
+    }
+    let length = u64_at(file, at + 24)?;
+    let bytes = usize::try_from(length)
+        .ok()
+        .and_then(|length| offset.checked_add(length))
+        .and_then(|end| file.get(offset..end));
+    let Some(bytes) = bytes else { return refuse(24, "does not fit in the file") };
+    if u32_at(file, at + 36)? != 0 {
+        return refuse(36, "reserved field is not zero");
+    }
+    if file.get(end..offset).is_none_or(|gap| gap.iter().any(|byte| *byte != 0)) {
+        return Err(Refusal::at(end, format!("padding before section \"{name}\" is not zero")));
+    }
+    if crc32fast::hash(bytes) != u32_at(file, at + 32)? {
+        return Err(Refusal::at(offset, format!("checksum of section \"{name}\" does not match")));
+    }
+    Ok(Section { name, offset, bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Vec<u8> {
+        encode(&[("first", b"some bytes\n"), ("empty", b""), ("last", &[7; 25])])
+    }
+
+    #[test]
+    fn sections_come_back() {
+        let file = small();
+        let sections = decode(&file).unwrap();
+        let got: Vec<_> = sections.iter().map(|section| (section.name, section.bytes)).collect();
+        let want: [(&str, &[u8]); 3] =
+            [("first", b"some bytes\n"), ("empty", b""), ("last", &[7; 25])];
+        assert_eq!(got, want);
+        assert!(sections.iter().all(|section| section.offset % 8 == 0));
+        assert_eq!(decode(&encode(&[])).unwrap(), []);
+    }
+
+    #[test]
+    fn every_truncation_is_refused_within_the_file() {
+        let file = small();
+        for length in 0..file.len() {
+            let refusal = decode(&file[..length]).unwrap_err();
+            assert!(refusal.offset <= length as u64, "{length}: {refusal}");
+        }
+        let mut longer = file.clone();
+        longer.push(0);
+        let refusal = decode(&longer).unwrap_err();
+        assert_eq!(refusal.offset, file.len() as u64);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_refused() {
+        let file = small();
+        for at in 0..file.len() {
+            for bit in 0..8 {
+                let mut altered = file.clone();
+                altered[at] ^= 1 << bit;
+                let refusal = decode(&altered).unwrap_err();
+                assert!(refusal.offset <= file.len() as u64, "{at}.{bit}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_future_version_is_named() {
+        let mut file = small();
+        file[8..12].copy_from_slice(&2u32.to_le_bytes());
+        let refusal = decode(&file).unwrap_err();
+        assert_eq!(refusal.offset, 8);
+        assert!(refusal.reason.contains("version 2"), "{refusal}");
+    }
+
+    #[test]
+    fn a_hostile_header_costs_nothing() {
+        // Checksums are right, so only the numbers themselves can be refused.
+        for (offset, value) in [(12, u32::MAX), (12, 33), (12, 32)] {
+            let mut file = small();
+            file[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
+            let sum = crc32fast::hash(&file[..28]);
+            file[28..32].copy_from_slice(&sum.to_le_bytes());
+            assert_eq!(decode(&file).unwrap_err().offset, 12);
+        }
+        for (field, value) in [(16, u64::MAX), (16, 0), (24, u64::MAX), (24, 1 << 40)] {
+            let mut file = small();
+            let at = HEADER + field;
+            file[at..at + 8].copy_from_slice(&value.to_le_bytes());
+            let table = HEADER..HEADER + 3 * ENTRY;
+            let sum = crc32fast::hash(&file[table]);
+            file[24..28].copy_from_slice(&sum.to_le_bytes());
+            let sum = crc32fast::hash(&file[..28]);
+            file[28..32].copy_from_slice(&sum.to_le_bytes());
+            assert_eq!(decode(&file).unwrap_err().offset, at as u64);
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A checkpoint of the target: what is in it, and its file.
+
+pub mod container;
+mod file;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cap_map_rs::layout::{MAX_CAPACITY, WORD_BYTES};
+use serde::{Deserialize, Serialize};
+
+pub use container::{Refusal, Section};
+
+use crate::state::ClientState;
+use crate::table::{self, Table};
+
+/// Facts about a checkpoint that do not depend on the size of the component.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Meta {
+    /// The program whose addresses the image holds.
+    pub program: Program,
+    /// Address of the image.
+    pub image_address: u64,
+    /// Address of the table.
+    pub table_address: u64,
+    /// Number of entrypoints.
+    pub entrypoints: u32,
+    /// Migrations that the component went through before.
+    pub rounds: u32,
+    /// Seed that the component was started with.
+    pub seed: u64,
+}
+
+/// Identity of a program file.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Program {
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its CRC-32.
+    pub crc32: u32,
+}
+
+impl Program {
+    /// The program that runs now.
+    pub(crate) fn current() -> Result<Self> {
+        let path = std::env::current_exe().context("path of this program")?;
+        let bytes = std::fs::read(path).context("reading this program")?;
+        Ok(Program { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) })
+    }
+}
+
+/// What the kernel and core knew of a capability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Object {
+    /// A gate of a living object.
+    Gate {
+        /// Component that created the gate.
+        creator: u32,
+        /// Entrypoint of that component.
+        entrypoint: u32,
+        /// Name that core recorded for it.
+        name: u64,
+    },
+    /// A gate whose object is gone.
+    Dead,
+    /// The thread that a pseudo badge stands for.
+    Thread,
+}
+
+/// The kernel's view of a slot that carries a badge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelEntry {
+    /// The slot.
+    pub slot: u32,
+    /// Badge of the object in the system of the checkpoint, as the table had it.
+    pub badge: u32,
+    /// What the slot leads to.
+    pub object: Object,
+}
+
+const ENTRY_BYTES: usize = 32;
+
+/// A checkpoint in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// General facts.
+    pub meta: Meta,
+    /// The shared region, as it was at one instant.
+    pub table: Vec<u8>,
+    /// Private memory of the component.
+    pub image: Vec<u8>,
+    /// References to each slot.
+    pub references: Vec<u16>,
+    /// What the slots with badges lead to, in the order of slots.
+    pub kernel: Vec<KernelEntry>,
+    /// What the clients expect of the component.
+    pub(crate) clients: ClientState,
+}
+
+impl Checkpoint {
+    /// The bytes of the file.
+    ///
+    /// # Errors
+    /// None that depends on the contents.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        let meta = serde_json::to_vec(&self.meta)?;
+        let references: Vec<u8> =
+            self.references.iter().flat_map(|count| count.to_le_bytes()).collect();
+        let kernel: Vec<u8> = self.kernel.iter().flat_map(encode_entry).collect();
+        let clients = serde_json::to_vec(&self.clients)?;
+        Ok(container::encode(&[
+            ("meta", &meta),
+            ("table", &self.table),
+            ("image", &self.image),
+            ("references", &references),
+            ("kernel", &kernel),
+            ("clients", &clients),
+        ]))
+    }
+
+    /// A checkpoint from the bytes of a file, completely checked.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub fn decode(bytes: &[u8]) -> Result<Self, Refusal> {
+        let sections = container::decode(bytes)?;
+        let find = |name| find(&sections, name);
+        let table_section = find("table")?;
+        let table = table::read(table_section.bytes)
+            .map_err(|status| refuse(&table_section, 0, status.message()))?;
+        let capacity = table.geometry.capacity;
+        let references = find("references")?;
+        let (counts, rest) = references.bytes.as_chunks();
+        if counts.len() != capacity as usize || !rest.is_empty() {
+            return Err(refuse(&references, 0, "does not have two bytes per slot"));
+        }
+        let clients_section = find("clients")?;
+        let clients: ClientState = json(&clients_section)?;
+        if !clients.is_possible(capacity) {
+            return Err(refuse(&clients_section, 0, "contradicts itself"));
+        }
+        Ok(Checkpoint {
+            meta: json(&find("meta")?)?,
+            table: table_section.bytes.to_vec(),
+            image: find("image")?.bytes.to_vec(),
+            references: counts.iter().map(|count| u16::from_le_bytes(*count)).collect(),
+            kernel: decode_kernel(&find("kernel")?, &table)?,
+            clients,
+        })
+    }
+
+    /// Writes the file, as a whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
+        file::write(path, &self.encode()?)
+    }
+
+    /// Reads a file.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        Self::decode(&file::read(path)?).with_context(|| format!("{}", path.display()))
+    }
+}
+
+/// The table in a file, which is a checkpoint or begins with a region.
+pub(crate) fn table_of(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = file::read(path)?;
+    if bytes.starts_with(&container::MAGIC) {
+        let sections = container::decode(&bytes).with_context(|| format!("{}", path.display()))?;
+        let found = find(&sections, "table").with_context(|| format!("{}", path.display()))?;
+        return Ok(found.bytes.to_vec());
+    }
+    bytes.truncate(table::HEADER_BYTES + MAX_CAPACITY * WORD_BYTES);
+    Ok(bytes)
+}
+
+fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {
+    Refusal::at(section.offset + at, format!("section \"{}\": {reason}", section.name))
+}
+
+fn find<'a>(sections: &[Section<'a>], name: &str) -> Result<Section<'a>, Refusal> {
+    let found = sections.iter().find(|section| section.name == name);
+    found.copied().ok_or_else(|| Refusal::at(0, format!("there is no section \"{name}\"")))
+}
+
+fn json<T: serde::de::DeserializeOwned>(section: &Section<'_>) -> Result<T, Refusal> {
+    serde_json::from_slice(section.bytes).map_err(|error| {
+        // Columns are bytes in what is one line of text.
+        refuse(section, error.column().saturating_sub(1), &error.to_string())
+    })
+}
+
+fn encode_entry(entry: &KernelEntry) -> [u8; ENTRY_BYTES] {
+    let (kind, creator, entrypoint, name) = match entry.object {
+        Object::Gate { creator, entrypoint, name } => (0, creator, entrypoint, name),
+        Object::Dead => (1, 0, 0, 0),
+        Object::Thread => (2, 0, 0, 0),
+    };
+    let mut bytes = [0; ENTRY_BYTES];
+    let fields = [entry.slot, entry.badge, kind, creator, entrypoint, 0];
+    for (at, field) in bytes.chunks_exact_mut(4).zip(fields) {
+        at.copy_from_slice(&field.to_le_bytes());
+    }
+    bytes[24..].copy_from_slice(&name.to_le_bytes());
+    bytes
+}
+
+/// The entries, of which there is one for each badge in the table.
+fn decode_kernel(section: &Section<'_>, table: &Table) -> Result<Vec<KernelEntry>, Refusal> {
+    let (entries, rest) = section.bytes.as_chunks::<ENTRY_BYTES>();
+    if !rest.is_empty() {
+        return Err(refuse(section, section.bytes.len() - rest.len(), "ends within an entry"));
+    }
+    let mut badges = table.badges();
+    let mut kernel = Vec::with_capacity(entries.len());
+    for (i, bytes) in entries.iter().enumerate() {
+        let (fields, _) = bytes.as_chunks();
+        let [slot, badge, kind, creator, entrypoint, zero, low, high] =
+            std::array::from_fn(|i| u32::from_le_bytes(fields[i]));
+        let name = u64::from(high) << 32 | u64::from(low);
+        let object = match (kind, creator, entrypoint, name) {
+            (0, ..) => Object::Gate { creator, entrypoint, name },
+            (1, 0, 0, 0) => Object::Dead,
+            (2, 0, 0, 0) => Object::Thread,
+            _ => return Err(refuse(section, i * ENTRY_BYTES + 8, "unknown kind of object")),
+        };
+        if badges.next() != Some((slot, badge)) || zero != 0 {
+            return Err(refuse(section, i * ENTRY_BYTES, "entry is not the one of the next badge"));
+        }
+        kernel.push(KernelEntry { slot, badge, object });
+    }
+    if badges.next().is_some() {
+        return Err(refuse(section, section.bytes.len(), "entries are missing"));
+    }
+    Ok(kernel)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! The process `clients`: several threads that call the objects of the target,
+//! give it capabilities and take them away again.
+
+mod own;
+mod worker;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use rustix::event::{EventfdFlags, eventfd};
+
+use self::own::OwnObjects;
+use self::worker::Worker;
+use crate::control::Control;
+use crate::orders::{ClientAnswer, ClientOrder};
+use crate::rpc::{Caller, Cap};
+use crate::state::{ClientState, ObjectState, THREADS, ThreadState};
+use crate::wire::*;
+
+/// Longest time for the calls of one run.
+const RUN_TIMEOUT: Duration = Duration::from_secs(50);
+
+/// An object of the target that all threads call.
+struct Permanent {
+    cap: Cap,
+    name: u64,
+    calls: AtomicU64,
+}
+
+/// What the threads have in common.
+struct Shared {
+    factory: Cap,
+    services: Vec<(u64, Cap)>,
+    permanent: Vec<Permanent>,
+    own: Arc<OwnObjects>,
+    /// Readable when the threads shall stop.
+    stop: OwnedFd,
+    seed: u64,
+    calls: AtomicU64,
+    wrong: AtomicU64,
+    first_wrong: Mutex<Option<String>>,
+}
+
+impl Shared {
+    fn report_wrong(&self, text: String) {
+        self.wrong.fetch_add(1, Ordering::Relaxed);
+        let mut first = self.first_wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(text);
+    }
+}
+
+/// The process, between two orders.
+struct Clients {
+    caller: Caller,
+    tools: Cap,
+    own: Arc<OwnObjects>,
+    seed: u64,
+    state: ClientState,
+    /// Capabilities of the objects in the state, in the same order.
+    permanent: Vec<Cap>,
+    workers: Vec<Worker>,
+    running: Option<(Arc<Shared>, Vec<JoinHandle<Worker>>)>,
+}
+
+/// Serves the driver until it is gone.
+pub(crate) fn run() -> Result<()> {
+    let mut clients = None;
+    Control::servant()?.serve(|order, fds| {
+        let answer = match order {
+            ClientOrder::Setup { tools, seed, state } => {
+                let fd = fds.into_iter().next().context("no tools capability")?;
+                let tools = Cap { fd: Arc::new(fd), badge: tools };
+                clients = Some(Clients::new(tools, seed, state)?);
+                ClientAnswer::Done
+            }
+            order => clients.as_mut().context("not set up")?.obey(order)?,
+        };
+        Ok((answer, Vec::new()))
+    })
+}
+
+impl Clients {
+    fn new(tools: Cap, seed: u64, mut state: ClientState) -> Result<Self> {
+        let mut caller = Caller::new()?;
+        let component = u64::from(COMPONENT_CLIENTS);
+        let pd = caller.call(&tools, OP_PD, &[component], &[]).cap("own protection domain")?;
+        let own = OwnObjects::start(&mut caller, pd)?;
+        state.threads.resize(THREADS, ThreadState::default());
+        let mut workers = Vec::new();
+        for (index, thread) in state.threads.iter().enumerate() {
+            workers.push(Worker::new(index, thread, &own, &mut caller)?);
+        }
+        let permanent = Vec::new();
+        Ok(Clients { caller, tools, own, seed, state, permanent, workers, running: None })
+    }
+
+    fn obey(&mut self, order: ClientOrder) -> Result<ClientAnswer> {
+        match order {
+            ClientOrder::Setup { .. } => anyhow::bail!("set up already"),
+            ClientOrder::Attach => self.attach()?,
+            ClientOrder::Populate { objects } => self.populate(objects)?,
+            ClientOrder::Run { calls } => self.start(calls)?,
+            ClientOrder::Stop => return self.stop(),
+        }
+        Ok(ClientAnswer::Done)
+    }
+
+    fn lookup(&mut self, creator: u32, name: u64) -> Result<Cap> {
+        let words = [u64::from(creator), name];
+        self.caller.call(&self.tools, OP_LOOKUP, &words, &[]).cap("looking up an object")
+    }
+
+    fn attach(&mut self) -> Result<()> {
+        for object in self.state.permanent.clone() {
+            let cap = self.lookup(COMPONENT_TARGET, object.name)?;
+            self.permanent.push(cap);
+        }
+        for (index, thread) in self.state.threads.clone().iter().enumerate() {
+            for session in &thread.sessions {
+                let cap = self.lookup(COMPONENT_TARGET, session.name)?;
+                self.workers[index].add_session(cap, *session);
+            }
+        }
+        Ok(())
+    }
+
+    fn populate(&mut self, objects: u32) -> Result<()> {
+        let factory = self.lookup(COMPONENT_TARGET, NAME_FACTORY)?;
+        for _ in 0..objects {
+            let made = self.caller.call(&factory, OP_CREATE, &[], &[]).ok("new object")?;
+            self.state.permanent.push(ObjectState { name: made.word[0], calls: 0 });
+            self.permanent.push(made.cap("new object")?);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, calls: u64) -> Result<()> {
+        let factory = self.lookup(COMPONENT_TARGET, NAME_FACTORY)?;
+        let mut services = Vec::new();
+        for name in NAME_SERVICE..NAME_SERVICE + SERVICES {
+            services.push((name, self.lookup(COMPONENT_CORE, name)?));
+        }
+        let permanent = self.state.permanent.iter().zip(&self.permanent);
+        let shared = Arc::new(Shared {
+            factory,
+            services,
+            permanent: permanent
+                .map(|(object, cap)| Permanent {
+                    cap: cap.clone(),
+                    name: object.name,
+                    calls: AtomicU64::new(object.calls),
+                })
+                .collect(),
+            own: Arc::clone(&self.own),
+            stop: eventfd(0, EventfdFlags::CLOEXEC)?,
+            seed: self.seed,
+            calls: AtomicU64::new(0),
+            wrong: AtomicU64::new(0),
+            first_wrong: Mutex::default(),
+        });
+        let mut threads = Vec::new();
+        for worker in self.workers.drain(..) {
+            let shared = Arc::clone(&shared);
+            let thread = std::thread::Builder::new().name("client".into());
+            threads.push(thread.spawn(move || worker.run(&shared))?);
+        }
+        let begin = Instant::now();
+        while shared.calls.load(Ordering::Relaxed) < calls {
+            ensure!(begin.elapsed() < RUN_TIMEOUT, "clients make no progress");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.running = Some((shared, threads));
+        Ok(())
+    }
+
+    fn stop(&mut self) -> Result<ClientAnswer> {
+        let (shared, threads) = self.running.take().context("not running")?;
+        rustix::io::write(shared.stop.as_fd(), &1u64.to_ne_bytes())?;
+        for thread in threads {
+            let worker = thread.join().map_err(|_| anyhow::anyhow!("a client thread panicked"))?;
+            self.workers.push(worker);
+        }
+        for (object, shared) in self.state.permanent.iter_mut().zip(&shared.permanent) {
+            object.calls = shared.calls.load(Ordering::Relaxed);
+        }
+        self.state.threads = self.workers.iter().map(Worker::state).collect();
+        let mut first = shared.first_wrong.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(ClientAnswer::Stopped {
+            state: self.state.clone(),
+            calls: shared.calls.load(Ordering::Relaxed),
+            wrong: shared.wrong.load(Ordering::Relaxed),
+            first_wrong: first.take(),
+        })
+    }
+}

@@ -1,0 +1,140 @@
+//! Orders from one Rust process to another: JSON with descriptors over a
+//! stream socket. One order, one answer.
+
+use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest wait for the answer to an order.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Longest order or answer in bytes; a few dozen bytes per object.
+const MAX_BYTES: u32 = 16 << 20;
+
+/// Descriptors per order.
+const FDS: usize = 2;
+
+/// One end of the connection.
+pub(crate) struct Control(UnixStream);
+
+impl Control {
+    /// The end of a process that gives orders: waits for each answer, but not
+    /// for ever.
+    pub(crate) fn master(socket: UnixStream) -> Result<Self> {
+        socket.set_read_timeout(Some(TIMEOUT))?;
+        socket.set_write_timeout(Some(TIMEOUT))?;
+        Ok(Control(socket))
+    }
+
+    /// The end of a process that takes orders: its standard input.
+    pub(crate) fn servant() -> Result<Self> {
+        let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
+        Ok(Control(UnixStream::from(input)))
+    }
+
+    /// Gives an order and waits for its answer.
+    pub(crate) fn order<A: DeserializeOwned>(
+        &self,
+        order: &impl Serialize,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(A, Vec<OwnedFd>)> {
+        self.send(order, fds)?;
+        let (answer, fds): (Result<A, String>, _) =
+            self.receive()?.context("it ended without an answer")?;
+        Ok((answer.map_err(anyhow::Error::msg)?, fds))
+    }
+
+    /// Takes orders until the other side is gone.
+    pub(crate) fn serve<O: DeserializeOwned, A: Serialize>(
+        &self,
+        mut handle: impl FnMut(O, Vec<OwnedFd>) -> Result<(A, Vec<OwnedFd>)>,
+    ) -> Result<()> {
+        while let Some((order, fds)) = self.receive()? {
+            let (answer, fds) = match handle(order, fds) {
+                Ok((answer, fds)) => (Ok(answer), fds),
+                Err(error) => (Err(format!("{error:#}")), Vec::new()),
+            };
+            let fds: Vec<_> = fds.iter().map(std::os::fd::AsFd::as_fd).collect();
+            self.send(&answer, &fds)?;
+        }
+        Ok(())
+    }
+
+    fn send(&self, value: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let text = serde_json::to_vec(value)?;
+        let length = u32::try_from(text.len())?.to_ne_bytes();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            bail!("too many descriptors");
+        }
+        sendmsg(&self.0, &[IoSlice::new(&length)], &mut control, SendFlags::NOSIGNAL)?;
+        (&self.0).write_all(&text)?;
+        Ok(())
+    }
+
+    /// `None` if the other side is gone.
+    fn receive<T: DeserializeOwned>(&self) -> Result<Option<(T, Vec<OwnedFd>)>> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let mut length = [0; 4];
+        let buffer = &mut [IoSliceMut::new(&mut length)];
+        let got = match recvmsg(&self.0, buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::AGAIN) => bail!("no answer for {} s", TIMEOUT.as_secs()),
+            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+            other => other?,
+        };
+        let mut fds = Vec::new();
+        for part in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = part {
+                fds.extend(rights);
+            }
+        }
+        if got.bytes == 0 {
+            return Ok(None);
+        }
+        (&self.0).read_exact(&mut length[got.bytes..])?;
+        let length = u32::from_ne_bytes(length);
+        if length > MAX_BYTES {
+            bail!("order of {length} bytes");
+        }
+        let mut text = vec![0; length as usize];
+        (&self.0).read_exact(&mut text)?;
+        Ok(Some((serde_json::from_slice(&text)?, fds)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsFd;
+
+    #[test]
+    fn orders_are_answered_and_end_with_their_giver() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let servant = std::thread::spawn(move || {
+            Control(theirs).serve(|order: String, fds| match order.as_str() {
+                "fail" => bail!("no"),
+                _ => Ok((order.len() as u64 + fds.len() as u64, fds)),
+            })
+        });
+        let master = Control::master(ours).unwrap();
+        let long = "x".repeat(500_000);
+        let (answer, fds): (u64, _) = master.order(&long, &[std::io::stdin().as_fd()]).unwrap();
+        assert_eq!((answer, fds.len()), (500_001, 1));
+        let failed = master.order::<u64>(&"fail", &[]).unwrap_err();
+        assert_eq!(failed.to_string(), "no");
+        drop(master);
+        servant.join().unwrap().unwrap();
+    }
+}

@@ -1,0 +1,123 @@
+//! A system: core, clients, and a monitor with its target.
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use super::numbering::Numbering;
+use crate::control::Control;
+use crate::orders::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
+use crate::process::Process;
+use crate::rpc::{Caller, Cap};
+use crate::state::ClientState;
+use crate::wire::*;
+
+/// A running system. All its processes end when it is dropped.
+pub(crate) struct System {
+    pub(crate) tools: Cap,
+    pub(crate) caller: Caller,
+    /// Memory of the target's table.
+    pub(crate) table: Option<File>,
+    // The order matters: the monitor ends before its target is looked for, and
+    // before it could end on its own.
+    _monitor_process: Process,
+    target: Orphan,
+    monitor: Control,
+    _clients_process: Process,
+    clients: Control,
+    _core_process: Process,
+}
+
+/// The target, which becomes a child of the driver when its monitor ends.
+struct Orphan(Option<Pid>);
+
+impl Drop for Orphan {
+    fn drop(&mut self) {
+        let Some(pid) = self.0 else { return };
+        // Otherwise the number may be that of another process by now.
+        if let Ok(None) = waitpid(Some(pid), WaitOptions::NOHANG) {
+            // Both work on a child, whatever state it is in.
+            let _ = kill_process(pid, Signal::KILL);
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+    }
+}
+
+fn controlled(name: &'static str) -> Result<(Process, Control)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let process = Process::spawn(name, &[], OwnedFd::from(theirs))?;
+    Ok((process, Control::master(ours)?))
+}
+
+impl System {
+    /// Starts core, clients and monitor; there is no target yet.
+    pub(crate) fn start(numbering: Numbering, seed: u64, state: &ClientState) -> Result<Self> {
+        let (core, theirs) = pair()?;
+        let arguments =
+            [format!("--start={}", numbering.start), format!("--step={}", numbering.step)];
+        let core_process = Process::spawn("core", &arguments, theirs)?;
+        let ready = wait_readable(&[core.as_fd()], Some(TIMEOUT))?;
+        ready.context("core does not start")?;
+        let (message, fds) = receive(core.as_fd()).context("core does not start")?;
+        let fd = fds.into_iter().next().context("core has no tools")?;
+        let tools = Cap { fd: Arc::new(fd), badge: message.badge[0] };
+
+        let (clients_process, clients) = controlled("clients")?;
+        let (monitor_process, monitor) = controlled("monitor")?;
+        let system = System {
+            tools,
+            caller: Caller::new()?,
+            table: None,
+            _monitor_process: monitor_process,
+            target: Orphan(None),
+            monitor,
+            _clients_process: clients_process,
+            clients,
+            _core_process: core_process,
+        };
+        let setup = ClientOrder::Setup { tools: system.tools.badge, seed, state: state.clone() };
+        system.clients(&setup)?;
+        Ok(system)
+    }
+
+    /// Starts a new target.
+    pub(crate) fn start_target(&mut self, seed: u64) -> Result<()> {
+        self.run_target(&MonitorOrder::Start { tools: self.tools.badge, seed })
+    }
+
+    /// Brings up the target from a checkpoint.
+    pub(crate) fn restore_target(&mut self, file: &Path) -> Result<()> {
+        let file = std::path::absolute(file)?;
+        self.run_target(&MonitorOrder::Restore { tools: self.tools.badge, file })
+    }
+
+    fn run_target(&mut self, order: &MonitorOrder) -> Result<()> {
+        let (answer, fds) = self.monitor.order(order, &[self.tools.fd.as_fd()])?;
+        let MonitorAnswer::Running { target } = answer else { bail!("monitor: no target") };
+        self.target.0 = Pid::from_raw(i32::try_from(target)?);
+        self.table = fds.into_iter().next().map(File::from);
+        Ok(())
+    }
+
+    /// Process number of the target.
+    pub(crate) fn target(&self) -> Result<u32> {
+        let pid = self.target.0.context("there is no target")?;
+        Ok(u32::try_from(pid.as_raw_nonzero().get())?)
+    }
+
+    /// Gives an order to the monitor.
+    pub(crate) fn monitor(&self, order: &MonitorOrder) -> Result<(MonitorAnswer, Vec<OwnedFd>)> {
+        self.monitor.order(order, &[]).context("monitor")
+    }
+
+    /// Gives an order to the clients.
+    pub(crate) fn clients(&self, order: &ClientOrder) -> Result<ClientAnswer> {
+        let (answer, _) = self.clients.order(order, &[self.tools.fd.as_fd()]).context("clients")?;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,44 @@
+//! The capability table between real Linux processes.
+//!
+//! A *system* is a set of processes, all of them this program under hidden
+//! subcommands: `core` hands out badges and gates, `target` is the component
+//! whose capabilities are kept in a table, `clients` call it, and `monitor` is
+//! its parent, which saves and restores it. `cpp/` has core and target, in the
+//! shape that Genode's base library for Fiasco.OC has; `driver` sets up systems
+//! and judges them.
+//!
+//! * **The kernel is real.** A selector is a descriptor, a gate is a pair of
+//!   sockets, and Linux is asked what is valid and equal.
+//! * **Nobody judges himself.** Whether a capability was restored is decided by
+//!   what the kernel has in the slot, what core has recorded for that object,
+//!   and who answers.
+//! * **Nothing is left behind**: processes end with their parent, every wait is
+//!   bounded.
+
+#![deny(unsafe_code)]
+
+pub mod checkpoint;
+
+mod cli;
+mod clients;
+mod control;
+mod cpp;
+mod driver;
+#[allow(unsafe_code)] // maps memory
+mod memory;
+mod monitor;
+mod orders;
+mod process;
+mod relax;
+mod rpc;
+mod state;
+mod table;
+mod wire;
+
+// The C++ part calls the C interface.
+use cap_map_ffi as _;
+
+/// Runs the command that the arguments of the process ask for.
+pub fn run() -> std::process::ExitCode {
+    cli::run()
+}

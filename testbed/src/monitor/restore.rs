@@ -1,0 +1,142 @@
+//! Bringing up a target from a checkpoint, in a system with other badges.
+
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use cap_map_rs::{Rewrite, Slot};
+
+use super::target::Target;
+use super::{Session, Tools};
+use crate::checkpoint::{Checkpoint, KernelEntry, Object, Program};
+use crate::memory::{TABLE_BYTES, TableMemory, anonymous_file, image_bytes};
+use crate::rpc::Cap;
+use crate::wire::*;
+
+impl Session {
+    /// Brings up the target of a checkpoint file, and lets it go on.
+    pub(super) fn restore(mut tools: Tools, file: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::load(file)?;
+        check_fits(&checkpoint).with_context(|| format!("{}", file.display()))?;
+
+        let image = anonymous_file("image", image_bytes())?;
+        image.write_all_at(&checkpoint.image, 0)?;
+        let table = anonymous_file("table", TABLE_BYTES as u64)?;
+        table.write_all_at(&checkpoint.table, 0)?;
+        let table = TableMemory::new(table)?;
+
+        let seed = checkpoint.meta.seed;
+        let target = Target::spawn(&image, table.file(), true, seed)?;
+        let pd = tools.pd(COMPONENT_TARGET)?;
+        for entrypoint in 0..checkpoint.meta.entrypoints {
+            let made = tools.caller.call(&pd, OP_ENTRYPOINT, &[u64::from(entrypoint)], &[]);
+            let epoll = made.ok("entrypoint")?.kernel.context("entrypoint without descriptor")?;
+            target.epoll(entrypoint, &epoll)?;
+        }
+
+        let slots = crate::table::read(&checkpoint.table);
+        let slots = slots.map_err(|status| anyhow::anyhow!("{status}"))?.slots;
+        let mut refill = Refill { pd, target: &target, tools: &mut tools, gates: 0, dead: vec![] };
+        let mut batch = Vec::new();
+        for entry in &checkpoint.kernel {
+            let badge = refill.fill(entry)?;
+            if let (Some(badge), Slot::Used(old)) = (badge, slots[entry.slot as usize]) {
+                batch.push(Rewrite::new(entry.slot, old, badge));
+            }
+        }
+        let dead = refill.dead;
+
+        let rounds = checkpoint.meta.rounds.saturating_add(1);
+        let session = Session { tools, target, image, table, references: None, seed, rounds };
+        session.attach()?.rewrite(&mut batch).map_err(|refusal| {
+            let slot = refusal.slot.map_or(String::new(), |slot| format!("slot {slot}: "));
+            anyhow::anyhow!("rewriting the badges: {slot}{}", refusal.status)
+        })?;
+        session.target.start()?;
+        session.bury(&dead)
+    }
+
+    /// Gives the badges of dead objects back, once they are in the table.
+    fn bury(mut self, dead: &[Cap]) -> Result<Self> {
+        let pd = self.tools.pd(COMPONENT_MONITOR)?;
+        for cap in dead {
+            let badge = [u64::from(cap.badge)];
+            self.tools.caller.call(&pd, OP_FREE_GATE, &badge, &[]).ok("burying a dead object")?;
+        }
+        Ok(self)
+    }
+}
+
+/// Refuses what this program cannot continue.
+fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
+    let meta = &checkpoint.meta;
+    ensure!(
+        meta.program == Program::current()?,
+        "the checkpoint was taken by another build of this program, whose memory \
+         image this build cannot continue"
+    );
+    ensure!(
+        meta.image_address == IMAGE_ADDRESS
+            && meta.table_address == TABLE_ADDRESS
+            && u64::from(meta.entrypoints) == TARGET_ENTRYPOINTS
+            && checkpoint.image.len() as u64 == image_bytes()
+            && checkpoint.table.len() == TABLE_BYTES
+            && checkpoint.references.len() == TARGET_SLOTS as usize,
+        "memory of the target has another shape"
+    );
+    Ok(())
+}
+
+/// Fills the slots of a new target.
+struct Refill<'a> {
+    pd: Cap,
+    target: &'a Target,
+    tools: &'a mut Tools,
+    /// Server ends so far.
+    gates: u32,
+    /// Gates that stand for dead objects.
+    dead: Vec<Cap>,
+}
+
+impl Refill<'_> {
+    /// Installs the object for a slot, and returns its badge in this system
+    /// unless that is the same in every system.
+    fn fill(&mut self, entry: &KernelEntry) -> Result<Option<u32>> {
+        let cap = match entry.object {
+            Object::Thread => {
+                let thread = self.tools.thread_gate(&self.pd)?;
+                self.target.install(entry.slot, 0, &thread)?;
+                return Ok(None);
+            }
+            Object::Gate { creator: COMPONENT_TARGET, entrypoint, name } => {
+                let server = self.gates;
+                self.gates += 1;
+                let words = [u64::from(entrypoint), u64::from(server), name];
+                let made = self.tools.caller.call(&self.pd, OP_ALLOC_GATE, &words, &[]);
+                let mut made = made.ok("new gate")?;
+                let end = made.kernel.take().context("gate without server end")?;
+                self.target.server(server, &end)?;
+                made.cap("new gate")?
+            }
+            Object::Gate {
+                creator: creator @ (COMPONENT_CORE | COMPONENT_CLIENTS), name, ..
+            } => self.tools.lookup(creator, name)?,
+            Object::Gate { creator, .. } => bail!("object of unknown component {creator}"),
+            Object::Dead => {
+                let cap = self.dead_gate()?;
+                self.dead.push(cap.clone());
+                cap
+            }
+        };
+        self.target.install(entry.slot, 0, &cap.fd.as_fd())?;
+        Ok(Some(cap.badge))
+    }
+
+    /// A gate that leads nowhere, with a badge that nothing else has.
+    fn dead_gate(&mut self) -> Result<Cap> {
+        let pd = self.tools.pd(COMPONENT_MONITOR)?;
+        let words = [u64::from(ENTRYPOINT_NONE), 0, self.dead.len() as u64];
+        self.tools.caller.call(&pd, OP_ALLOC_GATE, &words, &[]).cap("dead gate")
+    }
+}

@@ -1,0 +1,91 @@
+//! The target as its monitor sees it: a process with an agent that puts
+//! descriptors where the monitor says.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::process::Process;
+use crate::rpc::answer_text;
+use crate::wire::*;
+
+/// A target process.
+pub(super) struct Target {
+    process: Process,
+    agent: std::os::fd::OwnedFd,
+}
+
+impl Target {
+    /// Starts a target with its memory.
+    pub(super) fn spawn(image: &File, table: &File, restored: bool, seed: u64) -> Result<Self> {
+        let (agent, theirs) = pair()?;
+        let process = Process::spawn("target", &[], theirs)?;
+        let target = Target { process, agent };
+        let words = [u64::from(restored), seed];
+        target.order(OP_INIT, &words, &[image.as_fd(), table.as_fd()])?;
+        Ok(target)
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Gives an order that is answered.
+    fn order(&self, opcode: u32, words: &[u64], fds: &[BorrowedFd<'_>]) -> Result<()> {
+        self.tell(opcode, words, fds)?;
+        ensure!(
+            wait_readable(&[self.agent.as_fd()], Some(TIMEOUT))?.is_some(),
+            "target does not answer"
+        );
+        let (answer, _) = receive(self.agent.as_fd())?;
+        if answer.opcode != ANSWER_OK {
+            bail!("target: order {opcode}: {}", answer_text(answer.opcode));
+        }
+        Ok(())
+    }
+
+    /// Gives an order whose failure shows at [`Self::start`].
+    fn tell(&self, opcode: u32, words: &[u64], fds: &[BorrowedFd<'_>]) -> Result<()> {
+        let mut message = Message::new(opcode, words);
+        message.kernel = u32::try_from(fds.len())?;
+        Ok(send(self.agent.as_fd(), message, fds)?)
+    }
+
+    /// Puts a descriptor into a slot; with a badge, also enters it in the table.
+    pub(super) fn install(&self, slot: u32, badge: u32, fd: &impl AsFd) -> Result<()> {
+        self.tell(OP_INSTALL, &[u64::from(slot), u64::from(badge)], &[fd.as_fd()])
+    }
+
+    /// Puts the server end of a gate to its place.
+    pub(super) fn server(&self, index: u32, fd: &impl AsFd) -> Result<()> {
+        self.tell(OP_SERVER, &[u64::from(index)], &[fd.as_fd()])
+    }
+
+    /// Puts the epoll object of an entrypoint to its place.
+    pub(super) fn epoll(&self, entrypoint: u32, fd: &impl AsFd) -> Result<()> {
+        self.tell(OP_EPOLL, &[u64::from(entrypoint)], &[fd.as_fd()])
+    }
+
+    /// Lets the application begin, or go on.
+    pub(super) fn start(&self) -> Result<()> {
+        self.order(OP_START, &[], &[])
+    }
+
+    /// Brings all threads of the application to rest.
+    pub(super) fn rest(&self) -> Result<()> {
+        self.order(OP_REST, &[], &[])
+    }
+
+    /// Stops the process.
+    pub(super) fn stop(&self) -> Result<()> {
+        self.process.stop()
+    }
+
+    /// The reference counts of all slots, 16 bits each, in a file.
+    pub(super) fn references(&self) -> Result<File> {
+        let file = crate::memory::anonymous_file("references", 2 * u64::from(TARGET_SLOTS))?;
+        self.order(OP_REFERENCES, &[], &[file.as_fd()])?;
+        Ok(file)
+    }
+}

@@ -1,0 +1,8 @@
+//! The program from the outside.
+
+mod common;
+mod inspect;
+mod migrate;
+mod processes;
+mod restore;
+mod usage;

@@ -1,0 +1,71 @@
+//! No process outlives the driver, however it ends.
+
+use std::fs;
+use std::process::Child;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::common::{command, finish};
+
+/// An environment variable that all processes of a run inherit.
+const MARK: &str = "CAP_MAP_TEST_RUN";
+
+fn marked(value: &str) -> Vec<String> {
+    let wanted = format!("{MARK}={value}");
+    let environment = |process: &str| fs::read(format!("/proc/{process}/environ")).ok();
+    fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+        .filter(|process| {
+            environment(process).is_some_and(|all| {
+                all.split(|byte| *byte == 0).any(|entry| entry == wanted.as_bytes())
+            })
+        })
+        .collect()
+}
+
+fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !condition() {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn start(mark: &str) -> Child {
+    let arguments = ["migrate", "--objects=50", "--rounds=1000"];
+    let child = command().args(arguments).env(MARK, mark).spawn().unwrap();
+    wait_until("system does not start", || marked(mark).len() == 5);
+    child
+}
+
+#[test]
+fn all_processes_end_with_a_killed_driver() {
+    for i in 0..4 {
+        let mark = format!("{}-killed-{i}", std::process::id());
+        let mut driver = start(&mark);
+        // At other moments of a round each time.
+        thread::sleep(Duration::from_millis(120 * i));
+        driver.kill().unwrap();
+        driver.wait().unwrap();
+        wait_until("processes are left", || marked(&mark).is_empty());
+    }
+}
+
+#[test]
+fn all_processes_end_with_the_target() {
+    let mark = format!("{}-target", std::process::id());
+    let driver = start(&mark);
+    let is_target = |process: &String| {
+        fs::read_to_string(format!("/proc/{process}/cmdline"))
+            .is_ok_and(|line| line.split('\0').nth(1) == Some("target"))
+    };
+    let target = marked(&mark).into_iter().find(is_target).expect("a target");
+    let kill = std::process::Command::new("kill").args(["-KILL", &target]).status().unwrap();
+    assert!(kill.success());
+    let outcome = finish(driver);
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
+    assert!(!outcome.stderr.is_empty());
+    wait_until("processes are left", || marked(&mark).is_empty());
+}

@@ -1,0 +1,138 @@
+//! Checkpoint files: restored, refused, and judged.
+
+use std::fs;
+use std::path::Path;
+
+use crate::common::{Outcome, cap_map, checkpoint};
+use testbed::checkpoint::{Checkpoint, Object};
+
+fn restore(file: &Path) -> Outcome {
+    cap_map(&["restore", file.to_str().expect("path is UTF-8")])
+}
+
+/// Lost and misdirected capabilities of a restore that failed by its judgement.
+fn faults(file: &Path) -> (u64, u64) {
+    let path = file.to_str().expect("path is UTF-8");
+    let outcome = cap_map(&["restore", path, "--json"]);
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
+    let result: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert!(!result["findings"].as_array().expect("findings").is_empty());
+    let number = |name: &str| result[name].as_u64().expect("number");
+    (number("lost"), number("misdirected"))
+}
+
+fn change(file: &Path, change: impl FnOnce(&mut Checkpoint)) {
+    let mut checkpoint = Checkpoint::decode(&fs::read(file).unwrap()).unwrap();
+    change(&mut checkpoint);
+    fs::write(file, checkpoint.encode().unwrap()).unwrap();
+}
+
+#[test]
+fn a_saved_target_comes_back_more_than_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "3");
+    for _ in 0..2 {
+        let outcome = restore(&file).expect_success();
+        let line = outcome.last_line();
+        assert!(line.starts_with("restore: "), "{line}");
+        assert!(line.ends_with("capabilities restored, 0 lost, 0 misdirected"), "{line}");
+    }
+}
+
+#[test]
+fn damaged_files_are_refused_with_the_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("good");
+    checkpoint(&good, "4");
+    let good = fs::read(good).unwrap();
+    let mut future = good.clone();
+    future[8] = 9;
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("empty", &[], "at offset 0: the file ends within its header"),
+        ("text", b"label=init -> target", "at offset 0: this is not a checkpoint file"),
+        ("future", &future, "at offset 8: format version 9"),
+        ("header", &good[..20], "at offset 20: the file ends"),
+        ("short", &good[..good.len() - 1], "bytes instead of"),
+        ("flipped", &flipped, "checksum of section \"image\""),
+    ];
+    for (name, bytes, reason) in cases {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let outcome = restore(&file);
+        assert_eq!(outcome.status.code(), Some(1), "{name}");
+        assert_eq!(outcome.stdout, "", "{name}");
+        assert!(outcome.stderr.contains(reason), "{name}: {}", outcome.stderr);
+        assert!(outcome.stderr.contains(name), "the file is named: {}", outcome.stderr);
+    }
+    let outcome = restore(&folder.path().join("missing"));
+    assert_eq!(outcome.status.code(), Some(1));
+}
+
+#[test]
+fn another_build_does_not_continue_an_image() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "5");
+    change(&file, |checkpoint| checkpoint.meta.program.crc32 ^= 1);
+    let outcome = restore(&file);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.stderr.contains("another build"), "{}", outcome.stderr);
+}
+
+/// The judge has to notice what a faulty monitor would do: here the file makes
+/// it install gates at each other's slots.
+#[test]
+fn exchanged_gates_are_misdirected() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "6");
+    change(&file, |checkpoint| {
+        let own = checkpoint
+            .kernel
+            .iter_mut()
+            .filter(|entry| matches!(entry.object, Object::Gate { creator: 1, entrypoint: 0, .. }));
+        let mut own: Vec<_> = own.map(|entry| &mut entry.object).collect();
+        // The last ones are sessions, not the objects that help the judge.
+        let [.., a, b] = &mut own[..] else { panic!("too few objects") };
+        std::mem::swap(*a, *b);
+    });
+    let (lost, misdirected) = faults(&file);
+    assert_eq!(lost, 0);
+    assert!(misdirected >= 2, "{misdirected}");
+}
+
+#[test]
+fn other_reference_counts_are_a_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "7");
+    change(&file, |checkpoint| {
+        let slot = checkpoint.kernel.last().unwrap().slot;
+        checkpoint.references[slot as usize] += 1;
+    });
+    assert_eq!(faults(&file), (1, 0));
+}
+
+/// An image whose objects are not those of the table: here one byte of each
+/// place where the name of a certain object occurs is different.
+#[test]
+fn objects_with_other_names_are_misdirected() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "8");
+    change(&file, |checkpoint| {
+        let last = checkpoint.kernel.iter().rev().find_map(|entry| match entry.object {
+            Object::Gate { creator: 1, name, .. } => Some(name),
+            _ => None,
+        });
+        let name = last.unwrap().to_ne_bytes();
+        let (words, _) = checkpoint.image.as_chunks_mut();
+        words.iter_mut().filter(|word| **word == name).for_each(|word| word[0] ^= 1);
+    });
+    let (lost, misdirected) = faults(&file);
+    assert_eq!(lost, 0);
+    assert!(misdirected >= 1);
+}

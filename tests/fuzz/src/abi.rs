@@ -1,0 +1,389 @@
+//! The C ABI: valid or null pointers, arbitrary numbers, and a hostile region.
+
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, OnceCell};
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+use cap_map_ffi::*;
+use cap_map_rs::layout::*;
+
+use crate::guarded::{Guarded, Place};
+use crate::hostile::{Relax, Script, bounded, hook, under_attack};
+use crate::input::Input;
+use crate::memory::Block;
+
+/// The function that the library asks its environment for.
+#[unsafe(no_mangle)]
+extern "C" fn cap_map_relax() {
+    <Relax as cap_map_rs::sync::RelaxStrategy>::relax();
+}
+
+thread_local! {
+    static MEMORY: OnceCell<[Guarded; 2]> = const { OnceCell::new() };
+    static ANSWERS: Cell<u64> = const { Cell::new(0) };
+}
+
+const NODES: usize = 4;
+const SLOT_LIMIT: u32 = 128;
+
+/// More than any call of these tests waits.
+const BOUND: u64 = 64 * 32 * (8 + 8);
+
+fn answer() -> bool {
+    hook();
+    ANSWERS.set(ANSWERS.get().rotate_right(1));
+    ANSWERS.get() & 1 == 0
+}
+
+unsafe extern "C" fn equal(_: *mut c_void, _: usize, _: usize) -> bool {
+    answer()
+}
+
+unsafe extern "C" fn valid(_: *mut c_void, _: usize) -> bool {
+    answer()
+}
+
+unsafe extern "C" fn map(_: *mut c_void, _: usize, _: usize) -> bool {
+    answer() || answer()
+}
+
+/// Outputs, each of which a call may get or not.
+#[derive(Default)]
+struct Outputs {
+    number: u32,
+    other: u32,
+    flag: bool,
+    state: u32,
+}
+
+/// A pointer to `value`, or null.
+fn maybe<T>(input: &mut Input<'_>, value: &mut T) -> *mut T {
+    if input.byte().is_multiple_of(8) { null_mut() } else { value }
+}
+
+/// The target.
+pub fn run(data: &[u8]) {
+    let memory = MEMORY.with(|memory| *memory.get_or_init(|| [Guarded::new(), Guarded::new()]));
+    let mut input = Input::new(data);
+    let mode = input.byte();
+    let place = if mode & 2 == 0 { Place::Back } else { Place::Front };
+    let mut block = Block::new(cap_map_owner_size(SLOT_LIMIT));
+    let size = match input.byte() {
+        0 => usize::from(input.u16()) % Guarded::BYTES,
+        slots => SLOTS + WORD_BYTES * (MIN_CAPACITY + 8 * usize::from(slots % 16)),
+    };
+    let arbitrary = mode & 4 != 0;
+    let config = cap_map_config {
+        max_slots: if arbitrary { input.number() } else { SLOT_LIMIT },
+        first_user: if arbitrary { input.number() } else { 8 },
+        shift: if arbitrary { input.number() } else { 12 },
+        badge_bits: if arbitrary { input.number() } else { 28 },
+        patience: u32::from(mode >> 4 & 7),
+    };
+    let private = block.bytes() - if arbitrary { usize::from(input.byte()) } else { 0 };
+    let mut owner = null_mut();
+    let region = memory[0].at(place, size).cast();
+    // SAFETY: both memories are as large as told, and used by the library only.
+    let status = unsafe {
+        cap_map_owner_create(
+            block.base().cast(),
+            private,
+            region,
+            size,
+            &raw const config,
+            &raw mut owner,
+        )
+    };
+    if status != Status::Ok {
+        return;
+    }
+    assert!(config.max_slots <= SLOT_LIMIT, "more slots than there is memory for");
+    // SAFETY: as above.
+    let published = unsafe { cap_map_owner_publish(owner, c"abi".as_ptr().cast(), 3) };
+    assert_eq!(published, Status::Ok);
+    let words = memory[0].words(place, size / 64 * 64);
+    let words = if size.is_multiple_of(64) { words } else { memory[0].all() };
+    let script = Script::decode(&mut input, words);
+    let mut test = Test {
+        owner,
+        monitor: None,
+        regions: memory,
+        place,
+        pools: [const { cap_map_pool { opaque: [0; 4] } }; 2],
+        nodes: [const { cap_map_node { opaque: [0; 5] } }; NODES],
+        pins: [0; NODES],
+    };
+    test.init();
+    under_attack(&script, mode & 9 == 1, || {
+        for _ in 0..96 {
+            if input.is_empty() {
+                break;
+            }
+            hook();
+            bounded(BOUND, || test.step(&mut input));
+        }
+    });
+    test.end();
+}
+
+struct Test {
+    owner: *mut cap_map_owner,
+    monitor: Option<cap_map_monitor>,
+    regions: [Guarded; 2],
+    place: Place,
+    pools: [cap_map_pool; 2],
+    nodes: [cap_map_node; NODES],
+    pins: [u32; NODES],
+}
+
+// Every call below keeps the duties of the exported functions: pointers are
+// null or lead to live values of this frame, sizes are those of the memory.
+#[allow(clippy::undocumented_unsafe_blocks, clippy::multiple_unsafe_ops_per_block)]
+impl Test {
+    fn init(&mut self) {
+        for pool in &mut self.pools {
+            assert_eq!(unsafe { cap_map_pool_init(pool) }, Status::Ok);
+        }
+        for node in &mut self.nodes {
+            assert_eq!(unsafe { cap_map_node_init(node) }, Status::Ok);
+        }
+    }
+
+    fn step(&mut self, input: &mut Input<'_>) {
+        let owner: *const cap_map_owner =
+            if input.byte().is_multiple_of(32) { null() } else { self.owner };
+        match input.byte() % 8 {
+            0 | 1 => self.slot_call(owner, input),
+            2 | 3 => self.badge_call(owner, input),
+            4 => self.region_call(owner, input),
+            5 => self.pool_call(owner, input),
+            _ => self.monitor_call(input),
+        }
+    }
+
+    fn slot_call(&mut self, owner: *const cap_map_owner, input: &mut Input<'_>) {
+        let mut out = Outputs::default();
+        let (kind, slot, count) = (input.byte() % 8, input.number(), input.number());
+        let first = maybe(input, &mut out.number);
+        let capacity = unsafe { cap_map_owner_capacity(owner) };
+        match kind {
+            0 => {
+                if unsafe { cap_map_slot_alloc(owner, count, first) } == Status::Ok {
+                    assert!(count != 0 && count <= capacity && out.number <= capacity - count);
+                }
+            }
+            1 => {
+                if unsafe { cap_map_slot_alloc_at(owner, slot) } == Status::Ok {
+                    assert!(slot < capacity);
+                }
+            }
+            2 => unsafe {
+                let _ = cap_map_slot_free(owner, slot, count);
+            },
+            3 => {
+                let state = maybe(input, &mut out.state).cast();
+                let badge = maybe(input, &mut out.other);
+                let status = unsafe { cap_map_slot_entry(owner, slot, state, badge) };
+                assert!(status != Status::Ok || slot < capacity);
+                assert!(matches!(out.state, 0..=3 | 7), "state {}", out.state);
+            }
+            4 => unsafe {
+                let _ = cap_map_slot_badge(owner, slot);
+                let _ = cap_map_slot_remove(owner, slot);
+            },
+            5 => unsafe {
+                let _ = cap_map_ref_acquire(owner, slot);
+            },
+            6 => unsafe {
+                let badge = maybe(input, &mut out.other);
+                let last = maybe(input, &mut out.flag);
+                let _ = cap_map_ref_release(owner, slot, last, badge);
+            },
+            _ => assert!(unsafe { cap_map_ref_count(owner, slot) } <= 0xffff),
+        }
+    }
+
+    fn badge_call(&mut self, owner: *const cap_map_owner, input: &mut Input<'_>) {
+        let mut out = Outputs::default();
+        let (kind, badge, slot) = (input.byte() % 8, input.number(), input.number());
+        let to = maybe(input, &mut out.number);
+        let capacity = unsafe { cap_map_owner_capacity(owner) };
+        let status = match kind {
+            0 => unsafe { cap_map_badge_find(owner, badge, to) },
+            1 => unsafe { cap_map_badge_find_acquire(owner, badge, to) },
+            2..4 => unsafe { cap_map_badge_insert(owner, badge, to) },
+            4 | 5 => unsafe { cap_map_badge_insert_at(owner, badge, slot) },
+            _ => {
+                ANSWERS.set(input.u64());
+                let mut kernel = cap_map_kernel {
+                    context: null_mut(),
+                    equal: Some(equal),
+                    valid: Some(valid),
+                    map: (slot != 77).then_some(map),
+                };
+                let kernel = maybe(input, &mut kernel);
+                let selector = (slot as usize).rotate_left(u32::from(kind));
+                unsafe { cap_map_badge_insert_map(owner, badge, selector, kernel, to) }
+            }
+        };
+        assert!(status != Status::Ok || out.number < capacity);
+    }
+
+    fn region_call(&mut self, owner: *const cap_map_owner, input: &mut Input<'_>) {
+        let kind = input.byte() % 8;
+        let text = input.bytes(80);
+        let label = if kind & 1 == 0 { text.as_ptr() } else { null() };
+        match kind {
+            0..4 => unsafe {
+                let _ = cap_map_owner_publish(owner, label, text.len());
+            },
+            4 | 5 => {
+                let size = usize::from(input.u16()) % Guarded::BYTES;
+                let which = usize::from(input.byte() % 2);
+                let region = self.regions[which].at(self.place, size / 64 * 64).cast();
+                // A table does not move to where it is.
+                if which == 1 {
+                    let status = unsafe {
+                        cap_map_owner_move(owner, region, size / 64 * 64, label, text.len())
+                    };
+                    if status == Status::Ok {
+                        self.regions.swap(0, 1);
+                        self.monitor = None;
+                    }
+                }
+            }
+            _ => unsafe {
+                let _ = cap_map_owner_recover(owner);
+            },
+        }
+    }
+
+    fn pool_call(&mut self, owner: *const cap_map_owner, input: &mut Input<'_>) {
+        let (kind, number) = (input.byte() % 8, input.number());
+        let pool: *const cap_map_pool = &self.pools[usize::from(input.byte() % 2)];
+        let at = usize::from(input.byte()) % NODES;
+        let node: *mut cap_map_node = &mut self.nodes[at];
+        let found = match kind {
+            0 | 1 => unsafe {
+                let _ = cap_map_pool_insert(pool, owner, node, number);
+                return;
+            },
+            2 => unsafe {
+                // Leaving a pool needs the owner that it was entered with.
+                let _ = cap_map_pool_remove(pool, self.owner, node);
+                return;
+            },
+            3 => {
+                if self.pins[at] > 0 {
+                    self.pins[at] -= 1;
+                    assert_eq!(unsafe { cap_map_node_release(node) }, Status::Ok);
+                } else {
+                    assert_eq!(unsafe { cap_map_node_drain(node) }, Status::Ok);
+                }
+                return;
+            }
+            4 => unsafe { cap_map_pool_first(pool) },
+            _ => unsafe { cap_map_pool_acquire(pool, owner, number) },
+        };
+        if !found.is_null() {
+            let at = self.nodes.iter().position(|node| std::ptr::eq(node, found));
+            self.pins[at.expect("a node of a pool")] += 1;
+        }
+    }
+
+    fn monitor_call(&mut self, input: &mut Input<'_>) {
+        let Some(monitor) = self.monitor.as_ref() else { return self.attach(input) };
+        let mut out = Outputs::default();
+        let mut shape = cap_map_geometry {
+            capacity: 0,
+            first_user: 0,
+            shift: 0,
+            badge_bits: 0,
+            label: [0; 64],
+        };
+        let _ = unsafe { cap_map_monitor_geometry(monitor, &raw mut shape) };
+        let (kind, number) = (input.byte() % 8, input.number());
+        match kind {
+            0 => self.attach(input),
+            1 => unsafe {
+                let mut sequence = 0;
+                let _ = cap_map_monitor_sequence(monitor, maybe(input, &mut sequence));
+            },
+            2 => unsafe {
+                let state = maybe(input, &mut out.state).cast();
+                let status =
+                    cap_map_monitor_entry(monitor, number, state, maybe(input, &mut out.other));
+                assert!(status != Status::Ok || number < shape.capacity);
+            },
+            3 => unsafe {
+                let to = maybe(input, &mut out.number);
+                let status =
+                    cap_map_monitor_next(monitor, number, to, maybe(input, &mut out.other));
+                assert!(status != Status::Ok || out.number < shape.capacity);
+            },
+            4 => {
+                let count = (number as usize).min(2 * SLOT_LIMIT as usize);
+                let mut words = vec![0u64; count].into_boxed_slice();
+                let mut taken =
+                    cap_map_snapshot { sequence: 0, generation: 0, attempts: 0, consistent: false };
+                let taken = maybe(input, &mut taken);
+                let status =
+                    unsafe { cap_map_monitor_snapshot(monitor, words.as_mut_ptr(), count, taken) };
+                assert!(status != Status::Ok || count >= shape.capacity as usize);
+            }
+            _ => {
+                let mut batch: Vec<_> = (0..number % 16)
+                    .map(|_| {
+                        Rewrite::new(
+                            input.number(),
+                            4 * u32::from(input.byte() % 64),
+                            input.number(),
+                        )
+                    })
+                    .collect();
+                let to = maybe(input, &mut out.number);
+                let _ = unsafe {
+                    cap_map_monitor_rewrite(monitor, batch.as_mut_ptr(), batch.len(), to)
+                };
+            }
+        }
+        let word = u64::from(number) << 32 | u64::from(number);
+        let state = unsafe { cap_map_word_entry(word, &raw mut out.other) };
+        assert!(matches!(state as u32, 0..=3 | 7));
+        let message = cap_map_status_message(number);
+        assert!(!unsafe { std::ffi::CStr::from_ptr(message) }.is_empty());
+        let _ = (cap_map_region_size(number), cap_map_owner_size(number));
+    }
+
+    fn attach(&mut self, input: &mut Input<'_>) {
+        let size = match input.byte() {
+            0 => usize::from(input.u16()) % Guarded::BYTES,
+            slots => SLOTS + WORD_BYTES * (MIN_CAPACITY + 8 * usize::from(slots % 16)),
+        };
+        let memory = self.regions[0].at(self.place, size).cast();
+        let mut monitor = cap_map_monitor { opaque: [0; 16] };
+        let patience = u32::from(input.byte() % 8);
+        let status =
+            unsafe { cap_map_monitor_attach(memory, size, patience, maybe(input, &mut monitor)) };
+        // The address of an unaligned size is not that of the region.
+        self.monitor = (status == Status::Ok).then_some(monitor);
+    }
+
+    /// Takes all nodes out, as they are about to go.
+    fn end(&mut self) {
+        for (at, node) in self.nodes.iter().enumerate() {
+            for pool in &self.pools {
+                let _ = unsafe { cap_map_pool_remove(pool, self.owner, node) };
+            }
+            (0..self.pins[at]).for_each(|_| unsafe {
+                let _ = cap_map_node_release(node);
+            });
+            assert_eq!(unsafe { cap_map_node_drain(node) }, Status::Ok);
+        }
+        for pool in &self.pools {
+            assert!(unsafe { cap_map_pool_first(pool) }.is_null(), "a pool without members");
+        }
+    }
+}

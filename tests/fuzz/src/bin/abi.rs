@@ -1,0 +1,5 @@
+//! The target `abi` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cap_map_fuzz::abi::run(data));

@@ -1,0 +1,5 @@
+//! The target `owner` under libFuzzer.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| cap_map_fuzz::owner::run(data));

@@ -1,0 +1,80 @@
+//! Writes the inputs that fuzzing starts from: `seeds FOLDER`.
+
+use std::path::Path;
+use std::{env, fs, io};
+
+/// Bytes that look random, the same each time (Marsaglia, "Xorshift RNGs").
+fn noise(mut state: u64, count: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < count {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(count);
+    bytes
+}
+
+fn seeds(target: &str) -> Vec<Vec<u8>> {
+    if target == "checkpoint" {
+        let with = |mode: u8, bytes: &[u8]| [&[mode], bytes].concat();
+        let mut seeds = Vec::new();
+        for file in cap_map_fuzz::checkpoint_file::samples() {
+            seeds.extend([
+                with(0, &file),
+                with(1, &file),
+                with(1, &file[..40]),
+                with(0, &file[..file.len() - 1]),
+                with(1, &[file.as_slice(), &[0]].concat()),
+            ]);
+        }
+        return seeds;
+    }
+    if target == "owner" {
+        return [directed(), noisy(target)].concat();
+    }
+    noisy(target)
+}
+
+/// Histories of an owner that lead to where a hostile monitor has a chance:
+/// `[mode, size, writes...]`, then steps `[kind, slot, badge, ...]`.
+fn directed() -> Vec<Vec<u8>> {
+    const IDLE: [u8; 4] = [0, 4, 0, 0];
+    // Badge 20 appears in slot 8, and the generation moves on.
+    const BADGE_IN_SLOT_8: [u8; 5] = [0, 12, 8, 5, 4];
+    let script = |writes: &[&[u8]]| {
+        [&[0, 0, u8::try_from(writes.len()).expect("few")], writes.concat().as_slice()].concat()
+    };
+    vec![
+        // The badge appears in a slot that nobody has, and is looked for.
+        [script(&[&BADGE_IN_SLOT_8]), vec![13, 0, 5, 0, 0, 0]].concat(),
+        [script(&[&BADGE_IN_SLOT_8]), vec![4, 8, 5, 0, 0, 0]].concat(),
+        // It appears in the slot that insert_map is about to fill.
+        [script(&[&IDLE, &BADGE_IN_SLOT_8, &IDLE, &IDLE]), vec![6, 0, 5, 1, 0, 1, 0, 0, 0]]
+            .concat(),
+    ]
+}
+
+fn noisy(target: &str) -> Vec<Vec<u8>> {
+    (1..=12)
+        .map(|n: u8| {
+            // Modes: hook points and threads, the front and the back of the mapping.
+            let mut seed = vec![if target == "monitor" { n % 2 } else { 0x10 + n % 4 }, n % 3];
+            seed.extend(noise(u64::from(n), 60 + 20 * usize::from(n)));
+            seed
+        })
+        .collect()
+}
+
+fn main() -> io::Result<()> {
+    let folder = env::args_os().nth(1).unwrap_or_else(|| "tests/fuzz/corpus".into());
+    for (target, _) in cap_map_fuzz::TARGETS {
+        let folder = Path::new(&folder).join(target);
+        fs::create_dir_all(&folder)?;
+        for (number, seed) in seeds(target).iter().enumerate() {
+            fs::write(folder.join(format!("seed-{number:02}")), seed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! A reader of a checkpoint file that somebody else wrote.
+
+use cap_map_rs::layout::*;
+
+use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, container};
+use crate::memory::allocations;
+use crate::state::ClientState;
+
+/// The target.
+pub fn run(data: &[u8]) {
+    let Some((mode, bytes)) = data.split_first() else { return };
+    let mut file = bytes.to_vec();
+    if mode & 1 != 0 {
+        repair(&mut file);
+    }
+    let (decoded, largest, sum) = allocations(|| container::decode(&file).map(|s| s.len()));
+    // A list of at most 32 sections, or the text of a refusal.
+    assert!(largest <= 2048 && sum <= 8192, "allocated {sum} bytes, {largest} of them at once");
+    match decoded {
+        Ok(count) => assert!(count <= container::MAX_SECTIONS),
+        Err(refusal) => assert!(refusal.offset <= file.len() as u64, "{refusal}"),
+    }
+    let Ok(sections) = container::decode(&file) else { return };
+    let again: Vec<_> = sections.iter().map(|section| (section.name, section.bytes)).collect();
+    assert_eq!(container::encode(&again), file, "one form for each content");
+    let (decoded, _, sum) = allocations(|| Checkpoint::decode(&file));
+    // Each byte is copied a few times; a list in JSON takes more than its text.
+    assert!(sum <= 64 * file.len() + 16384, "allocated {sum} bytes for {}", file.len());
+    match decoded {
+        Err(refusal) => assert!(refusal.offset <= file.len() as u64, "{refusal}"),
+        Ok(checkpoint) => {
+            let again = Checkpoint::decode(&checkpoint.encode().expect("can be written"));
+            assert_eq!(again, Ok(checkpoint), "what was read can be written");
+        }
+    }
+}
+
+/// Sets all checksums right, so that the numbers behind them are looked at.
+fn repair(file: &mut [u8]) {
+    let number = |file: &[u8], at: usize, bytes: usize| -> Option<u64> {
+        let mut value = [0; 8];
+        value[..bytes].copy_from_slice(file.get(at..at + bytes)?);
+        Some(u64::from_le_bytes(value))
+    };
+    let put = |file: &mut [u8], at: usize, sum: u32| {
+        if let Some(place) = file.get_mut(at..at + 4) {
+            place.copy_from_slice(&sum.to_le_bytes());
+        }
+    };
+    let count = usize::try_from(number(file, 12, 4).unwrap_or(0)).unwrap_or(0).min(64);
+    for entry in (0..count).map(|i| 32 + 40 * i) {
+        let range = number(file, entry + 16, 8).zip(number(file, entry + 24, 8));
+        let Some((offset, length)) = range else { break };
+        let end = usize::try_from(offset.saturating_add(length)).unwrap_or(usize::MAX);
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        if let Some(contents) = file.get(start..end) {
+            let sum = crc32fast::hash(contents);
+            put(file, entry + 32, sum);
+        }
+    }
+    if let Some(table) = file.get(32..32 + 40 * count) {
+        let sum = crc32fast::hash(table);
+        put(file, 24, sum);
+    }
+    if let Some(header) = file.get(..28) {
+        let sum = crc32fast::hash(header);
+        put(file, 28, sum);
+    }
+}
+
+/// Files to start from: sections of any kind, and a complete checkpoint.
+pub fn samples() -> [Vec<u8>; 2] {
+    let any =
+        [("meta", b"{}".as_slice()), ("table", &[7; 20]), ("empty", b""), ("kernel", &[0; 32])];
+    let mut table = vec![0; SLOTS + MIN_CAPACITY * WORD_BYTES];
+    let words = [
+        (OFF_MAGIC, MAGIC),
+        (OFF_VERSION, VERSION),
+        (OFF_SIZE, 0x400),
+        (OFF_CAPACITY, 64),
+        (OFF_FIRST_USER, 4),
+        (OFF_SHIFT, 12),
+        (OFF_BADGE_BITS, 28),
+        (OFF_SLOTS, SLOTS as u64),
+        (SLOTS + 8, 0x4000_0010_0000_0001),
+    ];
+    for (at, word) in words {
+        table[at..at + WORD_BYTES].copy_from_slice(&word.to_ne_bytes());
+    }
+    let object = Object::Gate { creator: 1, entrypoint: 2, name: 3 };
+    let checkpoint = Checkpoint {
+        meta: Meta {
+            program: Program { bytes: 1, crc32: 2 },
+            image_address: 3,
+            table_address: 4,
+            entrypoints: 5,
+            rounds: 6,
+            seed: 7,
+        },
+        table,
+        image: vec![1, 2, 3],
+        references: vec![1; MIN_CAPACITY],
+        kernel: vec![
+            KernelEntry { slot: 1, badge: 8, object },
+            KernelEntry { slot: 2, badge: 12, object: Object::Dead },
+        ],
+        clients: ClientState::default(),
+    };
+    [container::encode(&any), checkpoint.encode().expect("can be written")]
+}

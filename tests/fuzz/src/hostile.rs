@@ -1,0 +1,196 @@
+//! What the peer writes, and when.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use cap_map_rs::SlotWord;
+use cap_map_rs::layout::*;
+use cap_map_rs::sync::RelaxStrategy;
+use cap_map_rs::word::Control;
+
+use crate::input::Input;
+
+/// Words in front of slot 0.
+pub(crate) const HEADER_WORDS: usize = SLOTS / WORD_BYTES;
+
+/// One write of the peer.
+#[derive(Clone, Copy)]
+struct Write {
+    /// In hook mode: whether the next write comes at the same moment. In a
+    /// thread: how long to wait before.
+    delay: u8,
+    kind: u8,
+    slot: u16,
+    a: u8,
+    b: u8,
+    value: u64,
+}
+
+impl Write {
+    fn decode(input: &mut Input<'_>) -> Self {
+        let mut write =
+            Write { delay: input.byte(), kind: input.byte() % 16, slot: 0, a: 0, b: 0, value: 0 };
+        match write.kind {
+            0 => (write.slot, write.value) = (input.u16(), input.u64()),
+            1..5 => (write.a, write.b) = (input.byte(), input.byte()),
+            _ => {
+                (write.slot, write.a, write.b) =
+                    (u16::from(input.byte()), input.byte(), input.byte())
+            }
+        }
+        write
+    }
+
+    fn apply(self, words: &[AtomicU64]) {
+        let header = |offset: usize| &words[offset / WORD_BYTES];
+        let slots = &words[HEADER_WORDS..];
+        let cell = &slots[self.slot as usize % slots.len()];
+        let control = Control(header(OFF_CONTROL).load(Ordering::Relaxed));
+        let badge = 4 * u32::from(self.a % 64);
+        let near = control.sequence().wrapping_add(u64::from(self.b % 8)).wrapping_sub(4);
+        match self.kind {
+            0 => words[self.slot as usize % words.len()].store(self.value, Ordering::Relaxed),
+            1..4 => {
+                let next = control.advanced(u64::from(self.a), u32::from(self.b % 4));
+                header(OFF_CONTROL).store(next.0, Ordering::Relaxed);
+            }
+            4 => {
+                let offsets = [OFF_RESOLVER_OWNER, OFF_RESOLVER_MONITOR, OFF_QUIET];
+                let offset = offsets[usize::from(self.a % 3)];
+                header(offset).store(u64::from(self.b), Ordering::Relaxed);
+            }
+            5 | 6 => {
+                // An intent that can be completed, in an open section.
+                header(OFF_INTENT_SLOT).store(u64::from(self.slot), Ordering::Relaxed);
+                let old = slots.get(self.slot as usize).unwrap_or(cell).load(Ordering::Relaxed);
+                header(OFF_INTENT_OLD).store(old, Ordering::Relaxed);
+                header(OFF_INTENT_NEW).store(SlotWord::used(badge, near).0, Ordering::Relaxed);
+                if self.kind == 5 {
+                    header(OFF_CONTROL).store(control.to(PHASE_WRITING).0, Ordering::Relaxed);
+                }
+            }
+            7 => cell.store(SlotWord::free(near).0, Ordering::Relaxed),
+            8 => cell.store(SlotWord::reserved(near).0, Ordering::Relaxed),
+            9 => cell.store(SlotWord::detached(badge, near).0, Ordering::Relaxed),
+            10 => {
+                let other = 4 * u32::from(self.b % 64);
+                cell.store(SlotWord::staged(badge, other, control.batch()).0, Ordering::Relaxed);
+            }
+            11 => {
+                // Nobody has used this state.
+                cell.store(u64::from(self.a) << 56 | u64::from(self.b), Ordering::Relaxed);
+            }
+            12 => {
+                // A badge, and the generation that makes the owner look for it.
+                cell.store(SlotWord::used(badge, near).0, Ordering::Relaxed);
+                let next = control.advanced(PHASE_IDLE, 2);
+                header(OFF_CONTROL).store(next.0, Ordering::Release);
+            }
+            _ => cell.store(SlotWord::used(badge, near).0, Ordering::Relaxed),
+        }
+    }
+}
+
+/// The peer's list of writes over one region; it starts again at its end.
+#[derive(Clone)]
+pub(crate) struct Script {
+    words: &'static [AtomicU64],
+    writes: Vec<Write>,
+    next: usize,
+}
+
+impl Script {
+    pub(crate) fn decode(input: &mut Input<'_>, words: &'static [AtomicU64]) -> Self {
+        let count = input.byte() % 32;
+        let mut writes = Vec::new();
+        for _ in 0..count {
+            if input.is_empty() {
+                break;
+            }
+            writes.push(Write::decode(input));
+        }
+        Script { words, writes, next: 0 }
+    }
+
+    fn step(&mut self) {
+        for _ in 0..self.writes.len() {
+            let write = self.writes[self.next % self.writes.len()];
+            self.next += 1;
+            write.apply(self.words);
+            if write.delay.is_multiple_of(2) {
+                break;
+            }
+        }
+    }
+
+    fn repeat(&self, done: &AtomicBool) {
+        while !done.load(Ordering::Relaxed) && !self.writes.is_empty() {
+            for write in &self.writes {
+                (0..write.delay).for_each(|_| std::hint::spin_loop());
+                write.apply(self.words);
+            }
+        }
+    }
+}
+
+thread_local! {
+    static SCRIPT: RefCell<Option<Script>> = const { RefCell::new(None) };
+    static RELAXED: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Lets the peer write now, if it does so at hook points.
+pub(crate) fn hook() {
+    SCRIPT.with_borrow_mut(|script| {
+        if let Some(script) = script {
+            script.step();
+        }
+    });
+}
+
+/// Runs `work` while the peer writes: from a thread of its own, or at hooks.
+/// Inputs choose threads one time in four, as those take longer.
+pub(crate) fn under_attack(script: &Script, threaded: bool, work: impl FnOnce()) {
+    if !threaded {
+        SCRIPT.set(Some(script.clone()));
+        work();
+        SCRIPT.set(None);
+        return;
+    }
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| script.repeat(&done));
+        // A panic must end the other thread, too.
+        let _end = OnDrop(|| done.store(true, Ordering::Relaxed));
+        work();
+    });
+}
+
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+/// Counts the waits of this thread; each is a hook.
+pub(crate) struct Relax;
+
+impl RelaxStrategy for Relax {
+    fn relax() {
+        let count = RELAXED.get() + 1;
+        assert!(count < 1_000_000, "an endless wait");
+        RELAXED.set(count);
+        hook();
+    }
+}
+
+/// Calls `f`, which may wait at most `bound` times; the peer writes before.
+pub(crate) fn bounded<T>(bound: u64, f: impl FnOnce() -> T) -> T {
+    hook();
+    RELAXED.set(0);
+    let result = f();
+    let waited = RELAXED.get();
+    assert!(waited <= bound, "waited {waited} times, at most {bound} are allowed");
+    result
+}

@@ -1,0 +1,369 @@
+//! An owner whose region a hostile monitor rewrites.
+//!
+//! What the component was given is its own business, whatever the region says:
+//! a model of slots and counts is compared after each call. The model is exact
+//! but for slots that the table's hits may have removed, see [`State::Maybe`].
+
+use std::cell::OnceCell;
+
+use cap_map_rs::layout::*;
+use cap_map_rs::{Config, Kernel, Mapped, Owner, Released, Slot, Status};
+
+use crate::guarded::{Guarded, Place};
+use crate::hostile::{Relax, Script, bounded, hook, under_attack};
+use crate::input::Input;
+use crate::memory::Block;
+
+thread_local! {
+    static MEMORY: OnceCell<[Guarded; 2]> = const { OnceCell::new() };
+}
+
+const FIRST_USER: u32 = 8;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    Free,
+    Allocated,
+    /// Not referenced, and maybe removed for the badge that the peer gave it.
+    Maybe,
+}
+
+struct Model {
+    states: Vec<State>,
+    counts: Vec<u16>,
+}
+
+impl Model {
+    fn state(&self, slot: u32) -> Option<State> {
+        self.states.get(slot as usize).copied()
+    }
+
+    fn capacity(&self) -> u32 {
+        u32::try_from(self.states.len()).expect("few")
+    }
+
+    fn set(&mut self, slot: u32, state: State, count: u16) {
+        self.states[slot as usize] = state;
+        self.counts[slot as usize] = count;
+    }
+
+    /// The slots were handed out just now.
+    fn given(&mut self, first: u32, number: u32, count: u16) {
+        for slot in first..first + number {
+            assert!(slot < self.capacity(), "slot {slot} does not exist");
+            assert_ne!(
+                self.state(slot),
+                Some(State::Allocated),
+                "slot {slot} was handed out twice"
+            );
+            self.set(slot, State::Allocated, count);
+        }
+    }
+
+    fn is_counted(slot: u32) -> bool {
+        slot >= FIRST_USER
+    }
+
+    /// A reference was taken to a slot that the component has.
+    fn referenced(&mut self, slot: u32) {
+        assert_ne!(self.state(slot), Some(State::Free), "slot {slot} was never handed out");
+        let count = self.counts[slot as usize] + u16::from(Self::is_counted(slot));
+        self.set(slot, State::Allocated, count);
+    }
+
+    /// The slot may have been removed if nobody refers to it.
+    fn doubt(&mut self, slot: u32) {
+        if self.state(slot) == Some(State::Allocated) && self.counts[slot as usize] == 0 {
+            self.states[slot as usize] = State::Maybe;
+        }
+    }
+}
+
+/// Answers as the input says, and notes whose slots it was asked about.
+struct Moody<'a, 'b> {
+    input: &'a mut Input<'b>,
+    model: &'a mut Model,
+    mapped: Option<u32>,
+    shift: u32,
+}
+
+impl Moody<'_, '_> {
+    fn slot(&self, selector: usize) -> u32 {
+        u32::try_from(selector >> self.shift).expect("a slot's selector")
+    }
+}
+
+impl Kernel for Moody<'_, '_> {
+    fn equal(&mut self, known: usize, _: usize) -> bool {
+        hook();
+        let slot = self.slot(known);
+        let free = self.model.state(slot) == Some(State::Free) && self.mapped != Some(slot);
+        assert!(!free, "asked about slot {slot}, which was never handed out");
+        !self.input.byte().is_multiple_of(3)
+    }
+
+    fn valid(&mut self, known: usize) -> bool {
+        hook();
+        self.model.doubt(self.slot(known));
+        self.input.byte().is_multiple_of(2)
+    }
+
+    fn map(&mut self, _: usize, to: usize) -> bool {
+        hook();
+        let slot = self.slot(to);
+        assert_ne!(self.model.state(slot), Some(State::Allocated), "mapped over a capability");
+        self.mapped = Some(slot);
+        !self.input.byte().is_multiple_of(8)
+    }
+}
+
+struct Test<'a> {
+    owner: Owner<'a, Relax>,
+    model: Model,
+    shift: u32,
+    /// Waits that one look-up or one write may take.
+    patience: u64,
+    threaded: bool,
+}
+
+/// The target.
+pub fn run(data: &[u8]) {
+    let memory = MEMORY.with(|memory| *memory.get_or_init(|| [Guarded::new(), Guarded::new()]));
+    let mut input = Input::new(data);
+    let mode = input.byte();
+    let place = if mode & 2 == 0 { Place::Back } else { Place::Front };
+    let slots = MIN_CAPACITY + 8 * usize::from(input.byte() % 8);
+    let max_slots = slots + 8 * usize::from(mode >> 6);
+    let size = |slots: usize| SLOTS + slots * WORD_BYTES;
+    let patience = u32::from(mode >> 2 & 7);
+    let config = Config { first_user: FIRST_USER, shift: 12, badge_bits: 28, patience };
+    let mut block = Block::for_slots(max_slots);
+    let owner =
+        Owner::<Relax>::new(config, block.arrays(max_slots), memory[0].region(place, size(slots)));
+    let owner = owner.expect("valid");
+    owner.publish(b"owner").expect("a label");
+    let script = Script::decode(&mut input, memory[0].words(place, size(slots)));
+    let threaded = mode & 5 == 1;
+    let model = Model { states: vec![State::Free; slots], counts: vec![0; slots] };
+    let patience = u64::from(patience);
+    let mut test = Test { owner, model, shift: config.shift, patience, threaded };
+    under_attack(&script, threaded, || {
+        for _ in 0..96 {
+            if input.is_empty() {
+                break;
+            }
+            test.step(&mut input);
+            test.compare();
+        }
+    });
+    // The peer is gone, and everything can be used.
+    if mode & 32 != 0 {
+        let larger = memory[1].region(place, size(max_slots));
+        let moved = bounded(2 * test.bound(), || test.owner.move_to(larger, b"moved"));
+        assert_eq!(moved, Ok(()), "a table can move away from its peer");
+        test.model.states.resize(max_slots, State::Free);
+        test.model.counts.resize(max_slots, 0);
+        test.compare();
+    }
+    test.give_back();
+}
+
+impl Test<'_> {
+    /// Waits of one call: a look-up waits at most 8 times, a write `patience`
+    /// times, and a call makes at most 8 attempts at 4 of both.
+    fn bound(&self) -> u64 {
+        32 * (8 + self.patience)
+    }
+
+    fn call<T>(&self, f: impl FnOnce(&Owner<'_, Relax>) -> T) -> T {
+        bounded(self.bound(), || f(&self.owner))
+    }
+
+    fn step(&mut self, input: &mut Input<'_>) {
+        let capacity = self.model.capacity();
+        let (kind, slot) = (input.byte() % 16, u32::from(input.byte()) % (capacity + 2));
+        let badge = match input.byte() {
+            255 => input.number(),
+            small => 4 * u32::from(small % 64),
+        };
+        match kind {
+            0 => self.alloc(1 + slot % 40),
+            1 => self.alloc_at(slot),
+            2 | 3 => self.insert(badge),
+            4 | 5 => self.insert_at(badge, slot),
+            6 | 7 => self.insert_map(badge, input),
+            8 => self.free(slot, 1 + u32::from(input.byte() % 4)),
+            9 => self.remove(slot),
+            10 => self.acquire(slot),
+            11 | 12 => self.release(slot),
+            13 => {
+                if let Ok(slot) = self.call(|owner| owner.find_acquire(badge)) {
+                    self.model.referenced(slot);
+                }
+            }
+            14 => {
+                let found = self.call(|owner| owner.find(badge));
+                assert!(found.map_or(true, |slot| slot < capacity));
+                let entry = self.call(|owner| owner.entry(slot));
+                assert_eq!(slot >= capacity, entry == Err(Status::BadSlot));
+            }
+            _ => {
+                self.call(|owner| owner.publish(b"again")).expect("a label");
+                self.call(|owner| owner.badge(slot));
+            }
+        }
+    }
+
+    fn alloc(&mut self, count: u32) {
+        match self.call(|owner| owner.alloc(count)) {
+            Ok(first) => {
+                assert!(first >= FIRST_USER, "static slots are not handed out");
+                self.model.given(first, count, 0);
+            }
+            Err(status) => {
+                assert_eq!(status, Status::OutOfSlots);
+                let user = &self.model.states[FIRST_USER as usize..];
+                let room =
+                    user.windows(count as usize).any(|run| run.iter().all(|s| *s == State::Free));
+                assert!(!room, "{count} slots are free");
+            }
+        }
+    }
+
+    fn alloc_at(&mut self, slot: u32) {
+        let result = self.call(|owner| owner.alloc_at(slot));
+        match (self.model.state(slot), result) {
+            (None, Err(Status::BadSlot)) | (Some(State::Allocated), Err(Status::InUse)) => {}
+            (Some(State::Free | State::Maybe), Ok(())) => self.model.set(slot, State::Allocated, 0),
+            (Some(State::Maybe), Err(Status::InUse)) => self.model.set(slot, State::Allocated, 0),
+            other => panic!("alloc_at: {other:?}"),
+        }
+    }
+
+    fn insert(&mut self, badge: u32) {
+        match self.call(|owner| owner.insert(badge)) {
+            Ok(slot) => self.model.given(slot, 1, 0),
+            Err(Status::BadBadge | Status::Exists | Status::OutOfSlots | Status::Busy) => {}
+            Err(status) => panic!("insert: {status}"),
+        }
+    }
+
+    fn insert_at(&mut self, badge: u32, slot: u32) {
+        let result = self.call(|owner| owner.insert_at(badge, slot));
+        let known = self.model.state(slot);
+        if !matches!(result, Err(Status::BadBadge | Status::BadSlot)) {
+            // The badge may have been found anywhere.
+            (0..self.model.capacity()).for_each(|slot| self.model.doubt(slot));
+        }
+        match (known, result) {
+            (None, Err(Status::BadSlot)) | (_, Err(Status::BadBadge)) => {}
+            (Some(_), Ok(()) | Err(Status::Busy | Status::Exists)) => {
+                let count = self.model.counts[slot as usize];
+                self.model.set(slot, State::Allocated, count);
+            }
+            other => panic!("insert_at: {other:?}"),
+        }
+    }
+
+    fn insert_map(&mut self, badge: u32, input: &mut Input<'_>) {
+        let bound = 64 * self.bound();
+        let owner = &self.owner;
+        let model = &mut self.model;
+        let mut kernel = Moody { input, model, mapped: None, shift: self.shift };
+        match bounded(bound, || owner.insert_map(badge, 99 << self.shift, &mut kernel)) {
+            Ok(Mapped { slot, fresh: true }) => self.model.given(slot, 1, u16::from(true)),
+            Ok(Mapped { slot, fresh: false }) => self.model.referenced(slot),
+            Err(
+                Status::BadBadge
+                | Status::Forged
+                | Status::OutOfSlots
+                | Status::MapFailed
+                | Status::Busy,
+            ) => {}
+            Err(status) => panic!("insert_map: {status}"),
+        }
+    }
+
+    fn free(&mut self, first: u32, count: u32) {
+        let result = self.call(|owner| owner.free(first, count));
+        let slots = first..first + count;
+        let states: Vec<_> = slots.clone().filter_map(|slot| self.model.state(slot)).collect();
+        let used =
+            slots.clone().any(|slot| self.model.counts.get(slot as usize).is_some_and(|c| *c > 0));
+        let sure = !states.contains(&State::Maybe);
+        match result {
+            Ok(()) => {
+                assert!(!states.contains(&State::Free) && !used && states.len() == count as usize);
+                slots.for_each(|slot| self.model.set(slot, State::Free, 0));
+            }
+            Err(Status::BadSlot) => assert!(states.len() < count as usize),
+            Err(Status::NotAllocated) => {
+                assert!(!sure || states.contains(&State::Free), "slot {first} is allocated");
+                if count == 1 {
+                    self.model.set(first, State::Free, 0);
+                }
+            }
+            Err(Status::InUse) => assert!(used, "slot {first} is not referenced"),
+            Err(status) => panic!("free: {status}"),
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let result = self.call(|owner| owner.remove(slot));
+        match (self.model.state(slot), result) {
+            (None, Err(Status::BadSlot)) | (Some(State::Free), Err(Status::NotAllocated)) => {}
+            (Some(State::Maybe), _) => self.model.set(slot, State::Free, 0),
+            (Some(State::Allocated), Ok(())) => {
+                if self.model.counts[slot as usize] == 0 {
+                    self.model.set(slot, State::Free, 0);
+                }
+            }
+            other => panic!("remove: {other:?}"),
+        }
+    }
+
+    /// Only who has the slot takes a reference.
+    fn acquire(&mut self, slot: u32) {
+        if self.model.state(slot) == Some(State::Allocated) {
+            assert_eq!(self.owner.acquire(slot), Ok(()));
+            self.model.referenced(slot);
+        } else if self.model.state(slot).is_none() {
+            assert_eq!(self.owner.acquire(slot), Err(Status::BadSlot));
+        }
+    }
+
+    fn release(&mut self, slot: u32) {
+        let result = self.call(|owner| owner.release(slot));
+        let count = self.model.counts.get(slot as usize).copied().unwrap_or(0);
+        match result {
+            Ok(Released::Kept) => assert!(slot < FIRST_USER || count > 1),
+            Ok(Released::Last(_)) => assert_eq!(count, 1),
+            Err(status) => assert_eq!((status, count), (Status::NotAllocated, 0)),
+        }
+        if count > 0 {
+            self.model.counts[slot as usize] -= 1;
+        }
+    }
+
+    fn compare(&self) {
+        for (slot, count) in (0..).zip(&self.model.counts) {
+            assert_eq!(self.owner.references(slot), *count, "references of slot {slot}");
+        }
+    }
+
+    /// Frees everything, and uses all of it once more.
+    fn give_back(&mut self) {
+        for slot in 0..self.model.capacity() {
+            let count = self.model.counts[slot as usize];
+            (0..count).for_each(|_| self.release(slot));
+            self.free(slot, 1);
+        }
+        let capacity = self.model.capacity();
+        assert_eq!(self.owner.alloc(capacity - FIRST_USER), Ok(FIRST_USER), "no slot is lost");
+        assert_eq!(self.owner.free(FIRST_USER, capacity - FIRST_USER), Ok(()));
+        if !self.threaded {
+            let clean = (FIRST_USER..capacity).all(|slot| self.owner.entry(slot) == Ok(Slot::Free));
+            assert!(clean, "a slot that is free says so");
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The models. Each is one execution that loom repeats for every order of the
+//! threads' steps within the bound, and for every value that a load may see.
+
+mod helping;
+mod moving;
+mod owners;
+mod pools;
+mod rewriting;
+mod snapshots;
+
+use crate::runner::Model;
+
+macro_rules! models {
+    ($($module:ident::$name:ident, $preemptions:literal, $claim:literal;)*) => {
+        /// All models.
+        pub(crate) const ALL: &[Model] = &[$(Model {
+            name: stringify!($name),
+            claim: $claim,
+            preemptions: $preemptions,
+            run: $module::$name,
+        }),*];
+    };
+}
+
+models! {
+    snapshots::snapshot_against_owner, 2,
+        "a consistent snapshot shows the table at one instant of the owner's writes";
+    snapshots::snapshot_against_batch, 2,
+        "a consistent snapshot shows all of a batch or nothing; no snapshot shows a staged slot";
+    snapshots::snapshot_against_window, 2,
+        "a snapshot that shows a receive window shows what the owner did before it, too";
+    snapshots::snapshot_against_allocation, 3,
+        "receive windows do not keep a snapshot from being consistent at the first attempt";
+    owners::find_against_remove, 3,
+        "a badge is found while another one is removed from the same probe sequence";
+    owners::insert_against_insert, 3,
+        "of two threads that insert a badge one succeeds, and the badge is found at once";
+    owners::insert_map_against_insert_map, 2,
+        "two threads that receive a capability share one slot with two references";
+    owners::insert_map_against_remove, 2,
+        "a reference got from insert_map survives the removal of the badge";
+    owners::release_against_insert_map, 2,
+        "the last reference goes while the badge arrives again: the new holder has a live slot";
+    rewriting::rewrite_against_find, 2,
+        "a rewritten badge is found under its new name from one instant on, and never not at all";
+    rewriting::rewrite_against_two_finders, 1,
+        "the same, with two threads that look for it";
+    rewriting::rebuild_against_find, 3,
+        "badges are found while another thread rebuilds the index after a rewrite";
+    rewriting::swap_against_find, 2,
+        "swapped badges change places at one instant for whoever looks them up";
+    rewriting::refused_against_find, 2,
+        "a refused batch is never seen";
+    rewriting::rewrite_against_insert, 2,
+        "a badge that owner and monitor bring in at once exists once";
+    rewriting::rewrite_against_remove, 2,
+        "a removed badge stays removed, whatever a monitor makes of it meanwhile";
+    helping::helper_of_stopped_writer, 2,
+        "a write section that a monitor finishes has its effect once, where it was meant";
+    helping::stopped_writer_wakes_late, 3,
+        "an owner that was helped does not undo what a monitor did to the slot since";
+    helping::helper_wakes_late, 3,
+        "a helper that was stopped does not bring back what the owner took out since";
+    helping::stager_wakes_late, 2,
+        "a monitor whose batch was aborted leaves nothing behind, however late it goes on";
+    helping::resolver_meets_next_batch, 2,
+        "an owner that resolves late does not touch the next batch";
+    helping::resolver_meets_reused_number, 2,
+        "nor a later batch of the same number, since announced numbers are not reused";
+    moving::move_against_find, 2,
+        "a badge is found at every moment of a move";
+    moving::move_against_rewrite, 2,
+        "a rewrite during a move arrives in the new table, or is refused";
+    pools::dispatch_against_destruction, 3,
+        "an object is not destroyed while somebody uses it";
+    pools::dispatch_against_destruction_in_chain, 2,
+        "the same for objects further down their chain";
+    pools::dispatch_past_destruction, 2,
+        "an object is found while its neighbour in the chain is destroyed";
+    pools::dispatch_against_reuse, 2,
+        "a badge never leads to the object that took over its slot";
+}

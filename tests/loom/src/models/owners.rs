@@ -1,0 +1,141 @@
+//! Threads of the component among themselves.
+
+use std::sync::{Arc, Mutex};
+
+use cap_map_rs::{Kernel, Released, Status};
+
+use crate::table::{A, B, C, SLOTS, Table, count};
+
+/// Selectors beyond the table, where the threads receive capabilities.
+const BUFFERS: [usize; 2] = [SLOTS, SLOTS + 1];
+
+/// A kernel that keeps one object per selector, zero for none.
+#[derive(Clone)]
+struct Objects(Arc<Mutex<[u32; SLOTS + 2]>>);
+
+impl Objects {
+    /// With `object` received by both threads, and held at the selectors `held`.
+    fn new(object: u32, held: &[usize]) -> Self {
+        let mut objects = [0; SLOTS + 2];
+        held.iter().chain(&BUFFERS).for_each(|at| objects[*at] = object);
+        Objects(Arc::new(Mutex::new(objects)))
+    }
+
+    fn unmap(&self, selector: usize) {
+        self.0.lock().unwrap()[selector] = 0;
+    }
+
+    fn object(&self, slot: u32) -> u32 {
+        self.0.lock().unwrap()[slot as usize]
+    }
+}
+
+impl Kernel for Objects {
+    fn equal(&mut self, a: usize, b: usize) -> bool {
+        let objects = self.0.lock().unwrap();
+        objects[a] != 0 && objects[a] == objects[b]
+    }
+
+    fn valid(&mut self, selector: usize) -> bool {
+        self.0.lock().unwrap()[selector] != 0
+    }
+
+    fn map(&mut self, from: usize, to: usize) -> bool {
+        let mut objects = self.0.lock().unwrap();
+        objects[to] = objects[from];
+        true
+    }
+}
+
+/// Removing `A` moves `C` within the index.
+pub(super) fn find_against_remove() {
+    let table = Table::new(&[A, C], 0);
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let finder = table.spawn(|table| {
+        assert_eq!(table.owner.find(C), Ok(1));
+        let first = table.owner.find(A);
+        if first.is_err() {
+            assert_eq!(table.owner.find(A), first, "a removed badge came back");
+        }
+    });
+    remover.join().unwrap();
+    finder.join().unwrap();
+    assert_eq!(table.settled(), [0, C, 0, 0]);
+}
+
+/// Two threads insert the same badge; a third one looks for it.
+pub(super) fn insert_against_insert() {
+    let table = Table::new(&[], 0);
+    let inserters = [(); 2].map(|()| {
+        table.spawn(|table| {
+            let result = table.owner.insert(A);
+            let found = table.owner.find(A).unwrap();
+            assert!(result == Ok(found) || result == Err(Status::Exists), "{result:?}");
+            result.is_ok()
+        })
+    });
+    let inserted = inserters.map(|inserter| inserter.join().unwrap());
+    assert_eq!(inserted.iter().filter(|inserted| **inserted).count(), 1);
+    assert_eq!(count(&table.settled(), A), 1);
+}
+
+/// Two threads receive the same capability.
+pub(super) fn insert_map_against_insert_map() {
+    let table = Table::new(&[], 0);
+    let kernel = Objects::new(1, &[]);
+    let threads = BUFFERS.map(|buffer| {
+        let mut kernel = kernel.clone();
+        table.spawn(move |table| table.owner.insert_map(A, buffer, &mut kernel).unwrap().slot)
+    });
+    let slots = threads.map(|thread| thread.join().unwrap());
+    assert_eq!(slots[0], slots[1]);
+    assert_eq!(table.owner.references(slots[0]), 2);
+    assert_eq!(kernel.object(slots[0]), 1);
+    assert_eq!(count(&table.settled(), A), 1);
+    assert!(table.owner.alloc(1).is_ok_and(|slot| slot < 2), "a slot was lost");
+}
+
+/// One thread receives a capability that another one takes out of the table.
+pub(super) fn insert_map_against_remove() {
+    let table = Table::new(&[A, B], 0);
+    table.owner.acquire(0).unwrap();
+    let kernel = Objects::new(1, &[0]);
+    let mut same = kernel.clone();
+    let receiver =
+        table.spawn(move |table| table.owner.insert_map(A, BUFFERS[0], &mut same).unwrap());
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let got = receiver.join().unwrap();
+    remover.join().unwrap();
+    assert_eq!(kernel.object(got.slot), 1);
+    // Either the old slot with both references, detached or not, or a new one.
+    let references = (table.owner.references(0), table.owner.references(got.slot));
+    assert_eq!(references, if got.fresh { (1, 1) } else { (2, 2) });
+    let badges = table.settled();
+    assert_eq!(count(&badges, A), usize::from(got.fresh));
+    assert_eq!(badges[1], B);
+}
+
+/// One thread gives back the last reference, and frees the slot, while another
+/// one receives the capability anew.
+pub(super) fn release_against_insert_map() {
+    let table = Table::new(&[A], 0);
+    table.owner.acquire(0).unwrap();
+    let kernel = Objects::new(1, &[0]);
+    let mut same = kernel.clone();
+    let receiver =
+        table.spawn(move |table| table.owner.insert_map(A, BUFFERS[0], &mut same).unwrap().slot);
+    let unmapper = kernel.clone();
+    let releaser = table.spawn(move |table| {
+        if let Released::Last(badge) = table.owner.release(0).unwrap() {
+            assert_eq!(badge, A);
+            unmapper.unmap(0);
+            table.owner.free(0, 1).unwrap();
+        }
+    });
+    let slot = receiver.join().unwrap();
+    releaser.join().unwrap();
+    assert_eq!(kernel.object(slot), 1, "the capability was unmapped under its new holder");
+    assert_eq!(table.owner.references(slot), 1);
+    assert_eq!(table.owner.badge(slot), A);
+    assert_eq!(count(&table.settled(), A), 1);
+}

@@ -1,0 +1,153 @@
+//! Dispatch to objects that are removed and destroyed meanwhile.
+
+#![allow(unsafe_code)]
+
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use cap_map_rs::pool::{Node, Pool};
+use loom::cell::UnsafeCell;
+use loom::thread::JoinHandle;
+
+use crate::table::{A, B, Table, Yield};
+
+/// What a destroyed object contains.
+const DEAD: u32 = 0;
+
+/// An object; its content is the badge it was made for. Loom reports whoever
+/// reads the content while another thread may be writing it.
+#[repr(C)]
+struct Object {
+    node: Node,
+    content: UnsafeCell<u32>,
+}
+
+/// Objects on the heap, freed when this is dropped.
+struct Objects(Vec<NonNull<Object>>);
+
+/// A table with a pool of objects, one per badge. The objects go last, as the
+/// pool lets go of its members when it is dropped.
+struct World {
+    table: Arc<Table>,
+    pool: Pool<Yield>,
+    objects: Objects,
+}
+
+// SAFETY: objects are shared, as in a component; that is what is modelled.
+unsafe impl Send for World {}
+// SAFETY: as above.
+unsafe impl Sync for World {}
+
+impl World {
+    /// All objects are in one chain; the last one is its first.
+    fn new(badges: &[u32]) -> Arc<World> {
+        let objects = badges.iter().map(|badge| {
+            let object = Object { node: Node::new(), content: UnsafeCell::new(*badge) };
+            NonNull::from(Box::leak(Box::new(object)))
+        });
+        let objects = Objects(objects.collect());
+        let world = Arc::new(World { table: Table::new(badges, 0), pool: Pool::new(), objects });
+        for (slot, object) in (0u32..).zip(&world.objects.0) {
+            world.enter(*object, slot);
+        }
+        world
+    }
+
+    fn enter(&self, object: NonNull<Object>, slot: u32) {
+        // SAFETY: objects and pool live as long as the model's execution.
+        unsafe { self.pool.insert(&self.table.owner, object.cast::<Node>(), slot) }.unwrap();
+    }
+
+    fn spawn<T: 'static>(
+        self: &Arc<Self>,
+        role: impl FnOnce(&World) -> T + 'static,
+    ) -> JoinHandle<T> {
+        let world = Arc::clone(self);
+        loom::thread::spawn(move || role(&world))
+    }
+
+    /// Dispatches to the object for `badge` and returns what it contains.
+    fn dispatch(&self, badge: u32) -> Option<u32> {
+        let node = self.pool.acquire(&self.table.owner, badge)?;
+        let object = node.cast::<Object>();
+        // SAFETY: pinned, which is what is modelled.
+        let object = unsafe { object.as_ref() };
+        // SAFETY: loom reports a concurrent writer.
+        let content = object.content.with(|content| unsafe { *content });
+        object.node.release();
+        Some(content)
+    }
+
+    /// Removes and destroys the object of a slot.
+    fn destroy(&self, slot: usize) {
+        let object = self.objects.0[slot];
+        // SAFETY: nobody but this function destroys it.
+        let node = unsafe { &object.as_ref().node };
+        self.pool.remove(&self.table.owner, node).unwrap();
+        node.drain::<Yield>();
+        // SAFETY: as above; loom reports a concurrent reader.
+        unsafe { object.as_ref() }.content.with_mut(|content| unsafe { *content = DEAD });
+        // The memory is used for something else: whoever still looks at the
+        // node is reported by loom.
+        // SAFETY: valid memory of the same type.
+        unsafe { object.cast::<Node>().write(Node::new()) };
+    }
+}
+
+impl Drop for Objects {
+    fn drop(&mut self) {
+        for object in self.0.drain(..) {
+            // SAFETY: from `Box::leak`; table and pool are gone.
+            drop(unsafe { Box::from_raw(object.as_ptr()) });
+        }
+    }
+}
+
+/// One thread uses an object that another one destroys.
+pub(super) fn dispatch_against_destruction() {
+    let world = World::new(&[A]);
+    let destroyer = world.spawn(|world| world.destroy(0));
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
+    destroyer.join().unwrap();
+    user.join().unwrap();
+    assert_eq!(world.dispatch(A), None);
+}
+
+/// The object is the last of its chain.
+pub(super) fn dispatch_against_destruction_in_chain() {
+    let world = World::new(&[A, B]);
+    let destroyer = world.spawn(|world| world.destroy(0));
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
+    destroyer.join().unwrap();
+    user.join().unwrap();
+    assert_eq!(world.dispatch(A), None);
+    assert_eq!(world.dispatch(B), Some(B));
+}
+
+/// The way to the last object of the chain leads past the one destroyed.
+pub(super) fn dispatch_past_destruction() {
+    let world = World::new(&[A, B]);
+    let destroyer = world.spawn(|world| world.destroy(1));
+    let user = world.spawn(|world| assert_eq!(world.dispatch(A), Some(A)));
+    destroyer.join().unwrap();
+    user.join().unwrap();
+    assert_eq!(world.dispatch(B), None);
+}
+
+/// Another badge with an object of its own takes over the slot.
+pub(super) fn dispatch_against_reuse() {
+    let world = World::new(&[A]);
+    let replacer = world.spawn(|world| {
+        world.destroy(0);
+        world.table.owner.remove(0).unwrap();
+        assert_eq!(world.table.owner.insert(B), Ok(0));
+        let object = world.objects.0[0];
+        // SAFETY: destroyed above, and not yet in the pool again.
+        unsafe { object.as_ref() }.content.with_mut(|content| unsafe { *content = B });
+        world.enter(object, 0);
+    });
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
+    replacer.join().unwrap();
+    user.join().unwrap();
+    assert_eq!(world.dispatch(B), Some(B));
+}

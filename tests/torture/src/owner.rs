@@ -1,0 +1,655 @@
+//! The owner's process: threads that change the table all the time, each
+//! saying before what it is up to and afterwards what came of it.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use cap_map_rs::{Kernel, Released, Slot, Status};
+use fastrand::Rng;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::world::{BADGES, FIRST_BADGE, FIRST_USER, LANES, Ledger, OBJECTS, Table, World, waits};
+
+/// What a lane is doing; zero is nothing.
+pub(crate) struct Op;
+
+impl Op {
+    /// Looks at the table only.
+    pub(crate) const LOOK: u32 = 1;
+    /// Allocates `count` slots.
+    pub(crate) const ALLOC: u32 = 2;
+    /// Frees `count` slots from `slot` on; their claims are gone already.
+    pub(crate) const FREE: u32 = 3;
+    /// Inserts a new badge, whose capability is `ident`, somewhere.
+    pub(crate) const INSERT: u32 = 4;
+    /// Gives it to the reserved `slot`.
+    pub(crate) const INSERT_AT: u32 = 5;
+    /// Removes `slot`, which carries `ident`.
+    pub(crate) const REMOVE: u32 = 6;
+    /// Takes a reference.
+    pub(crate) const ACQUIRE: u32 = 7;
+    /// Gives one back; `slot` carries `ident`.
+    pub(crate) const RELEASE: u32 = 8;
+    /// Enters the incarnation `ident`.
+    pub(crate) const INSERT_MAP: u32 = 9;
+    /// Gives a reference to an object back, and frees its slot with the last.
+    pub(crate) const RELEASE_OBJECT: u32 = 10;
+}
+
+/// What a slot was handed out for: kind in bits 40 to 47, lane in 32 to 39,
+/// capability in 0 to 31.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// Nobody.
+    None,
+    /// Part of a receive window.
+    Window(u32),
+    /// A capability that this lane inserted.
+    Used(u32, u32),
+    /// The same, removed while there was a reference.
+    Detached(u32, u32),
+    /// An incarnation of an object, shared by all lanes.
+    Object(u32),
+}
+
+impl Claim {
+    pub(crate) fn encode(self) -> u64 {
+        let (kind, lane, ident) = match self {
+            Claim::None => return 0,
+            Claim::Window(lane) => (1, lane, 0),
+            Claim::Used(lane, ident) => (2, lane, ident),
+            Claim::Detached(lane, ident) => (3, lane, ident),
+            Claim::Object(ident) => (4, 0, ident),
+        };
+        kind << 40 | u64::from(lane) << 32 | u64::from(ident)
+    }
+
+    pub(crate) fn decode(word: u64) -> Self {
+        let lane = u32::from(word.to_le_bytes()[4]);
+        let ident = u32::try_from(word & 0xffff_ffff).unwrap_or(0);
+        match word >> 40 {
+            1 => Claim::Window(lane),
+            2 => Claim::Used(lane, ident),
+            3 => Claim::Detached(lane, ident),
+            4 => Claim::Object(ident),
+            _ => Claim::None,
+        }
+    }
+}
+
+/// Badge of an object; a monitor rewrites it at most by itself.
+pub(crate) fn object_badge(object: u32) -> u32 {
+    4 * (object + 1)
+}
+
+/// The object of an incarnation.
+pub(crate) fn object_of(incarnation: u32) -> u32 {
+    incarnation >> 16
+}
+
+/// The incarnation of an object that lives now.
+pub(crate) fn living(ledger: &Ledger, object: u32) -> u32 {
+    let generation = ledger.alive.get(object as usize).map_or(0, |alive| alive.load(SeqCst));
+    object << 16 | (generation & 0x7fff) << 1 | 1
+}
+
+/// Whether the object has died since.
+pub(crate) fn is_dead(ledger: &Ledger, incarnation: u32) -> bool {
+    living(ledger, object_of(incarnation)) != incarnation
+}
+
+/// The kernel's answers, from a table of what each selector names.
+struct Toy {
+    ledger: &'static Ledger,
+}
+
+impl Toy {
+    fn named(&self, selector: usize) -> u32 {
+        self.ledger.kernel.get(selector >> 12).map_or(0, |name| name.load(SeqCst))
+    }
+}
+
+impl Kernel for Toy {
+    fn equal(&mut self, a: usize, b: usize) -> bool {
+        self.named(a) == self.named(b)
+    }
+
+    fn valid(&mut self, selector: usize) -> bool {
+        self.named(selector) != 0 && !is_dead(self.ledger, self.named(selector))
+    }
+
+    fn map(&mut self, from: usize, to: usize) -> bool {
+        self.ledger.kernel[to >> 12].store(self.named(from), SeqCst);
+        true
+    }
+}
+
+/// Microseconds of processor time that this thread has used: what it spends
+/// stopped or waiting for a processor does not count.
+pub(crate) fn processor_micros() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |time| u64::try_from(Duration::from(time).as_micros()).unwrap_or(u64::MAX))
+}
+
+/// One thread of the owner.
+struct Worker {
+    world: World,
+    ledger: &'static Ledger,
+    table: &'static Table,
+    lane: u32,
+    rng: Rng,
+    /// Slots of this lane's capabilities, and first slots of its windows.
+    mine: Vec<u32>,
+    windows: Vec<(u32, u32)>,
+    /// Slots of objects that this lane holds, once per reference.
+    objects: Vec<u32>,
+    before: u64,
+}
+
+/// Fresh badge and capability, known to the ledger; `None` if they ran out.
+pub(crate) fn fresh(world: World) -> Option<(u32, u32)> {
+    let ledger = world.ledger();
+    let badge = ledger.next_badge.fetch_add(1, SeqCst);
+    let ident = ledger.next_ident.fetch_add(1, SeqCst);
+    if badge as usize >= BADGES - 1 {
+        ledger.next_badge.store(u32::try_from(BADGES).unwrap_or(0), SeqCst);
+        return None;
+    }
+    world.idents()[badge as usize].store(ident, SeqCst);
+    Some((badge, ident))
+}
+
+impl Worker {
+    fn new(world: World, table: &'static Table, lane: u32, seed: u64) -> Self {
+        let ledger = world.ledger();
+        let mut worker = Worker {
+            world,
+            ledger,
+            table,
+            lane,
+            rng: Rng::with_seed(seed ^ u64::from(lane)),
+            mine: Vec::new(),
+            windows: Vec::new(),
+            objects: Vec::new(),
+            before: processor_micros(),
+        };
+        for slot in 0..table.capacity() {
+            match Claim::decode(ledger.claims[slot as usize].load(SeqCst)) {
+                Claim::Used(lane, _) | Claim::Detached(lane, _) if lane == worker.lane => {
+                    worker.mine.push(slot);
+                }
+                Claim::Window(lane) if lane == worker.lane => worker.windows.push((slot, 1)),
+                Claim::Object(_) => {
+                    let held = ledger.holds[worker.lane as usize][slot as usize].load(SeqCst);
+                    worker.objects.extend((0..held).map(|_| slot));
+                }
+                _ => {}
+            }
+        }
+        worker
+    }
+
+    fn begin(&self, op: u32, slot: u32, count: u32, ident: u32) {
+        let lane = &self.ledger.lanes[self.lane as usize];
+        lane.slot.store(slot, SeqCst);
+        lane.count.store(count, SeqCst);
+        lane.ident.store(ident, SeqCst);
+        lane.op.store(op, SeqCst);
+    }
+
+    fn end(&mut self) {
+        let lane = &self.ledger.lanes[self.lane as usize];
+        lane.op.store(0, SeqCst);
+        lane.done.fetch_add(1, SeqCst);
+        lane.waits.fetch_max(waits(), SeqCst);
+        let now = processor_micros();
+        lane.micros.fetch_max(now.saturating_sub(self.before), SeqCst);
+        self.before = now;
+    }
+
+    fn claim(&self, slot: u32, claim: Claim) {
+        self.ledger.claims[slot as usize].store(claim.encode(), SeqCst);
+    }
+
+    fn claim_of(&self, slot: u32) -> Claim {
+        Claim::decode(self.ledger.claims[slot as usize].load(SeqCst))
+    }
+
+    /// Claims a slot that the table has just handed out.
+    fn take(&self, slot: u32, claim: Claim) {
+        let Some(word) = self.ledger.claims.get(slot as usize) else {
+            self.ledger.violate(&format!("slot {slot} handed out"));
+        };
+        let before = Claim::decode(word.swap(claim.encode(), SeqCst));
+        let unused = match before {
+            Claim::None => true,
+            // Freed by the table itself when its dead capability was replaced.
+            Claim::Object(dead) => is_dead(self.ledger, dead),
+            _ => false,
+        };
+        // Others may hold an object before it is claimed here.
+        let shared = matches!(claim, Claim::Object(_));
+        let held = if shared { 0 } else { self.ledger.held(slot as usize) };
+        if !unused || held != 0 {
+            let ledger = self.ledger;
+            ledger.violate(&format!(
+                "slot {slot} handed out twice: {before:?}, then {claim:?}; {held} held"
+            ));
+        }
+    }
+
+    fn unexpected(&self, what: &str, status: impl std::fmt::Debug) -> ! {
+        self.ledger.violate(&format!("lane {}: {what}: {status:?}", self.lane))
+    }
+
+    fn step(&mut self) {
+        let limit =
+            self.table.capacity() as usize * 6 / 10 / self.ledger.lanes_used.load(SeqCst) as usize;
+        let full = self.mine.len() >= limit;
+        match self.rng.u32(0..100) {
+            0..20 => self.find_mine(),
+            20..30 => self.find_object(),
+            30..34 => self.find_nothing(),
+            34..46 if !full => self.insert(),
+            46..53 if !full => self.insert_at(),
+            34..66 => self.give_up(),
+            66..74 => self.window(),
+            74..86 => self.insert_map(),
+            86..99 => self.release_object(),
+            _ => {
+                let object = self.rng.usize(0..OBJECTS);
+                self.ledger.alive[object].fetch_add(1, SeqCst);
+            }
+        }
+    }
+
+    /// A number that moves on whenever a batch is decided.
+    fn decided(&self) -> u64 {
+        let control = self.world.words(0)[cap_map_rs::layout::OFF_CONTROL / 8].load(SeqCst);
+        u64::from(cap_map_rs::word::Control(control).decided())
+    }
+
+    /// A capability of mine is where I left it, under whatever badge.
+    fn find_mine(&mut self) {
+        let Some(&slot) = self.rng.choice(&self.mine) else { return };
+        let Claim::Used(..) = self.claim_of(slot) else { return };
+        self.begin(Op::LOOK, slot, 0, 0);
+        for _ in 0..64 {
+            let before = self.decided();
+            let badge = self.table.badge(slot);
+            let found = self.table.find(badge);
+            if found == Ok(slot) {
+                break;
+            }
+            if self.decided() == before {
+                self.unexpected(&format!("slot {slot} carries {badge}, but find says"), found);
+            }
+        }
+        self.end();
+    }
+
+    /// An object that I hold a reference to is found while it lives.
+    fn find_object(&mut self) {
+        let Some(&slot) = self.rng.choice(&self.objects) else { return };
+        let Claim::Object(incarnation) = self.claim_of(slot) else { return };
+        self.begin(Op::LOOK, slot, 0, 0);
+        let found = self.table.find(object_badge(object_of(incarnation)));
+        if found != Ok(slot) && !is_dead(self.ledger, incarnation) {
+            self.unexpected(&format!("object {incarnation:x} in slot {slot}: find says"), found);
+        }
+        self.end();
+    }
+
+    fn find_nothing(&mut self) {
+        self.begin(Op::LOOK, 0, 0, 0);
+        // Odd badges below the first are nobody's.
+        let badge = self.rng.u32(0..FIRST_BADGE / 2) * 2 + 1;
+        let found = self.table.find(badge);
+        if found != Err(Status::NotFound) {
+            self.unexpected("a badge that never was", found);
+        }
+        self.end();
+    }
+
+    fn insert(&mut self) {
+        let Some((badge, ident)) = fresh(self.world) else { return };
+        self.begin(Op::INSERT, 0, 0, ident);
+        match self.table.insert(badge) {
+            Ok(slot) => {
+                self.take(slot, Claim::Used(self.lane, ident));
+                self.mine.push(slot);
+            }
+            Err(Status::OutOfSlots | Status::Busy) => {}
+            Err(status) => self.unexpected("insert", status),
+        }
+        self.end();
+    }
+
+    /// Gives a badge to a slot allocated before.
+    fn insert_at(&mut self) {
+        let Some(slot) = self.alloc(1) else { return };
+        let Some((badge, ident)) = fresh(self.world) else {
+            self.windows.push((slot, 1));
+            return;
+        };
+        self.begin(Op::INSERT_AT, slot, 1, ident);
+        self.claim(slot, Claim::Used(self.lane, ident));
+        match self.table.insert_at(badge, slot) {
+            Ok(()) => self.mine.push(slot),
+            Err(Status::Busy) => {
+                self.claim(slot, Claim::Window(self.lane));
+                self.windows.push((slot, 1));
+            }
+            Err(status) => self.unexpected("insert_at", status),
+        }
+        self.end();
+    }
+
+    fn alloc(&mut self, count: u32) -> Option<u32> {
+        self.begin(Op::ALLOC, 0, count, 0);
+        let first = match self.table.alloc(count) {
+            Ok(first) => {
+                (first..first + count).for_each(|slot| self.take(slot, Claim::Window(self.lane)));
+                Some(first)
+            }
+            Err(Status::OutOfSlots) => None,
+            Err(status) => self.unexpected("alloc", status),
+        };
+        self.end();
+        first
+    }
+
+    fn free(&mut self, first: u32, count: u32) {
+        self.begin(Op::FREE, first, count, 0);
+        (first..first + count).for_each(|slot| self.claim(slot, Claim::None));
+        if let Err(status) = self.table.free(first, count) {
+            self.unexpected("free", status);
+        }
+        self.end();
+    }
+
+    fn window(&mut self) {
+        if self.windows.len() > 4 {
+            let at = self.rng.usize(1..self.windows.len());
+            let (first, count) = self.windows.swap_remove(at);
+            self.free(first, count);
+        } else {
+            let count = [1, 2, 4, 4, 8][self.rng.usize(0..5)];
+            if let Some(first) = self.alloc(count) {
+                self.windows.push((first, count));
+            }
+        }
+    }
+
+    /// Removes a capability in one of three ways.
+    fn give_up(&mut self) {
+        if self.mine.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(0..self.mine.len());
+        let slot = self.mine[at];
+        match (self.claim_of(slot), self.rng.u32(0..3)) {
+            (Claim::Used(_, ident), 0 | 1) if self.ledger.held(slot as usize) == 0 => {
+                if self.rng.bool() {
+                    self.mine.swap_remove(at);
+                    self.remove(slot, ident, Claim::None);
+                } else {
+                    self.acquire(slot);
+                }
+            }
+            (Claim::Used(_, ident), 1) => {
+                self.remove(slot, ident, Claim::Detached(self.lane, ident));
+            }
+            (Claim::Used(_, ident) | Claim::Detached(_, ident), _)
+                if self.ledger.held(slot as usize) != 0 =>
+            {
+                self.mine.swap_remove(at);
+                self.release(slot, ident);
+                self.free(slot, 1);
+            }
+            _ => {}
+        }
+    }
+
+    fn acquire(&mut self, slot: u32) {
+        self.begin(Op::ACQUIRE, slot, 1, 0);
+        if let Err(status) = self.table.acquire(slot) {
+            self.unexpected("acquire", status);
+        }
+        self.ledger.holds[self.lane as usize][slot as usize].fetch_add(1, SeqCst);
+        self.end();
+    }
+
+    fn remove(&mut self, slot: u32, ident: u32, after: Claim) {
+        self.begin(Op::REMOVE, slot, 1, ident);
+        self.claim(slot, after);
+        if let Err(status) = self.table.remove(slot) {
+            self.unexpected("remove", status);
+        }
+        self.end();
+    }
+
+    fn release(&mut self, slot: u32, ident: u32) {
+        self.begin(Op::RELEASE, slot, 1, ident);
+        self.ledger.holds[self.lane as usize][slot as usize].fetch_sub(1, SeqCst);
+        match self.table.release(slot) {
+            Ok(Released::Last(badge)) if badge != 0 => {
+                self.claim(slot, Claim::Window(self.lane));
+            }
+            other => self.unexpected("release", other),
+        }
+        self.end();
+    }
+
+    fn insert_map(&mut self) {
+        if self.windows.is_empty() {
+            match self.alloc(1) {
+                Some(slot) => self.windows.push((slot, 1)),
+                None => return,
+            }
+        }
+        // The first window is never given up while the lane lives.
+        let window = self.windows[0].0;
+        let object = self.rng.u32(0..u32::try_from(OBJECTS).unwrap_or(1));
+        let incarnation = living(self.ledger, object);
+        self.ledger.kernel[window as usize].store(incarnation, SeqCst);
+        self.begin(Op::INSERT_MAP, window, 1, incarnation);
+        let mut toy = Toy { ledger: self.ledger };
+        let source = self.table.selector(window);
+        match self.table.insert_map(object_badge(object), source, &mut toy) {
+            Ok(mapped) => {
+                let named = toy.named(self.table.selector(mapped.slot));
+                if named != incarnation {
+                    self.unexpected(&format!("{incarnation:x} entered as {named:x}"), mapped);
+                }
+                if mapped.fresh {
+                    self.take(mapped.slot, Claim::Object(incarnation));
+                }
+                self.ledger.holds[self.lane as usize][mapped.slot as usize].fetch_add(1, SeqCst);
+                self.objects.push(mapped.slot);
+            }
+            Err(Status::OutOfSlots | Status::Busy) => {}
+            Err(Status::Forged) if is_dead(self.ledger, incarnation) => {}
+            Err(status) => self.unexpected("insert_map", status),
+        }
+        self.end();
+    }
+
+    fn release_object(&mut self) {
+        if self.objects.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(0..self.objects.len());
+        let slot = self.objects.swap_remove(at);
+        let kernel = self.ledger.kernel[slot as usize].load(SeqCst);
+        self.begin(Op::RELEASE_OBJECT, slot, 1, kernel);
+        self.ledger.holds[self.lane as usize][slot as usize].fetch_sub(1, SeqCst);
+        match self.table.release(slot) {
+            Ok(Released::Kept) => {}
+            Ok(Released::Last(badge)) if badge == object_badge(object_of(kernel)) => {
+                self.claim(slot, Claim::None);
+                if let Err(status) = self.table.free(slot, 1) {
+                    self.unexpected("free of the last reference", status);
+                }
+            }
+            other => self.unexpected("release of an object", other),
+        }
+        self.end();
+    }
+
+    fn run(mut self) {
+        let lane = &self.ledger.lanes[self.lane as usize];
+        loop {
+            let pause = self.ledger.pause.load(SeqCst);
+            if pause % 2 == 1 {
+                lane.parked.store(pause, SeqCst);
+                if self.lane == 0
+                    && self.ledger.inspect.load(SeqCst) == pause
+                    && self.ledger.inspected.load(SeqCst) != pause
+                {
+                    self.begin(Op::ALLOC, 0, u32::MAX, 0);
+                    inspect(self.world, self.table, &mut self.rng);
+                    self.end();
+                    self.ledger.inspected.store(pause, SeqCst);
+                }
+                std::thread::sleep(Duration::from_micros(20));
+                self.before = processor_micros();
+                continue;
+            }
+            self.step();
+        }
+    }
+}
+
+/// The index finds exactly what the table says, and all free slots are usable.
+fn inspect(world: World, table: &Table, rng: &mut Rng) {
+    let ledger = world.ledger();
+    let mut free = 0;
+    for slot in 0..table.capacity() {
+        match table.entry(slot) {
+            Ok(Slot::Used(badge)) => {
+                let found = table.find(badge);
+                if found != Ok(slot) {
+                    ledger.violate(&format!("inspection: slot {slot} carries {badge}: {found:?}"));
+                }
+            }
+            Ok(Slot::Free) if slot >= FIRST_USER => free += 1,
+            Ok(_) => {}
+            Err(status) => ledger.violate(&format!("inspection: slot {slot}: {status:?}")),
+        }
+    }
+    let carried =
+        |badge| (0..table.capacity()).any(|slot| table.entry(slot) == Ok(Slot::Used(badge)));
+    let batch = &ledger.batch;
+    let entries = batch.entries.iter().take((batch.len.load(SeqCst) as usize).min(8));
+    let gone = entries.flat_map(|entry| [entry.old.load(SeqCst), entry.new.load(SeqCst)]);
+    for badge in gone.chain((0..8).map(|_| rng.u32(1..FIRST_BADGE * 2))) {
+        let found = table.find(badge);
+        if found.is_ok() != carried(badge) && badge != 0 {
+            ledger.violate(&format!("inspection: badge {badge}: {found:?}"));
+        }
+    }
+    if rng.u8(0..4) == 0 {
+        let mut slots = Vec::new();
+        while let Ok(slot) = table.alloc(1) {
+            slots.push(slot);
+        }
+        if slots.len() != free {
+            ledger.violate(&format!("inspection: {free} slots free, {} usable", slots.len()));
+        }
+        for slot in slots {
+            if let Err(status) = table.free(slot, 1) {
+                ledger.violate(&format!("inspection: free {slot}: {status:?}"));
+            }
+        }
+    }
+}
+
+/// Brings ledger and table in agreement about what dead threads were at.
+fn clean_up(world: World, table: &Table) {
+    let ledger = world.ledger();
+    for slot in 0..table.capacity() {
+        ledger.cleaning.store(slot + 1, SeqCst);
+        let word = &ledger.claims[slot as usize];
+        let held = ledger.held(slot as usize);
+        // A reference of somebody who died within an operation.
+        while u32::from(table.references(slot)) > held {
+            if let Err(status) = table.release(slot) {
+                ledger.violate(&format!("clean-up: release {slot}: {status:?}"));
+            }
+        }
+        let entry = table.entry(slot);
+        let keep = match (entry, Claim::decode(word.load(SeqCst))) {
+            (Ok(Slot::Free), _) => {
+                word.store(0, SeqCst);
+                true
+            }
+            (Ok(Slot::Reserved), Claim::Window(_)) | (Ok(Slot::Used(_)), Claim::Used(..)) => true,
+            (Ok(Slot::Detached(_)), Claim::Detached(..)) => held != 0,
+            (Ok(Slot::Used(_) | Slot::Detached(_)), Claim::Object(incarnation)) => {
+                // Else it is the claim of a dead one that the table replaced.
+                held != 0 && incarnation == ledger.kernel[slot as usize].load(SeqCst)
+            }
+            _ => false,
+        };
+        if !keep {
+            word.store(0, SeqCst);
+            for lane in &ledger.holds {
+                lane[slot as usize].store(0, SeqCst);
+            }
+            while table.references(slot) != 0 {
+                if let Err(status) = table.release(slot) {
+                    ledger.violate(&format!("clean-up: {entry:?} {slot}: {status:?}"));
+                }
+            }
+            if let Err(status) = table.free(slot, 1) {
+                ledger.violate(&format!("clean-up: free {slot}, {entry:?}: {status:?}"));
+            }
+        }
+    }
+    ledger.cleaning.store(0, SeqCst);
+    for lane in &ledger.lanes {
+        lane.op.store(0, SeqCst);
+    }
+}
+
+/// The owner's process. Never returns; the driver kills it.
+pub(crate) fn main(world: World, restored: bool, alone: bool, seed: u64) {
+    let ledger = world.ledger();
+    let mut rng = Rng::with_seed(seed);
+    let table = if restored {
+        let table = world.recovered();
+        clean_up(world, table);
+        table
+    } else {
+        let table = world.found();
+        if let Err(status) = table.publish(b"torture") {
+            ledger.violate(&format!("publish: {status:?}"));
+        }
+        for _ in 0..table.capacity() / 2 {
+            let Some((badge, ident)) = fresh(world) else { break };
+            let lane = rng.u32(0..ledger.lanes_used.load(SeqCst));
+            if let Ok(slot) = table.insert(badge) {
+                ledger.claims[slot as usize].store(Claim::Used(lane, ident).encode(), SeqCst);
+            }
+        }
+        table
+    };
+    ledger.lanes[0].count.store(u32::MAX, SeqCst);
+    ledger.lanes[0].op.store(Op::ALLOC, SeqCst);
+    // Beside a monitor, what it compares could change meanwhile.
+    if alone {
+        inspect(world, table, &mut rng);
+    }
+    ledger.lanes[0].op.store(0, SeqCst);
+    waits();
+    ledger.ready.store(1, SeqCst);
+    while ledger.go.load(SeqCst) == 0 {
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    std::thread::scope(|scope| {
+        for lane in 0..ledger.lanes_used.load(SeqCst).min(u32::try_from(LANES).unwrap_or(1)) {
+            scope.spawn(move || Worker::new(world, table, lane, seed).run());
+        }
+    });
+}
