@@ -843,12 +843,13 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     }
 }
 
-#[inline]
 /// Whether `generation` is the last one decided.
+#[inline]
 fn is_decided(region: Region<'_>, generation: u32) -> bool {
     region.control(Ordering::Acquire).decided() == generation
 }
 
+#[inline]
 fn capacity_of(region: Region<'_>) -> u32 {
     // Regions are cut to 128 Ki slots where they are made.
     u32::try_from(region.capacity()).unwrap_or(u32::MAX)

@@ -28,6 +28,9 @@ const ADDRESS_BITS: u32 = 48;
 const ADDRESS: u64 = (1 << ADDRESS_BITS) - 1;
 const ONE_WALKER: u64 = 1 << ADDRESS_BITS;
 
+/// Look-ups of one dispatch; each but the first means that a badge moved.
+const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 8 };
+
 /// The part of an object that makes it a member of a pool.
 ///
 /// # Invariants
@@ -195,7 +198,24 @@ impl<R: RelaxStrategy> Pool<R> {
     /// `None` for a badge that leads to no object of this pool.
     #[inline]
     pub fn acquire(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
-        let slot = owner.find(badge).ok()?;
+        for _ in 0..ATTEMPTS {
+            let slot = owner.find(badge).ok()?;
+            let found = self.acquire_slot(owner, slot);
+            if owner.carries(slot, badge) {
+                return found;
+            }
+            // The slot changed hands, and the badge may be in another one.
+            if let Some(node) = found {
+                // SAFETY: pinned until here.
+                unsafe { node.as_ref() }.release();
+            }
+        }
+        None
+    }
+
+    /// The object for `slot`, pinned.
+    #[inline]
+    fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
         let bucket = self.bucket(owner, slot)?;
         // Acquire pairs with the release in `link` and `unlink`: the nodes of
         // this chain are complete, and stay while this walker is counted.
@@ -209,19 +229,14 @@ impl<R: RelaxStrategy> Pool<R> {
                 && shared.pool.load(Ordering::Relaxed) == self.identity()
             {
                 shared.pins.fetch_add(1, Ordering::Relaxed);
-                found = Some((node, shared));
+                found = Some(node);
                 break;
             }
             at = shared.next.load(Ordering::Acquire);
         }
         // Release pairs with the acquire in `remove`: the pin is visible.
         bucket.fetch_sub(ONE_WALKER, Ordering::Release);
-        let (node, shared) = found?;
-        if owner.carries(slot, badge) {
-            return Some(node);
-        }
-        shared.release();
-        None
+        found
     }
 
     /// Some member, pinned; `None` if there is none.

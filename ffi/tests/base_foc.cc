@@ -598,12 +598,20 @@ static void pool()
 		CHECK_EQ(pool.apply(8, Count { calls }), 0);
 		CHECK_EQ(pool.apply(16, Count { calls }), 2);
 		CHECK_EQ(pool.apply(cap2, Count { calls }), 2);
+
+		/* a past capability does not lead to the object that has its badge */
+		Native_capability const past(cap_map.insert(20));
+		cap_map.remove(cap_map.find(20));
+		CHECK_STATUS(owner().insert_at(20, cap2.data()->slot()), OK);
+		CHECK(past.local_name() == 20 && cap2.local_name() == 20);
+		CHECK_EQ(pool.apply(past, Count { calls }), 0);
+		CHECK_EQ(pool.apply(cap2, Count { calls }), 2);
 	}
 
 	/* objects that went without having been removed are not found */
 	CHECK_EQ(Session::destroyed, 2);
 	unsigned calls = 0;
-	CHECK_EQ(pool.apply(16, Count { calls }), 0);
+	CHECK_EQ(pool.apply(20, Count { calls }), 0);
 	CHECK_EQ(second.apply(4, Count { calls }), 0);
 	CHECK(pool.empty() && second.empty());
 

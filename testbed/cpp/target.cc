@@ -226,7 +226,8 @@ bool Agent::_handle(Kernel::Packet &packet, Message &answer)
 	answer.id     = packet.msg.id;
 	answer.opcode = ANSWER_INVALID;
 
-	if (!_image && packet.msg.opcode != OP_INIT)
+	/* first of all comes the image, and it comes once */
+	if (!_image != (packet.msg.opcode == OP_INIT))
 		return true;
 
 	switch (packet.msg.opcode) {

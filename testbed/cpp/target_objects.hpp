@@ -66,8 +66,8 @@ class Testbed::Component
 		/**
 		 * Apply 'fn' to the object of this component behind a capability
 		 *
-		 * The object is nullptr if the capability leads elsewhere, which
-		 * includes one of a past object whose badge another object has now.
+		 * The object is nullptr if the capability leads elsewhere. The badge
+		 * of a past object may become that of another one at any time.
 		 */
 		template <typename FN>
 		void with_own_object(Native_capability const &cap, FN const &fn)

@@ -43,7 +43,7 @@ namespace Testbed {
 		ENTRYPOINT_FD = 192,
 		ENTRYPOINT_MAX = 8,
 		FD_BASE = 256,
-		SERVER_MAX = 8192,
+		SERVER_MAX = 4096,
 	};
 
 	/*

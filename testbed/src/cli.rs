@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cpp::{testbed_core, testbed_target};
 use crate::{checkpoint, clients, driver, monitor, process, table};
 
 /// Moves a live component and its capabilities from system to system.
 #[derive(Parser)]
-#[command(version, about)]
+#[command(name = "cap_map", version, about)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -78,16 +78,38 @@ enum Command {
 
 /// Runs the command that the arguments ask for.
 pub(crate) fn run() -> ExitCode {
-    // Mistakes end here: usage to standard error, status 2.
-    let arguments = Arguments::parse();
+    let arguments = Arguments::try_parse().unwrap_or_else(|mistake| explain(&mistake));
     match execute(arguments.command) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        Err(_) if process::interrupted() => {
+            eprintln!("cap_map: interrupted");
+            ExitCode::from(130)
+        }
         Err(error) => {
             eprintln!("cap_map: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Ends the program with the usage on standard error and status 2, unless help
+/// was asked for.
+fn explain(mistake: &clap::Error) -> ! {
+    let text = mistake.to_string();
+    // Cannot be reported anywhere else.
+    let _ = mistake.print();
+    if mistake.use_stderr() && !text.contains("Usage:") {
+        let mut program = Arguments::command();
+        program.build();
+        let name = std::env::args().nth(1).unwrap_or_default();
+        let usage = match program.find_subcommand_mut(&name) {
+            Some(command) => command.render_usage(),
+            None => program.render_usage(),
+        };
+        eprintln!("\n{usage}");
+    }
+    std::process::exit(mistake.exit_code());
 }
 
 fn execute(command: Command) -> Result<bool> {

@@ -1,21 +1,45 @@
 //! Processes of a system: the program itself under hidden subcommands.
 
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{
-    Pid, Resource, Signal, WaitOptions, getppid, getrlimit, kill_process, set_child_subreaper,
-    set_parent_process_death_signal, setrlimit, waitpid,
+    Pid, Resource, Signal, WaitId, WaitIdOptions, getppid, getrlimit, kill_process,
+    set_child_subreaper, set_parent_process_death_signal, setrlimit, waitid,
 };
 
-use crate::wire::{CORE_SLOTS, FD_BASE, SERVER_MAX};
+use crate::checkpoint::Program;
+use crate::wire::{CORE_SLOTS, FD_BASE, SERVER_MAX, TARGET_SLOTS};
 
 /// Descriptors that a process may need: slots, server ends, and some for itself.
 const DESCRIPTORS: u64 = {
-    let slots = if CORE_SLOTS > SERVER_MAX { CORE_SLOTS } else { SERVER_MAX };
-    (FD_BASE + slots + 1024) as u64
+    let target = TARGET_SLOTS + SERVER_MAX;
+    let most = if CORE_SLOTS > target { CORE_SLOTS } else { target };
+    (FD_BASE + most + 1024) as u64
 };
+
+/// This very program, also if its file was replaced since it started.
+const PROGRAM: &str = "/proc/self/exe";
+
+/// Which program this is.
+pub(crate) fn this_program() -> Result<Program> {
+    let bytes = std::fs::read(PROGRAM).context("reading this program")?;
+    Ok(Program { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) })
+}
+
+/// Children that have not been reaped.
+static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Whether a signal has asked the driver to end.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn children() -> MutexGuard<'static, Vec<Pid>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A child process, which is killed and reaped when dropped.
 pub(crate) struct Process {
@@ -30,8 +54,10 @@ impl Process {
         arguments: &[String],
         control: OwnedFd,
     ) -> Result<Self> {
-        let program = std::env::current_exe().context("path of this program")?;
-        let child = Command::new(program)
+        let mut children = children();
+        ensure!(!interrupted(), "interrupted");
+        let child = Command::new(PROGRAM)
+            .arg0("cap_map")
             .arg(name)
             .arg("--parent")
             .arg(std::process::id().to_string())
@@ -40,6 +66,7 @@ impl Process {
             .stdout(Stdio::null())
             .spawn()
             .with_context(|| format!("start of {name}"))?;
+        children.push(Pid::from_child(&child));
         Ok(Process { child, name })
     }
 
@@ -51,8 +78,9 @@ impl Process {
     pub(crate) fn stop(&self) -> Result<()> {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::STOP).with_context(|| format!("stopping {}", self.name))?;
-        match waitpid(Some(pid), WaitOptions::UNTRACED)? {
-            Some((_, status)) if status.stopped() => Ok(()),
+        let events = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(pid), events)? {
+            Some(status) if status.stopped() => Ok(()),
             _ => bail!("{} ended instead of stopping", self.name),
         }
     }
@@ -60,6 +88,9 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        // From here on its number may become that of another process.
+        let pid = Pid::from_child(&self.child);
+        children().retain(|child| *child != pid);
         // Fails if it is gone already; the wait is what matters then.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -77,8 +108,23 @@ pub(crate) fn die_with_parent(parent: u32) -> Result<()> {
     Ok(())
 }
 
+/// Whether a signal has asked the driver to end.
+pub(crate) fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
 /// Driver: prepares for having children and their children.
 pub(crate) fn become_driver() -> Result<()> {
+    // Without its children the driver gets no further, and cleans up as after
+    // any other error.
+    ctrlc::set_handler(|| {
+        let children = children();
+        INTERRUPTED.store(true, Ordering::Relaxed);
+        for child in children.iter() {
+            // It may be a zombie, which is just as well.
+            let _ = kill_process(*child, Signal::KILL);
+        }
+    })?;
     // Whatever a killed monitor leaves behind is ours to end.
     set_child_subreaper(Some(rustix::process::getpid()))?;
     raise_descriptor_limit()

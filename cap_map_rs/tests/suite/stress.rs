@@ -15,13 +15,13 @@ const TIME: Duration = Duration::from_millis(800);
 fn consistent_snapshots_are_of_one_instant() {
     const A: u32 = 400;
     const B: u32 = 404;
-    const CAPACITY: u32 = 1024;
+    const CAPACITY: u32 = 4096;
     let table = Table::new(CAPACITY);
     let monitor = table.monitor();
     let done = AtomicBool::new(false);
     // None, or about as long as a copy takes.
     let pause = |random: &mut Random| {
-        (0..random.below(2) * random.below(4000)).for_each(|_| std::hint::spin_loop());
+        (0..random.below(2) * random.below(40_000)).for_each(|_| std::hint::spin_loop());
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {

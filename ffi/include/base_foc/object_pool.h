@@ -150,6 +150,17 @@ class Base_foc::Object_pool
 			return cap.data() ? cap.data()->slot() : 0;
 		}
 
+		/**
+		 * Return badge by which a capability is found, or 0 if it is not
+		 */
+		static unsigned long _badge(Untyped_capability const &cap)
+		{
+			Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
+			return cap.data()
+			    && Cap_map::ok(_owner().entry(cap.data()->slot(), entry))
+			    && entry.state == CAP_MAP_STATE_USED ? entry.badge : 0;
+		}
+
 		bool _remove(Entry &entry)
 		{
 			if (!Cap_map::ok(_pool.remove(_owner(), entry._node())))
@@ -234,12 +245,15 @@ class Base_foc::Object_pool
 
 		/**
 		 * Apply functor to the object with the given capability
+		 *
+		 * The badge of a past object may be that of another object by now. A
+		 * capability for the past one does not lead to the other.
 		 */
 		template <typename FN>
 		auto apply(Untyped_capability cap, FN const &fn)
 		-> decltype(functor_result(&FN::operator ()))
 		{
-			return apply((unsigned long)cap.local_name(), fn);
+			return apply(_badge(cap), fn);
 		}
 
 		/**

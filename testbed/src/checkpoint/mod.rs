@@ -40,15 +40,6 @@ pub struct Program {
     pub crc32: u32,
 }
 
-impl Program {
-    /// The program that runs now.
-    pub(crate) fn current() -> Result<Self> {
-        let path = std::env::current_exe().context("path of this program")?;
-        let bytes = std::fs::read(path).context("reading this program")?;
-        Ok(Program { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) })
-    }
-}
-
 /// What the kernel and core knew of a capability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Object {

@@ -5,13 +5,14 @@ mod restore;
 mod save;
 mod target;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
-use cap_map_rs::{Monitor, SlotWord};
+use anyhow::{Context, Result, bail, ensure};
+use cap_map_rs::{Monitor, Slot, SlotWord};
 
 pub(crate) use self::save::inode_of_slot;
 use self::target::Target;
@@ -131,7 +132,10 @@ impl Session {
             let snapshot = monitor
                 .snapshot(&mut words)
                 .map_err(|status| anyhow::anyhow!("snapshot: {status}"))?;
-            consistent += u64::from(snapshot.consistent);
+            if snapshot.consistent {
+                consistent += 1;
+                check_unique(&words)?;
+            }
         }
         Ok(MonitorAnswer::Observed { consistent, other: OBSERVATIONS - consistent })
     }
@@ -141,6 +145,17 @@ impl Session {
         self.references = Some(self.target.references()?);
         self.target.stop()
     }
+}
+
+/// No badge stands in two slots at one instant.
+fn check_unique(words: &[SlotWord]) -> Result<()> {
+    let mut seen = HashSet::new();
+    for (slot, word) in words.iter().enumerate() {
+        if let Slot::Used(badge) = word.meaning() {
+            ensure!(seen.insert(badge), "slot {slot}: badge {badge} stands in another slot, too");
+        }
+    }
+    Ok(())
 }
 
 impl Tools {

@@ -9,8 +9,9 @@ use cap_map_rs::{Rewrite, Slot};
 
 use super::target::Target;
 use super::{Session, Tools};
-use crate::checkpoint::{Checkpoint, KernelEntry, Object, Program};
+use crate::checkpoint::{Checkpoint, KernelEntry, Object};
 use crate::memory::{TABLE_BYTES, TableMemory, anonymous_file, image_bytes};
+use crate::process::this_program;
 use crate::rpc::Cap;
 use crate::wire::*;
 
@@ -72,7 +73,7 @@ impl Session {
 fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
     let meta = &checkpoint.meta;
     ensure!(
-        meta.program == Program::current()?,
+        meta.program == this_program()?,
         "the checkpoint was taken by another build of this program, whose memory \
          image this build cannot continue"
     );

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, bail, ensure};
 use cap_map_rs::{Slot, SlotWord, layout};
 
 use super::{Session, Tools};
-use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program};
+use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object};
 use crate::memory::contents;
+use crate::process::this_program;
 use crate::rpc::answer_text;
 use crate::state::ClientState;
 use crate::wire::*;
@@ -23,7 +24,7 @@ impl Session {
         let kernel = kernel_view(&mut self.tools, self.target.id(), &slots)?;
         Ok(Checkpoint {
             meta: Meta {
-                program: Program::current()?,
+                program: this_program()?,
                 image_address: IMAGE_ADDRESS,
                 table_address: TABLE_ADDRESS,
                 entrypoints: u32::try_from(TARGET_ENTRYPOINTS)?,

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::process::Process;
 use crate::rpc::answer_text;
@@ -38,7 +38,7 @@ impl Target {
             wait_readable(&[self.agent.as_fd()], Some(TIMEOUT))?.is_some(),
             "target does not answer"
         );
-        let (answer, _) = receive(self.agent.as_fd())?;
+        let (answer, _) = receive(self.agent.as_fd()).context("answer of the target")?;
         if answer.opcode != ANSWER_OK {
             bail!("target: order {opcode}: {}", answer_text(answer.opcode));
         }
@@ -49,7 +49,7 @@ impl Target {
     fn tell(&self, opcode: u32, words: &[u64], fds: &[BorrowedFd<'_>]) -> Result<()> {
         let mut message = Message::new(opcode, words);
         message.kernel = u32::try_from(fds.len())?;
-        Ok(send(self.agent.as_fd(), message, fds)?)
+        send(self.agent.as_fd(), message, fds).context("order to the target")
     }
 
     /// Puts a descriptor into a slot; with a badge, also enters it in the table.

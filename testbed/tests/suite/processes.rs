@@ -1,6 +1,7 @@
 //! No process outlives the driver, however it ends.
 
 use std::fs;
+use std::path::Path;
 use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,9 +34,14 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn start(mark: &str) -> Child {
+fn kill(signal: &str, process: &str) {
+    let kill = std::process::Command::new("kill").args([signal, process]).status().unwrap();
+    assert!(kill.success());
+}
+
+fn start(mark: &str, temporary: &Path) -> Child {
     let arguments = ["migrate", "--objects=50", "--rounds=1000"];
-    let child = command().args(arguments).env(MARK, mark).spawn().unwrap();
+    let child = command().args(arguments).env(MARK, mark).env("TMPDIR", temporary).spawn().unwrap();
     wait_until("system does not start", || marked(mark).len() == 5);
     child
 }
@@ -44,7 +50,7 @@ fn start(mark: &str) -> Child {
 fn all_processes_end_with_a_killed_driver() {
     for i in 0..4 {
         let mark = format!("{}-killed-{i}", std::process::id());
-        let mut driver = start(&mark);
+        let mut driver = start(&mark, &std::env::temp_dir());
         // At other moments of a round each time.
         thread::sleep(Duration::from_millis(120 * i));
         driver.kill().unwrap();
@@ -54,16 +60,38 @@ fn all_processes_end_with_a_killed_driver() {
 }
 
 #[test]
+fn a_signal_ends_all_in_order() {
+    let mark = format!("{}-signal", std::process::id());
+    let folder = tempfile::tempdir().unwrap();
+    let driver = start(&mark, folder.path());
+    kill("-TERM", &driver.id().to_string());
+    let outcome = finish(driver);
+    assert_eq!(outcome.status.code(), Some(130), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr, "cap_map: interrupted\n");
+    assert!(marked(&mark).is_empty(), "processes are left");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
+}
+
+#[test]
+fn a_limit_of_descriptors_that_is_too_low_is_explained() {
+    let program = env!("CARGO_BIN_EXE_cap_map");
+    let script = format!("ulimit -n 500 && exec '{program}' migrate");
+    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(text.contains("the limit is 500 (ulimit -Hn)"), "{text}");
+}
+
+#[test]
 fn all_processes_end_with_the_target() {
     let mark = format!("{}-target", std::process::id());
-    let driver = start(&mark);
+    let driver = start(&mark, &std::env::temp_dir());
     let is_target = |process: &String| {
         fs::read_to_string(format!("/proc/{process}/cmdline"))
             .is_ok_and(|line| line.split('\0').nth(1) == Some("target"))
     };
     let target = marked(&mark).into_iter().find(is_target).expect("a target");
-    let kill = std::process::Command::new("kill").args(["-KILL", &target]).status().unwrap();
-    assert!(kill.success());
+    kill("-KILL", &target);
     let outcome = finish(driver);
     assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
     assert!(!outcome.stderr.is_empty());

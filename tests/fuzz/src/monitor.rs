@@ -33,7 +33,9 @@ fn fill(input: &mut Input<'_>, memory: Guarded) -> (Place, usize) {
             word.store(u64::from_le_bytes(value), Ordering::Relaxed);
         }
     } else {
-        template(words, slots as u64);
+        // A header may claim more than there is.
+        let claimed = if flags >> 2 == 63 { slots + 64 } else { slots };
+        template(words, claimed as u64);
         for _ in 0..input.byte() % 8 {
             let at = usize::from(input.byte()) % words.len();
             words[at].store(input.u64(), Ordering::Relaxed);

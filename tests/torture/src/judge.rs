@@ -58,7 +58,11 @@ impl Progress {
     fn took(&mut self, entry: Slot, ident: Option<u32>) -> bool {
         let inserted = match self.op {
             Op::INSERT => ident == Some(self.ident),
-            Op::INSERT_MAP => entry == Slot::Used(object_badge(object_of(self.ident))),
+            Op::INSERT_MAP => {
+                // Another lane may replace it at once, if it has died again.
+                let badge = object_badge(object_of(self.ident));
+                entry == Slot::Used(badge) || entry == Slot::Detached(badge)
+            }
             _ => false,
         };
         let took = self.unclaimed > 0 && (entry == Slot::Reserved || inserted);
@@ -104,10 +108,10 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
             }
             _ => None,
         };
-        if let Slot::Used(badge) = entry {
-            if let Some(other) = carried.insert(badge, slot) {
-                return Err(format!("badge {badge} in slots {other} and {slot}"));
-            }
+        if let Slot::Used(badge) = entry
+            && let Some(other) = carried.insert(badge, slot)
+        {
+            return Err(format!("badge {badge} in slots {other} and {slot}"));
         }
         let as_claimed = match (claim, entry) {
             (Claim::None, Slot::Free) | (Claim::Window(_), Slot::Reserved) => true,

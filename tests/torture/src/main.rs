@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some(which) = &arguments.step else { return signals(&arguments) };
-    match step::main(which, arguments.stride.max(1)) {
+    match step::main(which, arguments.stride.max(1), arguments.seed) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(text) => {
@@ -94,7 +94,6 @@ fn main() -> ExitCode {
 
 /// Rounds of signals; prints what was found.
 fn signals(arguments: &Arguments) -> ExitCode {
-    let start = Instant::now();
     let mut driver = match Driver::new(arguments.seed) {
         Ok(driver) => driver,
         Err(text) => {
@@ -102,24 +101,28 @@ fn signals(arguments: &Arguments) -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let mut reported = Instant::now();
+    // Time in which the driver itself was stopped does not count.
+    let mut active = Duration::ZERO;
+    let mut minutes = 0;
     let result = loop {
         let over = match arguments.soak {
-            Some(seconds) => start.elapsed() >= Duration::from_secs(seconds),
+            Some(seconds) => active >= Duration::from_secs(seconds),
             None => driver.totals.rounds >= arguments.rounds,
         };
         if over {
             break Ok(());
         }
+        let start = Instant::now();
         if let Err(text) = driver.round() {
             break Err(text);
         }
-        if arguments.soak.is_some() && reported.elapsed() >= Duration::from_secs(60) {
-            reported = Instant::now();
-            report(&driver, start);
+        active += start.elapsed().min(Duration::from_secs(1));
+        if arguments.soak.is_some() && active.as_secs() / 60 > minutes {
+            minutes = active.as_secs() / 60;
+            report(&driver, active);
         }
     };
-    report(&driver, start);
+    report(&driver, active);
     let (rounds, operations) = (driver.totals.rounds, driver.totals.operations);
     match result {
         Ok(()) => {
@@ -135,12 +138,12 @@ fn signals(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn report(driver: &Driver, start: Instant) {
+fn report(driver: &Driver, active: Duration) {
     let totals = &driver.totals;
     println!(
         "torture: {} s: {} rounds, {} tables, {} kills, {} stops; {} operations, {} batches with \
          {} badges rewritten ({} changed, {} busy); at most {} yields and {} us in one operation",
-        start.elapsed().as_secs(),
+        active.as_secs(),
         totals.rounds,
         totals.tables,
         totals.kills,

@@ -24,6 +24,12 @@ struct Mutant {
     file: String,
     /// Models that must fail.
     kills: Vec<String>,
+    hunks: Vec<Hunk>,
+}
+
+/// Lines that are replaced.
+#[derive(Default)]
+struct Hunk {
     /// Lines to find, without their indentation.
     find: Vec<String>,
     /// Lines to put there.
@@ -92,12 +98,19 @@ fn parse(list: &str) -> Result<Vec<Mutant>, String> {
         match key {
             "file" => mutant.file = value.into(),
             "kills" => mutant.kills = value.split(' ').map(String::from).collect(),
-            "-" => mutant.find.push(value.trim().into()),
-            "+" => mutant.replace.push(value.into()),
+            "-" => {
+                // Behind a replacement, another place begins.
+                if mutant.hunks.last().is_none_or(|hunk| !hunk.replace.is_empty()) {
+                    mutant.hunks.push(Hunk::default());
+                }
+                let hunk = mutant.hunks.last_mut().ok_or("no hunk")?;
+                hunk.find.push(value.trim().into());
+            }
+            "+" => mutant.hunks.last_mut().ok_or("nothing to find")?.replace.push(value.into()),
             _ => return Err(format!("not understood: {line}")),
         }
     }
-    match mutants.iter().find(|mutant| mutant.kills.is_empty() || mutant.find.is_empty()) {
+    match mutants.iter().find(|mutant| mutant.kills.is_empty() || mutant.hunks.is_empty()) {
         Some(mutant) => Err(format!("{}: nothing to find or to kill", mutant.name)),
         None => Ok(mutants),
     }
@@ -219,21 +232,20 @@ impl Copy {
 
 /// `text` with the lines of the mutant replaced; they must occur exactly once.
 fn mutated(text: &str, mutant: &Mutant) -> Result<String, String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let count = mutant.find.len();
-    let places: Vec<usize> = lines
-        .windows(count)
-        .enumerate()
-        .filter(|(_, window)| window.iter().map(|line| line.trim()).eq(&mutant.find))
-        .map(|(at, _)| at)
-        .collect();
-    let [at] = places.as_slice() else {
-        return Err(format!("its text occurs {} times in {}", places.len(), mutant.file));
-    };
-    let mut result: Vec<&str> = lines[..*at].to_vec();
-    result.extend(mutant.replace.iter().map(String::as_str));
-    result.extend(&lines[at + count..]);
-    Ok(result.join("\n") + "\n")
+    let mut lines: Vec<&str> = text.lines().collect();
+    for Hunk { find, replace } in &mutant.hunks {
+        let places: Vec<usize> = lines
+            .windows(find.len())
+            .enumerate()
+            .filter(|(_, window)| window.iter().map(|line| line.trim()).eq(find))
+            .map(|(at, _)| at)
+            .collect();
+        let [at] = places.as_slice() else {
+            return Err(format!("text occurs {} times: {}", places.len(), find.join(" ")));
+        };
+        lines.splice(*at..at + find.len(), replace.iter().map(String::as_str));
+    }
+    Ok(lines.join("\n") + "\n")
 }
 
 fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {

@@ -43,8 +43,6 @@ models! {
         "the last reference goes while the badge arrives again: the new holder has a live slot";
     rewriting::rewrite_against_find, 2,
         "a rewritten badge is found under its new name from one instant on, and never not at all";
-    rewriting::rewrite_against_two_finders, 1,
-        "the same, with two threads that look for it";
     rewriting::rebuild_against_find, 3,
         "badges are found while another thread rebuilds the index after a rewrite";
     rewriting::swap_against_find, 2,
@@ -79,4 +77,6 @@ models! {
         "an object is found while its neighbour in the chain is destroyed";
     pools::dispatch_against_reuse, 2,
         "a badge never leads to the object that took over its slot";
+    pools::dispatch_against_swap, 2,
+        "a badge leads to one object or the other while a monitor swaps it";
 }

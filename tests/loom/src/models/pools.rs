@@ -5,6 +5,7 @@
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use cap_map_rs::Rewrite;
 use cap_map_rs::pool::{Node, Pool};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
@@ -150,4 +151,17 @@ pub(super) fn dispatch_against_reuse() {
     replacer.join().unwrap();
     user.join().unwrap();
     assert_eq!(world.dispatch(B), Some(B));
+}
+
+/// A monitor swaps the badges of two objects.
+pub(super) fn dispatch_against_swap() {
+    let world = World::new(&[A, B]);
+    let monitor = world.table.monitor(0);
+    let rewriter = world.spawn(move |_| {
+        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).unwrap();
+    });
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), Some(A | B))));
+    rewriter.join().unwrap();
+    user.join().unwrap();
+    assert_eq!((world.dispatch(A), world.dispatch(B)), (Some(B), Some(A)));
 }

@@ -28,23 +28,6 @@ pub(super) fn rewrite_against_find() {
     assert_eq!(table.settled(), [B, 0, 0, 0]);
 }
 
-/// Two threads look for both names, so that one of them meets the index that
-/// the other one rebuilds.
-pub(super) fn rewrite_against_two_finders() {
-    let table = Table::new(&[A], 0);
-    let monitor = table.monitor(0);
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).unwrap());
-    let other = table.spawn(|table| {
-        let found = table.owner.find(B);
-        assert!(matches!(found, Ok(0) | Err(Status::NotFound)));
-    });
-    let finder = table.spawn(|table| old_then_new(&table.owner, A, B, 0));
-    rewriter.join().unwrap();
-    other.join().unwrap();
-    finder.join().unwrap();
-    assert_eq!(table.settled(), [B, 0, 0, 0]);
-}
-
 /// The badge was rewritten before, so that one thread meets the index that the
 /// other one rebuilds.
 pub(super) fn rebuild_against_find() {

@@ -18,6 +18,7 @@ pub(super) fn snapshot_against_owner() {
     let table = Table::new(&[D, A], 0);
     table.owner.remove(0).unwrap();
     let monitor = table.monitor(0);
+    let before = monitor.sequence();
     let owner = table.spawn(|table| {
         table.owner.insert_at(B, 0).unwrap();
         table.owner.remove(1).unwrap();
@@ -26,6 +27,9 @@ pub(super) fn snapshot_against_owner() {
         let (badges, snapshot) = look(&monitor);
         if snapshot.consistent {
             assert!(badges.contains(&A) || badges.contains(&B), "neither badge: {badges:?}");
+            if snapshot.sequence == before {
+                assert_eq!(badges, [0, A, 0, 0], "of another instant than it says");
+            }
         }
     });
     owner.join().unwrap();
