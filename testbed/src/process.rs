@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,12 +23,16 @@ const DESCRIPTORS: u64 = {
     (FD_BASE + most + 1024) as u64
 };
 
-/// This very program, also if its file was replaced since it started.
-const PROGRAM: &str = "/proc/self/exe";
+/// The file of this program. (Under an instrumentation tool, only its path leads
+/// to it; if it was deleted since it started, only the other name does.)
+fn program() -> PathBuf {
+    let path = std::env::current_exe().ok().filter(|path| path.exists());
+    path.unwrap_or_else(|| PathBuf::from("/proc/self/exe"))
+}
 
 /// Which program this is.
 pub(crate) fn this_program() -> Result<Program> {
-    let bytes = std::fs::read(PROGRAM).context("reading this program")?;
+    let bytes = std::fs::read(program()).context("reading this program")?;
     Ok(Program { bytes: bytes.len() as u64, crc32: crc32fast::hash(&bytes) })
 }
 
@@ -56,7 +61,7 @@ impl Process {
     ) -> Result<Self> {
         let mut children = children();
         ensure!(!interrupted(), "interrupted");
-        let child = Command::new(PROGRAM)
+        let child = Command::new(program())
             .arg0("cap_map")
             .arg(name)
             .arg("--parent")

@@ -1,4 +1,4 @@
-//! Runs the models of `cap_map_rs`: `loom_models [--markdown] [MODEL...]`.
+//! Runs the models of `cap_map_rs`: `loom_models [--markdown] [--only MODEL...]`.
 //!
 //! Each model runs in a process of its own, two at a time, so that one that
 //! fails takes nothing else down. Compiled with `--cfg loom` only; without it

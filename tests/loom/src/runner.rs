@@ -44,7 +44,7 @@ pub(crate) fn main(all: &'static [Model]) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let markdown = names.iter().any(|name| name == "--markdown");
-    names.retain(|name| name != "--markdown");
+    names.retain(|name| name != "--markdown" && name != "--only");
     let chosen: Vec<&Model> =
         all.iter().filter(|m| names.is_empty() || names.iter().any(|n| n == m.name)).collect();
     if chosen.is_empty() || (!names.is_empty() && chosen.len() != names.len()) {

@@ -1,6 +1,6 @@
 //! Plants the bugs of the file `mutants` one at a time into a copy of
 //! `cap_map_rs` and requires the named models to fail:
-//! `mutants [--quick] [NAME...]`.
+//! `mutants [--quick] [--only NAME...]`.
 //!
 //! A mutant that does not compile, or whose text is not found exactly once, is
 //! a failure, and so is a model that no mutant names.
@@ -53,7 +53,7 @@ fn run() -> Result<bool, String> {
     let all = parse(&list)?;
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let quick = names.iter().any(|name| name == "--quick");
-    names.retain(|name| name != "--quick");
+    names.retain(|name| name != "--quick" && name != "--only");
     let chosen: Vec<&Mutant> = all
         .iter()
         .filter(|mutant| !quick || mutant.quick)
@@ -172,6 +172,9 @@ impl Copy {
             .args(["build", "--quiet", "--release", "-p", "loom_models", "--bin", "loom_models"])
             .arg("--target-dir")
             .arg(&self.target)
+            // Compiled anew for each mutant; loom itself is where time goes.
+            .args(["--config", "profile.release.package.cap_map_rs.opt-level=1"])
+            .args(["--config", "profile.release.package.loom_models.opt-level=1"])
             .current_dir(&self.root)
             .env("RUSTFLAGS", "--cfg loom --cap-lints allow")
             .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
