@@ -62,22 +62,22 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         spare: &mut Option<u32>,
     ) -> Result<Mapped, Status> {
         for _ in 0..ATTEMPTS {
-            match self.find_acquire(badge) {
+            match self.find_acquire_known(badge) {
                 // A hostile monitor gave the badge to the slot that was about to get it.
-                Ok(slot) if *spare == Some(slot) => {
+                Ok((slot, _)) if *spare == Some(slot) => {
                     *spare = None;
                     return Ok(Mapped { slot, fresh: true });
                 }
-                Ok(slot) => {
+                Ok((slot, referenced)) => {
                     let known = self.selector(slot);
                     if kernel.equal(known, source) {
                         return Ok(Mapped { slot, fresh: false });
                     }
                     if kernel.valid(known) {
-                        self.abandon(slot, None);
+                        self.abandon(slot, None, referenced);
                         return Err(Status::Forged);
                     }
-                    self.abandon(slot, Some(badge));
+                    self.abandon(slot, Some(badge), referenced);
                     continue;
                 }
                 Err(Status::NotFound) => {}

@@ -604,6 +604,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// [`Status::BadBadge`], [`Status::NotFound`].
     pub fn find_acquire(&self, badge: u32) -> Result<u32, Status> {
+        self.find_acquire_known(badge).map(|(slot, _)| slot)
+    }
+
+    /// Like [`Owner::find_acquire`]; tells whether the slot was referenced before.
+    pub(crate) fn find_acquire_known(&self, badge: u32) -> Result<(u32, bool), Status> {
         // A miss needs no lock. A hit is made sure of under the lock.
         let found = self.find(badge)?;
         self.slots.with(|bitmap| {
@@ -618,21 +623,24 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             if !bitmap.is_set(slot) {
                 return Err(Status::NotFound);
             }
+            let referenced = self.count(slot) != 0;
             self.acquire(slot)?;
-            Ok(slot)
+            Ok((slot, referenced))
         })
     }
 
     /// Removes a slot that still carries `badge`, and a reference the caller
-    /// took, without regarding it as the end of the capability.
-    pub(crate) fn abandon(&self, slot: u32, badge: Option<u32>) {
+    /// took. That is the end of the capability only if others, who referenced it
+    /// before, have let go of it meanwhile.
+    pub(crate) fn abandon(&self, slot: u32, badge: Option<u32>, referenced: bool) {
         self.slots.with(|bitmap| {
             if !self.is_static(slot) && self.count(slot) != SATURATED {
                 let _ = self.change_count(slot, |count| count.checked_sub(1));
             }
             let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
+            let orphaned = !self.is_static(slot) && self.count(slot) == 0;
             if badge.is_some_and(|badge| self.carries(slot, badge))
-                || detached && self.count(slot) == 0
+                || orphaned && (detached || referenced)
             {
                 self.remove_locked(bitmap, slot);
             }
