@@ -12,6 +12,7 @@ use super::verify::Verdict;
 pub(crate) struct Report {
     pub(crate) command: &'static str,
     pub(crate) objects: u32,
+    /// Migrations made.
     pub(crate) rounds: u32,
     pub(crate) seed: u64,
     /// Capabilities found as they should be, summed over the rounds.

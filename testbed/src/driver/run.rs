@@ -35,7 +35,7 @@ pub(crate) struct Options {
 /// Starts a system and moves its target on, from system to system.
 pub(crate) fn migrate(options: &Options) -> Result<Report> {
     let Options { objects, rounds, seed, .. } = *options;
-    let mut report = Report { command: "migrate", objects, rounds, seed, ..Report::default() };
+    let mut report = Report { command: "migrate", objects, seed, ..Report::default() };
     let begin = Instant::now();
     let bar = progress(u64::from(rounds) * STEPS);
     let folder = tempfile::Builder::new().prefix("cap_map").tempdir()?;
@@ -48,7 +48,10 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     let mut system = System::start(numbering(seed, 0, objects), seed, &state)?;
     system.start_target(seed).context("start of the target")?;
     system.clients(&ClientOrder::Populate { objects })?;
-    for round in 1..=rounds {
+    // A target that is known to be broken is not moved on.
+    while report.rounds < rounds && report.good() {
+        report.rounds += 1;
+        let round = report.rounds;
         bar.set_message(format!("round {round}: serving"));
         state = work_and_save(&system, &file, &mut report, objects, &bar)?;
         drop(system);
@@ -56,8 +59,10 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
         system = System::start(numbering(seed, round, objects), seed + u64::from(round), &state)?;
         restore_and_verify(&mut system, &file, &mut report, &bar)?;
     }
-    // The last system has to work as well.
-    serve(&system, &mut report, objects)?;
+    if report.good() {
+        // The last system has to work as well.
+        serve(&system, &mut report, objects)?;
+    }
     bar.finish_and_clear();
     report.seconds = begin.elapsed().as_secs_f64();
     Ok(report)
@@ -74,7 +79,9 @@ pub(crate) fn restore(file: &Path) -> Result<Report> {
     let round = checkpoint.meta.rounds.saturating_add(1);
     let mut system = System::start(numbering(seed, round, objects), seed, &checkpoint.clients)?;
     restore_and_verify(&mut system, file, &mut report, &bar)?;
-    serve(&system, &mut report, objects)?;
+    if report.good() {
+        serve(&system, &mut report, objects)?;
+    }
     bar.finish_and_clear();
     report.seconds = begin.elapsed().as_secs_f64();
     Ok(report)
