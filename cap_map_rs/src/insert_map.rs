@@ -36,8 +36,8 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::Forged`], [`Status::OutOfSlots`],
-    /// [`Status::MapFailed`], [`Status::Busy`] (lost too many races). The
-    /// table is then as before.
+    /// [`Status::MapFailed`], [`Status::Busy`] (lost too many races). Nothing
+    /// is entered then; a dead capability of that badge may have gone.
     pub fn insert_map(
         &self,
         badge: u32,
@@ -63,11 +63,6 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     ) -> Result<Mapped, Status> {
         for _ in 0..ATTEMPTS {
             match self.find_acquire_known(badge) {
-                // A hostile monitor gave the badge to the slot that was about to get it.
-                Ok((slot, _)) if *spare == Some(slot) => {
-                    *spare = None;
-                    return Ok(Mapped { slot, fresh: true });
-                }
                 Ok((slot, referenced)) => {
                     let known = self.selector(slot);
                     if kernel.equal(known, source) {

@@ -17,8 +17,21 @@ use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
 use crate::word::{Control, Slot, SlotWord};
 
-/// A reference count that stays: its slot is never freed by counting.
-const SATURATED: u16 = u16::MAX;
+// The private record of a slot: a count, and whether the component itself gave
+// the slot a badge. A hostile monitor may write what it likes into slot words,
+// so what may be found, or freed, is decided by this.
+
+/// The part of a record that counts references.
+const COUNT: u16 = UNBADGED - 1;
+
+/// The slot was given no badge, or its last reference has gone.
+const UNBADGED: u16 = 1 << 15;
+
+/// A count that stays: its slot is never freed by counting.
+const SATURATED: u16 = COUNT - 1;
+
+/// The slot is free. Nothing else has all bits set, as counts stay below `COUNT`.
+const FREE: u16 = u16::MAX;
 
 /// Lock-free attempts of a look-up before it takes the private lock.
 const LOOK_UPS: u32 = if cfg!(loom) { 2 } else { 8 };
@@ -42,8 +55,9 @@ pub struct Config {
 pub enum Released {
     /// The slot is still referenced, or is not counted at all.
     Kept,
-    /// This was the last reference. The badge (the one given) is not found any
-    /// more; the slot stays reserved until the caller frees it.
+    /// This was the last reference. The badge given is not found any more (zero
+    /// for a slot that had none, or lost it when it was detached); the slot stays
+    /// reserved until the caller frees it.
     Last(u32),
 }
 
@@ -89,6 +103,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             return Err(Status::BadBadgeBits);
         }
         region.clear();
+        private.refs.iter().for_each(|record| record.store(FREE, Ordering::Relaxed));
         Ok(Owner {
             current: CurrentRegion::new(region),
             shared: AtomicBool::new(false),
@@ -279,12 +294,16 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     fn reindex(&self, region: Region<'_>) {
         let slots = (0u32..).zip(region.slots());
-        self.index.rebuild(slots.filter_map(
-            |(slot, cell)| match read_slot(region, cell)?.meaning() {
+        let badged = slots.zip(self.refs).filter(|(_, record)| {
+            // Relaxed: changes under the lock only.
+            record.load(Ordering::Relaxed) & UNBADGED == 0
+        });
+        self.index.rebuild(badged.filter_map(|((slot, cell), _)| {
+            match read_slot(region, cell)?.meaning() {
                 Slot::Used(badge) => Some((badge, slot)),
                 _ => None,
-            },
-        ));
+            }
+        }));
     }
 
     /// Looks up under the lock. Nothing is found for sure, and stays so until
@@ -367,10 +386,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     fn occupy(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, first: u32, end: u32) {
         bitmap.set_run(first, end);
         let slots = first as usize..end as usize;
-        let counts = self.refs.get(slots.clone()).unwrap_or_default();
+        let records = self.refs.get(slots.clone()).unwrap_or_default();
         let cells = region.slots().get(slots).unwrap_or_default();
-        for (cell, count) in cells.iter().zip(counts) {
-            count.store(0, Ordering::Relaxed);
+        for (cell, record) in cells.iter().zip(records) {
+            record.store(UNBADGED, Ordering::Relaxed);
             write_plain(cell, SlotWord::reserved);
         }
     }
@@ -387,10 +406,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 .checked_add(count)
                 .filter(|end| *end <= capacity_of(region))
                 .ok_or(Status::BadSlot)?;
-            let counts = self.refs.get(first as usize..end as usize).unwrap_or_default();
-            let referenced = counts.iter().any(|count| count.load(Ordering::Acquire) != 0);
-            if referenced || !bitmap.are_set(first, end) {
-                return Err(self.why_not_freed(bitmap, first, end));
+            let records = self.refs.get(first as usize..end as usize).unwrap_or_default();
+            // A free slot looks referenced here.
+            if records.iter().any(|record| record.load(Ordering::Acquire) & COUNT != 0) {
+                return Err(self.why_not_freed(first, end));
             }
             let cells = region.slots().get(first as usize..end as usize).unwrap_or_default();
             for (slot, cell) in (first..end).zip(cells) {
@@ -403,16 +422,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     /// What the first slot of the range that cannot be freed suffers from.
     #[cold]
-    fn why_not_freed(&self, bitmap: &SlotBitmap<'_>, first: u32, end: u32) -> Status {
-        for slot in first..end {
-            if !bitmap.is_set(slot) {
-                return Status::NotAllocated;
-            }
-            if self.count(slot) != 0 {
-                return Status::InUse;
-            }
-        }
-        Status::NotAllocated
+    fn why_not_freed(&self, first: u32, end: u32) -> Status {
+        let culprit = (first..end).map(|slot| self.record(slot)).find(|record| record & COUNT != 0);
+        if culprit == Some(FREE) { Status::NotAllocated } else { Status::InUse }
     }
 
     fn vacate(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
@@ -422,9 +434,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         bitmap.unset(slot);
     }
 
-    /// Makes the slot's word a free one.
+    /// Makes the slot a free one.
     #[inline]
     fn clear(&self, region: Region<'_>, slot: u32, cell: &AtomicU64) {
+        self.set_record(slot, FREE);
         // Relaxed: a slot without a badge is written under the lock only.
         match SlotWord(cell.load(Ordering::Relaxed)).meaning() {
             Slot::Free | Slot::Reserved => write_plain(cell, SlotWord::free),
@@ -519,6 +532,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         }
         self.slots.with(|bitmap| {
             let slot = self.alloc_locked(bitmap, 1)?;
+            self.set_record(slot, 0);
             self.file(slot, badge).map(|()| slot).inspect_err(|_| {
                 self.vacate(bitmap, self.current.get(), slot);
             })
@@ -543,7 +557,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             // Again if a monitor gives the badge to another slot meanwhile.
             for _ in 0..=LOOK_UPS {
                 match self.find_locked(badge) {
-                    Found::Slot(same) if same == slot && bitmap.is_set(slot) => return Ok(()),
+                    Found::Slot(same) if same == slot => return Ok(()),
                     Found::Slot(other) => self.remove_locked(bitmap, other),
                     Found::Nothing(_) | Found::Disturbed => {}
                 }
@@ -552,6 +566,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 } else {
                     self.occupy(bitmap, region, slot, slot + 1);
                 }
+                self.set_badged(slot);
                 match self.file(slot, badge) {
                     Err(Status::Exists) => {}
                     result => return result,
@@ -565,8 +580,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// exists by now.
     pub(crate) fn insert_reserved(&self, badge: u32, slot: u32) -> Result<(), Status> {
         self.slots.with(|_| {
-            self.set_count(slot, 1);
-            self.file(slot, badge).inspect_err(|_| self.set_count(slot, 0))
+            self.set_record(slot, 1);
+            self.file(slot, badge).inspect_err(|_| self.set_record(slot, UNBADGED))
         })
     }
 
@@ -590,9 +605,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     fn remove_locked(&self, bitmap: &SlotBitmap<'_>, slot: u32) {
         let region = self.current.get();
-        if self.count(slot) == 0 {
+        let record = self.record(slot);
+        if record & COUNT == 0 {
             self.vacate(bitmap, region, slot);
-        } else if let Ok(Slot::Used(_)) = self.entry(slot) {
+        } else if record & UNBADGED == 0
+            && let Ok(Slot::Used(_)) = self.entry(slot)
+        {
             self.unfile(region, slot);
             // The badge of this instant: a monitor may just have rewritten it.
             self.write(region, slot, |old, sequence| SlotWord::detached(old.badge(), sequence));
@@ -611,7 +629,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     pub(crate) fn find_acquire_known(&self, badge: u32) -> Result<(u32, bool), Status> {
         // A miss needs no lock. A hit is made sure of under the lock.
         let found = self.find(badge)?;
-        self.slots.with(|bitmap| {
+        self.slots.with(|_| {
             let slot = match found {
                 slot if self.carries(slot, badge) => slot,
                 _ => match self.find_locked(badge) {
@@ -619,13 +637,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                     _ => return Err(Status::NotFound),
                 },
             };
-            // A hostile monitor gives badges to slots that nobody has.
-            if !bitmap.is_set(slot) {
+            // The slot may have been freed since, and a hostile monitor gives
+            // badges to slots that nobody has.
+            let record = self.record(slot);
+            if record & UNBADGED != 0 {
                 return Err(Status::NotFound);
             }
-            let referenced = self.count(slot) != 0;
             self.acquire(slot)?;
-            Ok((slot, referenced))
+            Ok((slot, record != 0))
         })
     }
 
@@ -634,11 +653,13 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// before, have let go of it meanwhile.
     pub(crate) fn abandon(&self, slot: u32, badge: Option<u32>, referenced: bool) {
         self.slots.with(|bitmap| {
-            if !self.is_static(slot) && self.count(slot) != SATURATED {
-                let _ = self.change_count(slot, |count| count.checked_sub(1));
+            if !self.is_static(slot) {
+                let _ = self.change_record(slot, |record| {
+                    (1..SATURATED).contains(&(record & COUNT)).then(|| record - 1)
+                });
             }
             let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
-            let orphaned = !self.is_static(slot) && self.count(slot) == 0;
+            let orphaned = !self.is_static(slot) && self.record(slot) & COUNT == 0;
             if badge.is_some_and(|badge| self.carries(slot, badge))
                 || orphaned && (detached || referenced)
             {
@@ -650,46 +671,59 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     // References.
 
     #[inline]
-    fn count(&self, slot: u32) -> u16 {
-        self.refs.get(slot as usize).map_or(0, |count| count.load(Ordering::Acquire))
+    fn record(&self, slot: u32) -> u16 {
+        self.refs.get(slot as usize).map_or(FREE, |record| record.load(Ordering::Acquire))
     }
 
-    fn set_count(&self, slot: u32, value: u16) {
-        if let Some(count) = self.refs.get(slot as usize) {
-            count.store(value, Ordering::Relaxed);
+    /// For slots without references, which nobody counts at the same time.
+    #[inline]
+    fn set_record(&self, slot: u32, value: u16) {
+        if let Some(record) = self.refs.get(slot as usize) {
+            record.store(value, Ordering::Relaxed);
+        }
+    }
+
+    fn set_badged(&self, slot: u32) {
+        if let Some(record) = self.refs.get(slot as usize) {
+            record.fetch_and(COUNT, Ordering::Relaxed);
         }
     }
 
     /// The number of references to a slot; 65535 stands for "too many to count".
     pub fn references(&self, slot: u32) -> u16 {
-        self.count(slot)
+        match self.record(slot) {
+            FREE => 0,
+            record if record & COUNT == SATURATED => u16::MAX,
+            record => record & COUNT,
+        }
     }
 
-    /// Applies `change` to a count unless it returns `None`; returns the value
+    /// Applies `change` to a record unless it returns `None`; returns the value
     /// it was applied to or refused for.
     #[inline]
-    fn change_count(&self, slot: u32, change: impl Fn(u16) -> Option<u16>) -> Result<u16, u16> {
-        let Some(count) = self.refs.get(slot as usize) else { return Err(0) };
+    fn change_record(&self, slot: u32, change: impl Fn(u16) -> Option<u16>) -> Result<u16, u16> {
+        let Some(record) = self.refs.get(slot as usize) else { return Err(FREE) };
         // Release and acquire as for any reference count: what was done under
         // one reference is visible to whoever drops the last one.
-        count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, change)
+        record.fetch_update(Ordering::AcqRel, Ordering::Relaxed, change)
     }
 
     /// Takes a reference. The caller holds one already, or the slot is its own.
     ///
     /// # Errors
-    /// [`Status::BadSlot`].
+    /// [`Status::BadSlot`], [`Status::NotAllocated`].
     #[inline]
     pub fn acquire(&self, slot: u32) -> Result<(), Status> {
         if self.is_static(slot) {
             return Ok(());
         }
-        if slot as usize >= self.refs.len() {
-            return Err(Status::BadSlot);
+        let more = |record| if record & COUNT < SATURATED { Some(record + 1) } else { None };
+        match self.change_record(slot, more) {
+            Err(FREE) if slot as usize >= self.refs.len() => Err(Status::BadSlot),
+            Err(FREE) => Err(Status::NotAllocated),
+            // Saturated counts stay as they are.
+            _ => Ok(()),
         }
-        // Saturated counts stay as they are.
-        let _ = self.change_count(slot, |count| count.checked_add(1));
-        Ok(())
     }
 
     /// Gives a reference back.
@@ -701,11 +735,16 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if self.is_static(slot) {
             return Ok(Released::Kept);
         }
-        let many = |count| if count > 1 && count != SATURATED { Some(count - 1) } else { None };
-        match self.change_count(slot, many) {
-            Ok(_) | Err(SATURATED) => Ok(Released::Kept),
-            Err(0) => Err(Status::NotAllocated),
-            Err(_) => self.release_last(slot),
+        let many = |record| {
+            if (2..SATURATED).contains(&(record & COUNT)) { Some(record - 1) } else { None }
+        };
+        match self.change_record(slot, many) {
+            Ok(_) => Ok(Released::Kept),
+            Err(record) => match record & COUNT {
+                0 | COUNT => Err(Status::NotAllocated),
+                SATURATED => Ok(Released::Kept),
+                _ => self.release_last(slot),
+            },
         }
     }
 
@@ -713,10 +752,15 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// under the lock: neither can overtake the other.
     fn release_last(&self, slot: u32) -> Result<Released, Status> {
         self.slots.with(|_| {
-            let some = |count: u16| if count == SATURATED { None } else { count.checked_sub(1) };
-            match self.change_count(slot, some) {
+            let some = |record| {
+                if (1..SATURATED).contains(&(record & COUNT)) { Some(record - 1) } else { None }
+            };
+            match self.change_record(slot, some) {
+                // The badge went before.
+                Ok(record) if record == UNBADGED + 1 => return Ok(Released::Last(0)),
                 Ok(1) => {}
-                Ok(_) | Err(SATURATED) => return Ok(Released::Kept),
+                Ok(_) => return Ok(Released::Kept),
+                Err(record) if record & COUNT == SATURATED => return Ok(Released::Kept),
                 Err(_) => return Err(Status::NotAllocated),
             }
             let region = self.current.get();
@@ -724,9 +768,13 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             // The badge of this instant: a monitor may just have rewritten it.
             let badge = Cell::new(0);
             self.write(region, slot, |old, sequence| {
-                badge.set(old.badge());
+                badge.set(match old.meaning() {
+                    Slot::Used(badge) => badge,
+                    _ => 0,
+                });
                 SlotWord::reserved(sequence)
             });
+            self.set_record(slot, UNBADGED);
             Ok(Released::Last(badge.get()))
         })
     }
@@ -763,7 +811,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// look-ups in progress may still use it.
     ///
     /// # Errors
-    /// Nothing changes on [`Status::TooSmall`] and [`Status::BadLabel`].
+    /// Nothing changes on [`Status::TooSmall`], [`Status::BadLabel`], and
+    /// [`Status::InUse`] (`region` is the one in use).
     pub fn move_to(&self, region: Region<'m>, label: &[u8]) -> Result<(), Status> {
         let label = padded(label)?;
         let region = fitted(region, self.max_slots)?;
@@ -771,6 +820,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             let old = self.current.get();
             if region.capacity() < old.capacity() {
                 return Err(Status::TooSmall);
+            }
+            if core::ptr::eq(region.control_word(), old.control_word()) {
+                return Err(Status::InUse);
             }
             let retired = if self.shared.load(Ordering::Relaxed) {
                 retire::<R>(old, self.patience)
@@ -811,8 +863,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.current = CurrentRegion::new(region);
         self.shared = AtomicBool::new(false);
         self.slots.with(|bitmap| bitmap.clear());
-        for count in self.refs {
-            count.store(0, Ordering::Relaxed);
+        for record in self.refs {
+            record.store(FREE, Ordering::Relaxed);
         }
         for bucket in self.buckets {
             bucket.store(0, Ordering::Relaxed);
@@ -841,10 +893,16 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             for (slot, cell) in (0u32..).zip(region.slots()) {
                 let word = SlotWord(cell.load(Ordering::Relaxed));
                 if word.meaning() == Slot::Free {
-                    self.set_count(slot, 0);
-                } else {
-                    bitmap.set(slot);
+                    self.set_record(slot, FREE);
+                    continue;
                 }
+                bitmap.set(slot);
+                let references = match self.record(slot) {
+                    FREE => 0,
+                    record => record & COUNT,
+                };
+                let unbadged = word.meaning() == Slot::Reserved;
+                self.set_record(slot, references | if unbadged { UNBADGED } else { 0 });
             }
             self.refresh_to(region, region.control(Ordering::Acquire).decided());
         });

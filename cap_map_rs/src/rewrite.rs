@@ -144,9 +144,8 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
             if self.region.control(Ordering::Relaxed) != staging {
                 return refuse(Status::Changed);
             }
-            if old.is_staged() {
-                let ours = old.batch() == staging.batch();
-                return refuse(if ours { Status::DuplicateSlot } else { Status::Corrupt });
+            if is_staged_in(old, staging) {
+                return refuse(Status::DuplicateSlot);
             }
             match old.decode(staging) {
                 Slot::Used(badge) if badge == entry.expected => {}
@@ -161,17 +160,17 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 return refuse(Status::Changed);
             }
         }
-        self.check_others(batch)
+        self.check_others(batch, staging)
     }
 
     /// Refuses new badges that slots outside the batch carry.
-    fn check_others(&self, batch: &[Rewrite]) -> Result<(), Refusal> {
+    fn check_others(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
         if batch.is_empty() {
             return Ok(());
         }
         for cell in self.region.slots() {
             let word = SlotWord(cell.load(Ordering::Relaxed));
-            if word.is_staged() {
+            if is_staged_in(word, staging) {
                 continue;
             }
             if let Slot::Used(badge) = word.meaning()
@@ -194,6 +193,12 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
         }
         conclude(region, decided, Seat::Monitor);
     }
+}
+
+/// Whether the slot takes part in this batch. Staged words of other batches
+/// are what a hostile peer left: slots in use that carry their old badge.
+fn is_staged_in(word: SlotWord, staging: Control) -> bool {
+    word.is_staged() && word.batch() == staging.batch()
 }
 
 fn chain(badge: u32, len: u32) -> usize {

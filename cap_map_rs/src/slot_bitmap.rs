@@ -53,15 +53,15 @@ fn bits_in(at: u32, first: u32, end: u32) -> u32 {
     behind(first) & !behind(end)
 }
 
-/// Whether `f` holds for all words with bits of `first..end`, given those bits.
+/// Calls `f` for all words with bits of `first..end`, with the word's number and those bits.
 #[inline]
-fn all_words(first: u32, end: u32, mut f: impl FnMut(u32, u32) -> bool) -> bool {
+fn each_word(first: u32, end: u32, mut f: impl FnMut(u32, u32)) {
     let at = first / BITS;
     if first < end && at == (end - 1) / BITS {
         // Most runs lie in one word.
         return f(at, u32::MAX.wrapping_shr(BITS - (end - first)) << (first % BITS));
     }
-    (at..end.div_ceil(BITS)).all(|at| f(at, bits_in(at, first, end)))
+    (at..end.div_ceil(BITS)).for_each(|at| f(at, bits_in(at, first, end)));
 }
 
 /// The lowest of `count` adjacent set bits, if they fit in a word.
@@ -98,12 +98,6 @@ impl<'m> SlotBitmap<'m> {
         load(self.words, slot / BITS) & bit(slot) != 0
     }
 
-    /// Whether all slots of `first..end` are allocated.
-    #[inline]
-    pub(crate) fn are_set(&self, first: u32, end: u32) -> bool {
-        all_words(first, end, |at, bits| load(self.words, at) & bits == bits)
-    }
-
     #[inline]
     pub(crate) fn set(&self, slot: u32) {
         self.set_run(slot, slot + 1);
@@ -112,13 +106,12 @@ impl<'m> SlotBitmap<'m> {
     /// Marks `first..end` as allocated.
     #[inline]
     pub(crate) fn set_run(&self, first: u32, end: u32) {
-        all_words(first, end, |at, bits| {
+        each_word(first, end, |at, bits| {
             let word = load(self.words, at) | bits;
             store(self.words, at, word);
             if word == u32::MAX {
                 store(self.summary, at / BITS, load(self.summary, at / BITS) | bit(at));
             }
-            true
         });
     }
 
@@ -130,10 +123,9 @@ impl<'m> SlotBitmap<'m> {
     /// Marks `first..end` as free.
     #[inline]
     pub(crate) fn unset_run(&self, first: u32, end: u32) {
-        all_words(first, end, |at, bits| {
+        each_word(first, end, |at, bits| {
             store(self.words, at, load(self.words, at) & !bits);
             store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
-            true
         });
         let lower = |hint: &Cell<u32>, slot: u32| {
             hint.set(hint.get().min(slot.max(self.from)));

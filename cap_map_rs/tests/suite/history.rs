@@ -235,7 +235,7 @@ impl Model {
             1 => {
                 self.references.remove(&slot);
                 let badge = match self.slots.insert(slot, Slot::Reserved) {
-                    Some(Slot::Used(badge) | Slot::Detached(badge)) => badge,
+                    Some(Slot::Used(badge)) => badge,
                     _ => 0,
                 };
                 Ok(Released::Last(badge))

@@ -11,6 +11,7 @@ use crate::common::{
     HEADER_WORDS, PATIENCE, Random, Relax, Stop, Table, TestMonitor, TestOwner, goes_on, region,
     region_words, waits,
 };
+use crate::owner::Obedient;
 
 const TIME: Duration = Duration::from_millis(900);
 const CAPACITY: u32 = 200;
@@ -307,4 +308,34 @@ fn words_change_between_the_calls() {
             monitor_operations(&monitor, &mut random, &mut words);
         }
     }
+}
+
+/// A monitor gives badges to slots that the component holds without any, and
+/// lets the index be rebuilt. Whatever is done with such a badge, the slots stay
+/// with those who hold them.
+#[test]
+fn badges_given_to_a_window_do_not_free_it() {
+    let table = Table::new(CAPACITY);
+    let owner = &table.owner;
+    let window = owner.alloc(4).unwrap();
+    let claim = |slot, badge| {
+        table.set_word(slot, SlotWord::used(badge, 0));
+        table.set_control(table.control().advanced(PHASE_IDLE, 2));
+    };
+    claim(window, 400);
+    assert_eq!(owner.find_acquire(400), Err(Status::NotFound));
+    owner.insert_at(400, 50).unwrap();
+    assert_eq!(owner.find(400), Ok(50));
+    claim(window + 1, 404);
+    let mapped = owner.insert_map(404, 1, &mut Obedient).unwrap();
+    assert!(mapped.fresh && mapped.slot > window + 3);
+    claim(window + 2, 408);
+    owner.acquire(window + 2).unwrap();
+    owner.remove(window + 2).unwrap();
+    assert_eq!(owner.free(window + 2, 1), Err(Status::InUse));
+    assert_eq!(owner.release(window + 2), Ok(Released::Last(0)));
+    let next = owner.alloc(1).unwrap();
+    assert!(!(window..window + 4).contains(&next));
+    owner.free(window, 4).unwrap();
+    assert_eq!(owner.alloc(4), Ok(window));
 }

@@ -1,6 +1,6 @@
 //! Batches that a monitor must refuse as a whole, and those it must not.
 
-use cap_map_rs::{Config, Refusal, Rewrite, Slot, Status};
+use cap_map_rs::{Config, Refusal, Rewrite, Slot, SlotWord, Status};
 
 use crate::common::{CONFIG, Table, meanings, snapshot};
 
@@ -211,4 +211,21 @@ fn all_4096_badges() {
 #[test]
 fn all_128_ki_badges() {
     rewrite_all(128 * 1024);
+}
+
+/// A staged word outside its batch is a slot that carries its old badge.
+#[test]
+fn staged_words_that_a_peer_left_are_slots_in_use() {
+    let table = table();
+    let monitor = table.monitor();
+    table.set_word(8, SlotWord::staged(100, 700, 7));
+    assert_eq!(table.owner.find(100), Ok(8));
+    let refusal = Refusal { status: Status::DuplicateBadge, slot: Some(9) };
+    assert_eq!(monitor.rewrite_one(9, table.owner.badge(9), 100), Err(refusal));
+    assert_eq!(monitor.rewrite_one(8, 100, 500), Ok(()));
+    assert_eq!((table.owner.find(500), table.owner.find(100)), (Ok(8), Err(Status::NotFound)));
+    // The owner overwrites it, too.
+    table.set_word(8, SlotWord::staged(500, 700, 7));
+    table.owner.remove(8).unwrap();
+    assert_eq!(table.owner.entry(8), Ok(Slot::Free));
 }
