@@ -147,6 +147,11 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether the entry has this badge, or had it when the owner let go of it.
+fn names(entry: Option<Slot>, badge: u32) -> bool {
+    matches!(entry, Some(Slot::Used(found) | Slot::Detached(found)) if found == badge)
+}
+
 /// The last batch took place as a whole or not at all. Returns the new
 /// capabilities of badges if it did and the ledger does not know yet.
 fn judge_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, String> {
@@ -163,9 +168,9 @@ fn judge_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, Stri
             continue;
         }
         overlay.insert(new, entry.ident.load(SeqCst));
-        let found = entries.get(entry.slot.load(SeqCst) as usize);
-        old_ones += u32::from(found == Some(&Slot::Used(old)));
-        new_ones += u32::from(found == Some(&Slot::Used(new)));
+        let found = entries.get(entry.slot.load(SeqCst) as usize).copied();
+        old_ones += u32::from(names(found, old));
+        new_ones += u32::from(names(found, new));
     }
     let number = batch.number.load(SeqCst);
     match status {
@@ -195,7 +200,7 @@ pub(crate) fn settle(world: World) {
             let slot = entry.slot.load(SeqCst) as usize;
             let word = SlotWord(words[SLOTS / WORD_BYTES + slot].load(SeqCst));
             let new = entry.new.load(SeqCst);
-            entry.old.load(SeqCst) != new && word.decode(control) == Slot::Used(new)
+            entry.old.load(SeqCst) != new && names(Some(word.decode(control)), new)
         }),
         status::COMMITTED => true,
         _ => return,

@@ -432,8 +432,10 @@ impl Worker {
     fn release(&mut self, slot: u32, ident: u32) {
         self.begin(Op::RELEASE, slot, 1, ident);
         self.ledger.holds[self.lane as usize][slot as usize].fetch_sub(1, SeqCst);
+        // A detached slot has lost its badge already.
+        let badged = matches!(self.claim_of(slot), Claim::Used(..));
         match self.table.release(slot) {
-            Ok(Released::Last(badge)) if badge != 0 => {
+            Ok(Released::Last(badge)) if (badge != 0) == badged => {
                 self.claim(slot, Claim::Window(self.lane));
             }
             other => self.unexpected("release", other),
@@ -486,7 +488,11 @@ impl Worker {
         self.ledger.holds[self.lane as usize][slot as usize].fetch_sub(1, SeqCst);
         match self.table.release(slot) {
             Ok(Released::Kept) => {}
-            Ok(Released::Last(badge)) if badge == object_badge(object_of(kernel)) => {
+            Ok(Released::Last(badge))
+                if badge == object_badge(object_of(kernel))
+                    // Detached when a living one took the badge over.
+                    || badge == 0 && is_dead(self.ledger, kernel) =>
+            {
                 self.claim(slot, Claim::None);
                 if let Err(status) = self.table.free(slot, 1) {
                     self.unexpected("free of the last reference", status);
