@@ -221,12 +221,9 @@ impl Worker {
             self.ledger.violate(&format!("slot {slot} handed out"));
         };
         let before = Claim::decode(word.swap(claim.encode(), SeqCst));
-        let unused = match before {
-            Claim::None => true,
-            // Freed by the table itself when its dead capability was replaced.
-            Claim::Object(dead) => is_dead(self.ledger, dead),
-            _ => false,
-        };
+        // The table itself frees the slot of an object when its dead capability
+        // is replaced, or its last holder goes while it is compared.
+        let unused = matches!(before, Claim::None | Claim::Object(_));
         // Others may hold an object before it is claimed here.
         let shared = matches!(claim, Claim::Object(_));
         let held = if shared { 0 } else { self.ledger.held(slot as usize) };

@@ -28,6 +28,8 @@ const SHIFT: u32 = 10_000;
 const WINDOW: u32 = 24;
 /// A slot with one reference.
 const REFERENCED: u32 = 12;
+/// Instructions within which a monitor that has looked at a slot stages it.
+const LATE: u32 = 48;
 
 type State = Vec<Slot>;
 type Verdict = Result<(), String>;
@@ -418,6 +420,20 @@ fn tidy(world: World, region: usize) -> Verdict {
     }
 }
 
+/// Staged slots belong to the batch of the moment.
+fn no_stray(world: World) -> Verdict {
+    let words = world.words(0);
+    let control = Control(words[OFF_CONTROL / WORD_BYTES].load(SeqCst));
+    let in_batch = !matches!(control.phase(), Phase::Idle | Phase::Writing);
+    let slots = &words[SLOTS / WORD_BYTES..][..CAPACITY as usize];
+    let mut staged = slots.iter().map(|word| SlotWord(word.load(SeqCst)));
+    match staged.position(|word| word.is_staged() && (!in_batch || word.batch() != control.batch()))
+    {
+        None => Ok(()),
+        Some(slot) => Err(format!("slot {slot} staged in {:?} by a late monitor", control.phase())),
+    }
+}
+
 /// The waits since the last call were at most those granted in `sections`.
 fn bounded(what: &str, sections: u32) -> Verdict {
     let waited = waits();
@@ -594,8 +610,15 @@ impl Point<'_> {
     fn owner_wakes_up(&mut self, visits: u32) -> Verdict {
         let mut seen = shift_badges(self.world, 0, self.shifting)?;
         self.one_of("monitor beside a sleeper", &seen, self.shifting)?;
-        for _ in 1..visits {
-            seen = shift_badges(self.world, 0, &[11])?;
+        for visit in 1..visits {
+            let completed =
+                |slot: &u32| matches!(seen[*slot as usize], Slot::Used(badge) if badge < SHIFT);
+            // The second one rewrites what the first one has completed.
+            let mut slots = vec![11];
+            if visit == 1 {
+                slots.extend(self.shifting.iter().copied().filter(completed));
+            }
+            seen = shift_badges(self.world, 0, &slots)?;
         }
         self.child.finish()?;
         // Each section may find a batch to wait for, but there is none.
@@ -654,6 +677,14 @@ impl Point<'_> {
             state[victim as usize] = Slot::Free;
         }
         equal("owner beside a sleeper", &meanings(self.world, 0), &state)?;
+        // It may be stopped for good once more.
+        let watched = if touching { 0 } else { LATE };
+        for _ in 0..watched {
+            if !self.child.step()? {
+                break;
+            }
+            no_stray(self.world)?;
+        }
         self.child.finish()?;
         let result = self.world.ledger().batch.number.load(SeqCst);
         let refused = self.path.name == "rewrite_refused";

@@ -138,7 +138,7 @@ const _: () = assert!(OFF_LEDGER + size_of::<Ledger>() <= OFF_IDENTS);
 impl Ledger {
     /// Records the first violation; a process that finds one stands still.
     pub(crate) fn violate(&self, text: &str) -> ! {
-        if self.violated.swap(1, SeqCst) == 0 {
+        if self.violated.compare_exchange(0, 1, SeqCst, SeqCst).is_ok() {
             for (byte, value) in self.violation.iter().zip(text.bytes()) {
                 byte.store(value, SeqCst);
             }
@@ -149,12 +149,16 @@ impl Ledger {
         }
     }
 
-    /// What was violated, if anything.
+    /// What was violated, if anything; the beginning of the text if whoever
+    /// wrote it was killed.
     pub(crate) fn violation(&self) -> Option<String> {
-        (self.violated.load(SeqCst) == 2).then(|| {
-            let bytes: Vec<u8> = self.violation.iter().map(|byte| byte.load(SeqCst)).collect();
-            String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned()
-        })
+        match self.violated.load(SeqCst) {
+            0 => return None,
+            2 => {}
+            _ => std::thread::sleep(std::time::Duration::from_millis(10)),
+        }
+        let bytes: Vec<u8> = self.violation.iter().map(|byte| byte.load(SeqCst)).collect();
+        Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned())
     }
 
     /// References to a slot that the ledger knows of.
