@@ -29,6 +29,8 @@ pub(crate) const B: u32 = 8;
 pub(crate) const C: u32 = 72;
 /// A badge whose probe sequence starts elsewhere.
 pub(crate) const D: u32 = 20;
+/// A badge that collides with `A` and `C`.
+pub(crate) const E: u32 = 80;
 
 /// Waiting in a model.
 pub(crate) struct Yield;

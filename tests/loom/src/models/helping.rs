@@ -68,24 +68,17 @@ pub(super) fn stager_wakes_late() {
     assert_eq!(table.settled(), if swapped { [B, A, C, 0] } else { [A, B, C, 0] });
 }
 
-/// The owner is about to roll a batch forward when the monitor has done so
-/// itself and stages the next one.
+/// A monitor died behind a decision. The owner is about to roll that batch
+/// forward when another monitor has done so and stages the next one.
 pub(super) fn resolver_meets_next_batch() {
-    let table = Table::new(&[A, D], 0);
+    let table = Table::new(&[A, D], 1);
+    table.leave_decided_batch(0, A, B);
     let monitor = table.monitor(0);
-    let rewriter = table.spawn(move |_| {
-        let first = monitor.rewrite_one(0, A, B).is_ok();
-        (first, monitor.rewrite_one(0, if first { B } else { A }, C).is_ok())
-    });
     let owner = table.spawn(|table| table.owner.remove(1).unwrap());
-    let done = rewriter.join().unwrap();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, B, C).is_ok());
     owner.join().unwrap();
-    let badge = match done {
-        (_, true) => C,
-        (true, false) => B,
-        (false, false) => A,
-    };
-    assert_eq!(table.settled(), [badge, 0, 0, 0]);
+    let rewritten = rewriter.join().unwrap();
+    assert_eq!(table.settled(), [if rewritten { C } else { B }, 0, 0, 0]);
 }
 
 /// A monitor died behind a decision. While the owner is about to roll that

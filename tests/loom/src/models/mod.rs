@@ -41,6 +41,10 @@ models! {
         "a reference got from insert_map survives the removal of the badge";
     owners::release_against_insert_map, 2,
         "the last reference goes while the badge arrives again: the new holder has a live slot";
+    owners::release_against_forged_insert_map, 2,
+        "the last reference goes during a comparison with a forged capability: one of both frees the slot";
+    owners::insert_against_remove, 2,
+        "of two badges in one probe sequence one comes while the other one goes";
     rewriting::rewrite_against_find, 2,
         "a rewritten badge is found under its new name from one instant on, and never not at all";
     rewriting::rebuild_against_find, 3,
@@ -53,6 +57,8 @@ models! {
         "a badge that owner and monitor bring in at once exists once";
     rewriting::rewrite_against_remove, 2,
         "a removed badge stays removed, whatever a monitor makes of it meanwhile";
+    rewriting::swap_against_remove, 2,
+        "a batch on a slot that the owner removes is carried out before that, or not at all";
     helping::helper_of_stopped_writer, 2,
         "a write section that a monitor finishes has its effect once, where it was meant";
     helping::stopped_writer_wakes_late, 3,
@@ -62,7 +68,7 @@ models! {
     helping::stager_wakes_late, 2,
         "a monitor whose batch was aborted leaves nothing behind, however late it goes on";
     helping::resolver_meets_next_batch, 2,
-        "an owner that resolves late does not touch the next batch";
+        "an owner that resolves a dead monitor's batch late does not touch the next one";
     helping::resolver_meets_reused_number, 2,
         "nor a later batch of the same number, since announced numbers are not reused";
     moving::move_against_find, 2,

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use cap_map_rs::{Kernel, Released, Status};
+use cap_map_rs::{Kernel, Mapped, Released, Status};
 
-use crate::table::{A, B, C, SLOTS, Table, count};
+use crate::table::{A, B, C, E, SLOTS, Table, count};
 
 /// Selectors beyond the table, where the threads receive capabilities.
 const BUFFERS: [usize; 2] = [SLOTS, SLOTS + 1];
@@ -22,7 +22,12 @@ impl Objects {
     }
 
     fn unmap(&self, selector: usize) {
-        self.0.lock().unwrap()[selector] = 0;
+        self.hold(0, selector);
+    }
+
+    /// Puts `object` where `selector` is.
+    fn hold(&self, object: u32, selector: usize) {
+        self.0.lock().unwrap()[selector] = object;
     }
 
     fn object(&self, slot: u32) -> u32 {
@@ -138,4 +143,48 @@ pub(super) fn release_against_insert_map() {
     assert_eq!(table.owner.references(slot), 1);
     assert_eq!(table.owner.badge(slot), A);
     assert_eq!(count(&table.settled(), A), 1);
+}
+
+/// One thread gives back the last reference while another one compares the
+/// capability with a forged one: one of them frees the slot.
+pub(super) fn release_against_forged_insert_map() {
+    let table = Table::new(&[A], 0);
+    table.owner.acquire(0).unwrap();
+    let kernel = Objects::new(1, &[0]);
+    kernel.hold(2, BUFFERS[0]);
+    let mut same = kernel.clone();
+    let receiver = table.spawn(move |table| {
+        let result = table.owner.insert_map(A, BUFFERS[0], &mut same);
+        // Known no more, it is entered as new.
+        assert!(matches!(result, Ok(Mapped { fresh: true, .. }) | Err(Status::Forged)));
+        result.ok()
+    });
+    let releaser = table.spawn(move |table| {
+        if let Released::Last(badge) = table.owner.release(0).unwrap() {
+            assert_eq!(badge, A);
+            kernel.unmap(0);
+            table.owner.free(0, 1).unwrap();
+        }
+    });
+    let entered = receiver.join().unwrap();
+    releaser.join().unwrap();
+    let badges = table.settled();
+    let expected = entered.map(|mapped| (mapped.slot as usize, A));
+    let carried = badges.iter().copied().enumerate().find(|(_, badge)| *badge != 0);
+    assert_eq!(carried, expected);
+    let taken = u32::from(entered.is_some());
+    let free = (0..).take_while(|_| table.owner.alloc(1).is_ok()).count();
+    assert_eq!(free + taken as usize, SLOTS, "a slot was lost");
+}
+
+/// One thread brings in a badge of the same probe sequence as one that another
+/// thread takes out.
+pub(super) fn insert_against_remove() {
+    let table = Table::new(&[A, C], 0);
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let inserter = table.spawn(|table| table.owner.insert(E).unwrap());
+    remover.join().unwrap();
+    let slot = inserter.join().unwrap();
+    let badges = table.settled();
+    assert_eq!((count(&badges, A), badges[1], badges[slot as usize]), (0, C, E));
 }

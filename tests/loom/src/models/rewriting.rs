@@ -103,6 +103,19 @@ pub(super) fn rewrite_against_insert() {
     assert_eq!(count(&table.settled(), B), 1);
 }
 
+/// The owner removes one of two slots whose badges change places.
+pub(super) fn swap_against_remove() {
+    let table = Table::new(&[A, B], 0);
+    let monitor = table.monitor(0);
+    let rewriter = table.spawn(move |_| {
+        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
+    });
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let swapped = rewriter.join().unwrap();
+    remover.join().unwrap();
+    assert_eq!(table.settled(), [0, if swapped { A } else { B }, 0, 0]);
+}
+
 /// The owner removes the slot whose badge a monitor changes.
 pub(super) fn rewrite_against_remove() {
     let table = Table::new(&[A, C], 0);
