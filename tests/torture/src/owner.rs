@@ -554,7 +554,9 @@ fn inspect(world: World, table: &Table, rng: &mut Rng) {
     }
     if rng.u8(0..4) == 0 {
         let mut slots = Vec::new();
-        while let Ok(slot) = table.alloc(1) {
+        while slots.len() <= free
+            && let Ok(slot) = table.alloc(1)
+        {
             slots.push(slot);
         }
         if slots.len() != free {
