@@ -13,7 +13,7 @@
 //!   no pointer or offset from the region is followed, every loop is bounded.
 //! * **It runs before anything else does**: no allocation, no panic, no unwinding.
 //!
-//! Modules, importing downwards only: `layout` (bytes) and `word` (values);
+//! Modules, importing downwards only: `layout` (bytes), `word` and `head` (values);
 //! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
 //! `region` and `protocol` (sequence lock, intents, batches); `owner`, `monitor`
 //! and `pool` (the roles).
@@ -30,6 +30,7 @@ pub mod status;
 pub mod sync;
 pub mod word;
 
+mod head;
 mod index;
 mod insert_map;
 mod protocol;

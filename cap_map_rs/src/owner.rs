@@ -7,10 +7,11 @@
 use core::cell::Cell;
 use core::marker::PhantomData;
 
+use crate::head::Head;
 use crate::index::{Found, Index};
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
 use crate::memory::{CurrentRegion, Private};
-use crate::protocol::{publish, quietly, read_slot, retire};
+use crate::protocol::{publish, quietly, read_slot, read_staged, retire};
 use crate::region::{Geometry, Region};
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
@@ -196,7 +197,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn carries_in(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
         let Some(cell) = region.slot(slot) else { return false };
-        read_slot(region, cell).is_some_and(|word| word.is_used_by(badge))
+        // Acquire pairs with the release of whoever wrote the word.
+        let word = SlotWord(cell.load(Ordering::Acquire));
+        word.is_used_by(badge)
+            || word.is_staged()
+                && read_staged(region.control_word(), cell)
+                    .is_some_and(|word| word.is_used_by(badge))
     }
 
     /// The slot that carries `badge`.
@@ -906,6 +912,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             }
             self.refresh_to(region, region.control(Ordering::Acquire).decided());
         });
+        // Threads that walked a chain will not leave it. Users of objects are not
+        // inside of a function of the table: they stay, and give them back.
+        for bucket in self.buckets {
+            let head = Head(bucket.load(Ordering::Relaxed));
+            bucket.store(head.deserted().0, Ordering::Relaxed);
+        }
     }
 }
 

@@ -3,13 +3,48 @@
 //! A pool knows its objects by slot. Dispatch looks the badge up in the table
 //! (lock-free), then the slot in hash chains that run through nodes inside the
 //! objects. The heads of the chains belong to the table and serve all pools of
-//! the component. A head also counts the threads that walk its chain, so
-//! walking takes no lock, and whoever unlinks a node waits until no walker is
-//! left that may have seen it. A monitor that rewrites badges changes where all
-//! pools lead to without touching one.
+//! the component. A monitor that rewrites badges changes where all pools lead to
+//! without touching one.
 //!
 //! The slot may be freed and used again between both steps; so the badge is
 //! compared once more when the object is pinned.
+//!
+//! # How an object is pinned
+//!
+//! One addition to the head counts a thread in, and tells it mode and first node.
+//!
+//! * **Single mode**, at most one node. The addition is the pin already: the
+//!   users of a node are those counted in the head (arrivals) plus those counted
+//!   in the node. A user departs by subtracting from the node, whose count so may
+//!   fall below zero and wraps; only the sum has a meaning. Whoever gives the
+//!   chain another head takes the arrivals out of it in the same exchange, and
+//!   then adds them to the node (transfer). In a chain without nodes arrivals
+//!   pin nothing, and are dropped.
+//! * **Long mode**, two nodes or more. The head counts the threads that walk the
+//!   chain; one that has found its node pins it there and leaves. Whoever unlinks
+//!   a node waits for an instant without walkers, as one that came before may
+//!   look at it. The way back to single mode is an exchange that finds no walker;
+//!   if there is one, a chain of one node or none stays long until it is changed.
+//!
+//! Why an object is not destroyed while it is used, and is in the end:
+//! * Links change under the table's private lock, and removal is over before
+//!   `drain` looks at the node. The arrivals of a removed node were transferred
+//!   then, and its pins are its users.
+//! * An arriver that finds a quarter of the count's range used up transfers, too,
+//!   without the lock. It adds to the node *before* it takes from the head, and
+//!   takes that back if the exchange fails. The other way round, the node could be
+//!   removed in between, and seem unused although its users are as many as are
+//!   on the way. Too many pins for a while only mean that `drain` waits; and the
+//!   node stays, as the arriver is a user itself. Each arriver stays until the
+//!   count is low again, so as many more as there are threads may arrive
+//!   meanwhile: three quarters of the range are enough for 49,152.
+//! * The exchange may find the head it has read although the node was removed
+//!   and inserted again since, with as many arrivals: arrivals do not differ from
+//!   each other, and the sum is kept.
+//! * It does not matter whether a user's arrival was transferred before or after
+//!   it departs, nor in which mode the chain is then, for the same reason.
+//! * A thread that uses an object is neither arriving nor walking: whoever removes
+//!   another object of the chain does not wait for it.
 
 #![allow(unsafe_code)]
 
@@ -19,14 +54,10 @@ use core::ptr::NonNull;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 use static_assertions::assert_impl_all;
 
+use crate::head::{Head, ONE};
 use crate::owner::Owner;
 use crate::status::Status;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
-
-/// Bits of a chain head that hold the address of the first node.
-const ADDRESS_BITS: u32 = 48;
-const ADDRESS: u64 = (1 << ADDRESS_BITS) - 1;
-const ONE_WALKER: u64 = 1 << ADDRESS_BITS;
 
 /// Look-ups of one dispatch; each but the first means that a badge moved.
 const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 8 };
@@ -44,7 +75,8 @@ pub struct Node {
     /// The pool it is a member of, or null. Identity only.
     pool: AtomicPtr<()>,
     slot: AtomicU32,
-    /// Threads that use the object through [`Pool::acquire`].
+    /// Threads that use the object through [`Pool::acquire`], less the arrivals
+    /// counted in the head; wraps.
     pins: AtomicU32,
 }
 
@@ -188,7 +220,7 @@ impl<R: RelaxStrategy> Pool<R> {
         })?;
         // Walkers stay for a few loads only. Acquire pairs with the release of
         // their departure: all they did with the node is done.
-        while bucket.is_some_and(|bucket| bucket.load(Ordering::Acquire) >> ADDRESS_BITS != 0) {
+        while bucket.is_some_and(|bucket| Head(bucket.load(Ordering::Acquire)).is_walked()) {
             R::relax();
         }
         Ok(())
@@ -198,18 +230,34 @@ impl<R: RelaxStrategy> Pool<R> {
     /// `None` for a badge that leads to no object of this pool.
     #[inline]
     pub fn acquire(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
-        for _ in 0..ATTEMPTS {
+        let slot = owner.find(badge).ok()?;
+        let found = self.acquire_slot(owner, slot);
+        if owner.carries(slot, badge) { found } else { self.acquire_again(owner, badge, found) }
+    }
+
+    /// Like [`Pool::acquire`], after the slot changed hands; the badge may be in
+    /// another one. `found` is not what was asked for.
+    #[cold]
+    #[inline(never)]
+    fn acquire_again(
+        &self,
+        owner: &Owner<'_, R>,
+        badge: u32,
+        mut found: Option<NonNull<Node>>,
+    ) -> Option<NonNull<Node>> {
+        let release = |found: Option<NonNull<Node>>| {
+            // SAFETY: pinned until here.
+            found.inspect(|node| unsafe { node.as_ref() }.release())
+        };
+        for _ in 1..ATTEMPTS {
+            release(found);
             let slot = owner.find(badge).ok()?;
-            let found = self.acquire_slot(owner, slot);
+            found = self.acquire_slot(owner, slot);
             if owner.carries(slot, badge) {
                 return found;
             }
-            // The slot changed hands, and the badge may be in another one.
-            if let Some(node) = found {
-                // SAFETY: pinned until here.
-                unsafe { node.as_ref() }.release();
-            }
         }
+        release(found);
         None
     }
 
@@ -217,17 +265,35 @@ impl<R: RelaxStrategy> Pool<R> {
     #[inline]
     fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
         let bucket = self.bucket(owner, slot)?;
-        // Acquire pairs with the release in `link` and `unlink`: the nodes of
-        // this chain are complete, and stay while this walker is counted.
-        let head = bucket.fetch_add(ONE_WALKER, Ordering::Acquire);
-        let mut at = address(head);
+        // Acquire pairs with the release in `lead`: the nodes of this chain are
+        // complete, and stay while this arrival is counted.
+        let head = Head(bucket.fetch_add(ONE, Ordering::Acquire));
+        if head.is_long() {
+            return self.acquire_walking(bucket, head, slot);
+        }
+        let node = NonNull::new(first(head))?;
+        // SAFETY: pinned by the arrival.
+        let shared = unsafe { node.as_ref() };
+        if head.is_filling() {
+            transfer(bucket, node);
+        }
+        if self.holds(shared, slot) {
+            return Some(node);
+        }
+        shared.release();
+        None
+    }
+
+    /// The object for `slot` in a chain in long mode, whose `head` says that this
+    /// thread is counted as a walker.
+    #[inline(never)]
+    fn acquire_walking(&self, bucket: &AtomicU64, head: Head, slot: u32) -> Option<NonNull<Node>> {
+        let mut at = first(head);
         let mut found = None;
         while let Some(node) = NonNull::new(at) {
             // SAFETY: nodes that a counted walker can reach are alive.
             let shared = unsafe { node.as_ref() };
-            if shared.slot.load(Ordering::Relaxed) == slot
-                && shared.pool.load(Ordering::Relaxed) == self.identity()
-            {
+            if self.holds(shared, slot) {
                 shared.pins.fetch_add(1, Ordering::Relaxed);
                 found = Some(node);
                 break;
@@ -235,8 +301,14 @@ impl<R: RelaxStrategy> Pool<R> {
             at = shared.next.load(Ordering::Acquire);
         }
         // Release pairs with the acquire in `remove`: the pin is visible.
-        bucket.fetch_sub(ONE_WALKER, Ordering::Release);
+        bucket.fetch_sub(ONE, Ordering::Release);
         found
+    }
+
+    #[inline]
+    fn holds(&self, node: &Node, slot: u32) -> bool {
+        node.slot.load(Ordering::Relaxed) == slot
+            && node.pool.load(Ordering::Relaxed) == self.identity()
     }
 
     /// Some member, pinned; `None` if there is none.
@@ -256,41 +328,77 @@ impl<R: RelaxStrategy> Pool<R> {
     }
 }
 
-fn address(head: u64) -> *mut Node {
-    // Addresses of nodes are exposed in `link`.
-    core::ptr::with_exposed_provenance_mut(usize::try_from(head & ADDRESS).unwrap_or(0))
+fn first(head: Head) -> *mut Node {
+    // Addresses of nodes are exposed in `lead`.
+    core::ptr::with_exposed_provenance_mut(usize::try_from(head.address()).unwrap_or(0))
 }
 
-fn expose(node: *mut Node) -> u64 {
-    node.expose_provenance() as u64 & ADDRESS
+/// Gives the chain another first node, or the same if it changed behind that;
+/// `alone` tells whether there is no other. Under the table's private lock.
+fn lead(bucket: &AtomicU64, node: *mut Node, alone: bool) {
+    let address = node.expose_provenance() as u64;
+    // Release pairs with the acquire of an arrival; acquire, like that of the
+    // load in `remove`, with the release in `transfer`. The closure never refuses.
+    let (Ok(old) | Err(old)) = bucket.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |head| {
+        Some(Head(head).led_by(address, alone).0)
+    });
+    let old = Head(old);
+    if let Some(node) = NonNull::new(first(old))
+        && !old.is_long()
+        && old.count() != 0
+    {
+        // SAFETY: it was a member until now, and its removal cannot end before
+        // the lock is given back. Relaxed: so it is visible to who drains it.
+        unsafe { node.as_ref() }.pins.fetch_add(old.count(), Ordering::Relaxed);
+    }
 }
 
-/// Replaces the address in a head, whatever walkers come and go.
-fn set_head(bucket: &AtomicU64, node: *mut Node) {
-    let address = expose(node);
-    // Release pairs with the acquire of a walker's arrival. The closure never
-    // refuses, so the result is not an error.
-    let _ = bucket
-        .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |head| Some(head & !ADDRESS | address));
+/// Moves the arrivals of a chain in single mode to its node, which the caller
+/// has pinned by one of them.
+#[cold]
+#[inline(never)]
+fn transfer(bucket: &AtomicU64, node: NonNull<Node>) {
+    // SAFETY: pinned.
+    let pins = &unsafe { node.as_ref() }.pins;
+    let mut head = Head(bucket.load(Ordering::Relaxed));
+    // Somebody else may have transferred, or unlinked the node.
+    while head.is_filling() && !head.is_long() && core::ptr::eq(first(head), node.as_ptr()) {
+        pins.fetch_add(head.count(), Ordering::Relaxed);
+        // Release pairs with the acquire in `lead`: who finds the arrivals gone
+        // finds them in the node.
+        match bucket.compare_exchange(
+            head.0,
+            head.uncounted().0,
+            Ordering::Release,
+            Ordering::Relaxed,
+        ) {
+            Ok(_) => return,
+            Err(now) => {
+                pins.fetch_sub(head.count(), Ordering::Relaxed);
+                head = Head(now);
+            }
+        }
+    }
 }
 
 /// Puts a node in front of its chain. Under the table's private lock.
 fn link(bucket: &AtomicU64, node: NonNull<Node>) {
-    let first = address(bucket.load(Ordering::Relaxed));
+    let next = first(Head(bucket.load(Ordering::Relaxed)));
     // SAFETY: the caller's node is alive.
-    unsafe { node.as_ref() }.next.store(first, Ordering::Relaxed);
-    set_head(bucket, node.as_ptr());
+    unsafe { node.as_ref() }.next.store(next, Ordering::Relaxed);
+    lead(bucket, node.as_ptr(), next.is_null());
 }
 
 /// Takes a node out of its chain. Under the table's private lock.
 fn unlink(bucket: &AtomicU64, node: &Node) {
     let this = core::ptr::from_ref(node).cast_mut();
     let next = node.next.load(Ordering::Relaxed);
-    let mut at = address(bucket.load(Ordering::Relaxed));
-    if core::ptr::eq(at, this) {
-        set_head(bucket, next);
+    let begin = first(Head(bucket.load(Ordering::Relaxed)));
+    if core::ptr::eq(begin, this) {
+        lead(bucket, next, is_last(next));
         return;
     }
+    let mut at = begin;
     while let Some(previous) = NonNull::new(at) {
         // SAFETY: members of a chain are alive, and the lock keeps them there.
         let previous = unsafe { previous.as_ref() };
@@ -299,8 +407,15 @@ fn unlink(bucket: &AtomicU64, node: &Node) {
             previous.next.store(next, Ordering::Release);
             // Walkers that came before this are counted in what the caller
             // loads next; those that come behind it see the store above.
-            bucket.fetch_add(0, Ordering::Release);
+            lead(bucket, begin, is_last(begin));
             return;
         }
     }
+}
+
+/// Whether no node comes behind the given one, or there is none. Under the
+/// table's private lock.
+fn is_last(node: *mut Node) -> bool {
+    // SAFETY: null, or a member of a chain.
+    unsafe { node.as_ref() }.is_none_or(|node| node.next.load(Ordering::Relaxed).is_null())
 }

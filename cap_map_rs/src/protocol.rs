@@ -305,18 +305,20 @@ fn unannounced(region: Region<'_>, idle: Control) -> Control {
 pub(crate) fn read_slot(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
     // Acquire pairs with the release of whoever wrote the word.
     let word = SlotWord(cell.load(Ordering::Acquire));
-    if word.is_staged() { read_staged(region, cell) } else { Some(word) }
+    if word.is_staged() { read_staged(region.control_word(), cell) } else { Some(word) }
 }
 
+/// Like [`read_slot`], for a slot found staged.
 #[cold]
-fn read_staged(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
+#[inline(never)]
+pub(crate) fn read_staged(control: &AtomicU64, cell: &AtomicU64) -> Option<SlotWord> {
     for _ in 0..ATTEMPTS {
-        let before = region.control(Ordering::Acquire);
+        let before = Control(control.load(Ordering::Acquire));
         let word = SlotWord(cell.load(Ordering::Relaxed));
         // Pairs with the release of staging and resolving writes: who saw this
         // word sees at least the phase it was written in.
         fence(Ordering::Acquire);
-        if !word.is_staged() || region.control(Ordering::Relaxed) == before {
+        if !word.is_staged() || control.load(Ordering::Relaxed) == before.0 {
             return Some(word.settled(before));
         }
     }

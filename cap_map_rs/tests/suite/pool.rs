@@ -1,13 +1,14 @@
 //! Object pools: from badge to object, whatever happens to either.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use cap_map_rs::memory::{Private, PrivateSizes};
 use cap_map_rs::pool::{Node, Pool};
 use cap_map_rs::{Rewrite, Status};
 
-use crate::common::{Random, Relax, Stop, Table, TestOwner, goes_on};
+use crate::common::{Random, Relax, Stop, Table, TestOwner, goes_on, waits};
 
 type TestPool = Pool<Relax>;
 
@@ -125,6 +126,128 @@ fn chains_of_objects() {
         }
     }
     assert!(pool.is_empty());
+}
+
+/// More uses than the head of a chain can count.
+#[test]
+fn an_object_used_very_often() {
+    let table = Table::new(100);
+    let (owner, pool, object) = (&table.owner, pool(), node());
+    let slot = owner.insert(40).unwrap();
+    // As many arrivals at the chain while it is empty leave nothing behind.
+    assert!((0..100_000).all(|_| pool.acquire(owner, 40).is_none()));
+    insert(pool, owner, object, slot).unwrap();
+    for _ in 0..200_000 {
+        assert!(leads(pool, owner, 40, object));
+    }
+    assert!(pool.acquire(owner, 40).is_some());
+    for _ in 0..200_000 {
+        assert!(leads(pool, owner, 40, object));
+    }
+    let drained = AtomicBool::new(false);
+    pool.remove(owner, object).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            object.drain::<Relax>();
+            drained.store(true, Ordering::SeqCst);
+        });
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!drained.load(Ordering::SeqCst), "one user is left");
+        object.release();
+    });
+}
+
+/// Removal waits neither for users of the object nor for those of others.
+#[test]
+fn removal_does_not_wait_for_users() {
+    let table = Table::new(64);
+    let (owner, pool) = (&table.owner, pool());
+    // All in one chain: there are 8.
+    let objects: Vec<_> = (0..3).map(|_| node()).collect();
+    let badge = |i: u32| 40 + 4 * i;
+    for i in 0..3 {
+        owner.insert_at(badge(i), 8 + 8 * i).unwrap();
+    }
+    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        for pinned_at in 1..=3 {
+            for (object, i) in objects.iter().zip(0..) {
+                insert(pool, owner, object, 8 + 8 * i).unwrap();
+                if i + 1 == pinned_at {
+                    (0..=i).for_each(|i| assert!(pool.acquire(owner, badge(i)).is_some()));
+                }
+            }
+            let ((), waited) = waits(|| {
+                for i in order {
+                    pool.remove(owner, objects[i as usize]).unwrap();
+                    assert!(pool.acquire(owner, badge(i)).is_none());
+                }
+            });
+            assert_eq!(waited, 0, "{order:?}");
+            for i in 0..pinned_at {
+                objects[i as usize].release();
+            }
+            let ((), waited) = waits(|| objects.iter().for_each(|object| object.drain::<Relax>()));
+            assert_eq!(waited, 0, "{order:?}");
+        }
+    }
+}
+
+/// An object put in again while it is still used counts all its users.
+#[test]
+fn users_from_before_a_removal_count() {
+    let table = Table::new(100);
+    let (owner, pool, object) = (&table.owner, pool(), node());
+    let slot = owner.insert(40).unwrap();
+    for round in 0..4 {
+        insert(pool, owner, object, slot).unwrap();
+        assert!(leads(pool, owner, 40, object));
+        assert!(pool.acquire(owner, 40).is_some());
+        pool.remove(owner, object).unwrap();
+        if round % 2 == 1 {
+            object.release();
+            object.release();
+            assert_eq!(waits(|| object.drain::<Relax>()).1, 0);
+        }
+    }
+}
+
+#[test]
+fn walkers_that_died_are_not_waited_for() {
+    let sizes = PrivateSizes::new(64).unwrap();
+    let buckets = crate::common::zeroed_words(sizes.buckets);
+    let masks = |count| (0..count).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
+    let halves = |count| (0..count).map(|_| AtomicU16::new(0)).collect::<Vec<_>>().leak();
+    let private = Private::from_parts(
+        halves(sizes.index),
+        halves(sizes.refs),
+        masks(sizes.bitmap),
+        masks(sizes.summary),
+        buckets,
+    );
+    let words = crate::common::region_words(64);
+    let owner = TestOwner::new(crate::common::CONFIG, private, crate::common::region(words));
+    let (owner, pool, a, b) = (&owner.unwrap(), pool(), node(), node());
+    owner.insert_at(40, 8).unwrap();
+    owner.insert_at(44, 16).unwrap();
+    insert(pool, owner, a, 8).unwrap();
+    assert!(leads(pool, owner, 40, a));
+    assert!(pool.acquire(owner, 40).is_some());
+    // SAFETY: this is the only thread.
+    unsafe { owner.recover() };
+    insert(pool, owner, b, 16).unwrap();
+    // Two threads began to walk the chain; their memory was saved and restored.
+    buckets[0].fetch_add(2 << 48, Ordering::Relaxed);
+    // SAFETY: as above.
+    unsafe { owner.recover() };
+    assert!(leads(pool, owner, 40, a) && leads(pool, owner, 44, b));
+    for object in [b, a] {
+        assert_eq!(waits(|| pool.remove(owner, object)), (Ok(()), 0));
+    }
+    b.drain::<Relax>();
+    // Who used an object when the memory was saved goes on with it.
+    a.release();
+    assert_eq!(waits(|| a.drain::<Relax>()).1, 0);
 }
 
 #[test]

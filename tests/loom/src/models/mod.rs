@@ -77,11 +77,19 @@ models! {
         "a rewrite during a move arrives in the new table, or is refused";
     pools::dispatch_against_destruction, 3,
         "an object is not destroyed while somebody uses it";
-    pools::dispatch_against_destruction_in_chain, 2,
+    pools::dispatch_against_destruction_in_chain, 3,
         "the same for objects further down their chain";
-    pools::dispatch_past_destruction, 2,
-        "an object is found while its neighbour in the chain is destroyed";
-    pools::dispatch_against_reuse, 2,
+    pools::dispatch_past_removal, 3,
+        "an object is found while its neighbour in the chain goes to another one";
+    pools::dispatch_against_insertion, 3,
+        "an object that gets a neighbour in its chain is not destroyed while somebody uses it";
+    pools::dispatch_against_destruction_of_both, 3,
+        "nor one that loses its neighbour";
+    pools::transfer_against_destruction, 3,
+        "nor one whose users move from the head to the object meanwhile";
+    pools::transfer_against_transfer, 4,
+        "an object is destroyed in the end, however often it was used";
+    pools::dispatch_against_reuse, 3,
         "a badge never leads to the object that took over its slot";
     pools::dispatch_against_swap, 2,
         "a badge leads to one object or the other while a monitor swaps it";

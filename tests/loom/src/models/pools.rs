@@ -42,13 +42,18 @@ unsafe impl Sync for World {}
 impl World {
     /// All objects are in one chain; the last one is its first.
     fn new(badges: &[u32]) -> Arc<World> {
+        World::with(badges, badges.len())
+    }
+
+    /// Only the first `members` objects are in the pool.
+    fn with(badges: &[u32], members: usize) -> Arc<World> {
         let objects = badges.iter().map(|badge| {
             let object = Object { node: Node::new(), content: UnsafeCell::new(*badge) };
             NonNull::from(Box::leak(Box::new(object)))
         });
         let objects = Objects(objects.collect());
         let world = Arc::new(World { table: Table::new(badges, 0), pool: Pool::new(), objects });
-        for (slot, object) in (0u32..).zip(&world.objects.0) {
+        for (slot, object) in (0u32..).zip(&world.objects.0).take(members) {
             world.enter(*object, slot);
         }
         world
@@ -70,13 +75,26 @@ impl World {
     /// Dispatches to the object for `badge` and returns what it contains.
     fn dispatch(&self, badge: u32) -> Option<u32> {
         let node = self.pool.acquire(&self.table.owner, badge)?;
+        Some(World::finish(node))
+    }
+
+    /// Dispatches to the object of a badge while dispatching to it, and returns
+    /// what it contains for both.
+    fn dispatch_twice(&self, badge: u32) -> [Option<u32>; 2] {
+        let outer = self.pool.acquire(&self.table.owner, badge);
+        let inner = self.pool.acquire(&self.table.owner, badge);
+        [inner.map(World::finish), outer.map(World::finish)]
+    }
+
+    /// Uses a pinned object, and gives it back.
+    fn finish(node: NonNull<Node>) -> u32 {
         let object = node.cast::<Object>();
         // SAFETY: pinned, which is what is modelled.
         let object = unsafe { object.as_ref() };
         // SAFETY: loom reports a concurrent writer.
         let content = object.content.with(|content| unsafe { *content });
         object.node.release();
-        Some(content)
+        content
     }
 
     /// Removes and destroys the object of a slot.
@@ -125,14 +143,76 @@ pub(super) fn dispatch_against_destruction_in_chain() {
     assert_eq!(world.dispatch(B), Some(B));
 }
 
-/// The way to the last object of the chain leads past the one destroyed.
-pub(super) fn dispatch_past_destruction() {
+/// The way to the last object of the chain leads past one that goes to another
+/// chain, and has no other behind it there.
+pub(super) fn dispatch_past_removal() {
     let world = World::new(&[A, B]);
-    let destroyer = world.spawn(|world| world.destroy(1));
+    let elsewhere = World::with(&[B], 0);
+    let other = Arc::clone(&elsewhere);
+    let mover = world.spawn(move |world| {
+        let object = world.objects.0[1];
+        // SAFETY: nobody destroys it.
+        let node = unsafe { &object.as_ref().node };
+        world.pool.remove(&world.table.owner, node).unwrap();
+        node.drain::<Yield>();
+        other.enter(object, 0);
+    });
     let user = world.spawn(|world| assert_eq!(world.dispatch(A), Some(A)));
+    mover.join().unwrap();
+    user.join().unwrap();
+    assert_eq!((world.dispatch(B), elsewhere.dispatch(B)), (None, Some(B)));
+}
+
+/// The object is alone in its chain until another one comes in front of it.
+pub(super) fn dispatch_against_insertion() {
+    let world = World::with(&[A, B], 1);
+    let maker = world.spawn(|world| {
+        world.enter(world.objects.0[1], 1);
+        world.destroy(0);
+    });
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
+    maker.join().unwrap();
+    user.join().unwrap();
+    assert_eq!((world.dispatch(A), world.dispatch(B)), (None, Some(B)));
+}
+
+/// The object's neighbour in the chain is destroyed, then the object itself,
+/// whether the chain was walked meanwhile or not.
+pub(super) fn dispatch_against_destruction_of_both() {
+    let world = World::new(&[A, B]);
+    let destroyer = world.spawn(|world| {
+        world.destroy(1);
+        world.destroy(0);
+    });
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
     destroyer.join().unwrap();
     user.join().unwrap();
-    assert_eq!(world.dispatch(B), None);
+    assert_eq!((world.dispatch(A), world.dispatch(B)), (None, None));
+}
+
+/// So many arrivals that the user transfers them, while the object is destroyed.
+pub(super) fn transfer_against_destruction() {
+    let world = World::new(&[A]);
+    let destroyer = world.spawn(|world| world.destroy(0));
+    let user = world.spawn(|world| {
+        let seen = world.dispatch_twice(A);
+        assert!(seen.iter().all(|content| matches!(content, None | Some(A))));
+    });
+    destroyer.join().unwrap();
+    user.join().unwrap();
+    assert_eq!(world.dispatch(A), None);
+}
+
+/// Two users transfer at once; more arrivals than the head can count.
+pub(super) fn transfer_against_transfer() {
+    let world = World::new(&[A]);
+    let users = [0, 1]
+        .map(|_| world.spawn(|world| assert_eq!(world.dispatch_twice(A), [Some(A), Some(A)])));
+    for user in users {
+        user.join().unwrap();
+    }
+    world.destroy(0);
+    assert_eq!(world.dispatch(A), None);
 }
 
 /// Another badge with an object of its own takes over the slot.

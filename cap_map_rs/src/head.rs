@@ -1,0 +1,105 @@
+//! Heads of object chains as values: encoding and decoding, no memory.
+//!
+//! A head holds the address of the first node (48 bits, of which the lowest one
+//! is free as nodes are aligned), a mode (that bit) and a count. The count is on
+//! top, so that it wraps without a change of anything else. What mode and count
+//! mean is told in [`crate::pool`].
+
+/// Bits of the count. Few in models, which cannot count far.
+const COUNT_BITS: u32 = if cfg!(loom) { 2 } else { 16 };
+const COUNT_SHIFT: u32 = u64::BITS - COUNT_BITS;
+const ADDRESS: u64 = (1 << 48) - 2;
+const LONG: u64 = 1;
+/// What an arrival or a walker adds to a head.
+pub(crate) const ONE: u64 = 1 << COUNT_SHIFT;
+
+/// The head of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head(pub(crate) u64);
+
+impl Head {
+    /// Whether the chain is in long mode.
+    #[inline]
+    pub(crate) fn is_long(self) -> bool {
+        self.0 & LONG != 0
+    }
+
+    /// The address of the first node; zero for none.
+    #[inline]
+    pub(crate) fn address(self) -> u64 {
+        self.0 & ADDRESS
+    }
+
+    /// Arrivals in single mode, walkers in long mode.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation)] // 16 bits
+    pub(crate) fn count(self) -> u32 {
+        (self.0 >> COUNT_SHIFT) as u32
+    }
+
+    /// Whether the count has used up a quarter of its range.
+    #[inline]
+    pub(crate) fn is_filling(self) -> bool {
+        self.0 >= 1 << (u64::BITS - 2)
+    }
+
+    /// Whether threads walk the chain.
+    #[inline]
+    pub(crate) fn is_walked(self) -> bool {
+        self.is_long() && self.count() != 0
+    }
+
+    /// The same with a count of zero.
+    #[inline]
+    pub(crate) fn uncounted(self) -> Self {
+        Head(self.0 & (ADDRESS | LONG))
+    }
+
+    /// What becomes of the head when the node at `address` comes first; `alone`
+    /// tells whether it is the only one, or there is none. Walkers stay counted,
+    /// and keep the mode; arrivals do not.
+    #[inline]
+    pub(crate) fn led_by(self, address: u64, alone: bool) -> Self {
+        let walkers = if self.is_long() { self.0 & !(ADDRESS | LONG) } else { 0 };
+        let mode = if alone && walkers == 0 { 0 } else { LONG };
+        Head(walkers | address & ADDRESS | mode)
+    }
+
+    /// What is left of the head when the threads that walked the chain are gone
+    /// for good.
+    pub(crate) fn deserted(self) -> Self {
+        if self.is_long() { self.uncounted() } else { self }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const NODE: u64 = 0xffff_ffff_fff8;
+
+    #[test]
+    fn arrivals_wrap_in_their_field() {
+        let mut head = Head(0).led_by(NODE, true);
+        assert_eq!((head.is_long(), head.address(), head.count()), (false, NODE, 0));
+        for count in 0..1 << COUNT_BITS {
+            assert_eq!((head.count(), head.is_filling()), (count, count >= 0x4000));
+            head.0 = head.0.wrapping_add(ONE);
+        }
+        assert_eq!(head, Head(NODE));
+    }
+
+    #[test]
+    fn walkers_keep_the_mode() {
+        let arrived = Head(NODE + 5 * ONE);
+        let long = arrived.led_by(8, false);
+        assert_eq!((long.is_long(), long.address(), long.count()), (true, 8, 0));
+        let walked = Head(long.0 + 2 * ONE);
+        assert!(walked.is_walked() && !arrived.is_walked() && !long.is_walked());
+        assert_eq!(walked.led_by(NODE, true), Head(NODE + 1 + 2 * ONE));
+        assert_eq!(long.led_by(NODE, true), Head(NODE));
+        assert_eq!(walked.deserted(), long);
+        assert_eq!(arrived.deserted(), arrived, "its users may be alive");
+        assert_eq!(arrived.uncounted(), Head(NODE));
+    }
+}
