@@ -22,10 +22,10 @@ const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::FindHit, 90.0),
     (Operation::FindMiss, 147.0),
     (Operation::InsertMapHit, 317.0),
-    (Operation::InsertMapNew, 1069.0),
+    (Operation::InsertMapNew, 1011.0),
     (Operation::References, 103.0),
-    (Operation::Window, 627.0),
-    (Operation::InsertRemove, 845.0),
+    (Operation::Window, 551.0),
+    (Operation::InsertRemove, 753.0),
     (Operation::Dispatch, 169.0),
 ];
 

@@ -85,8 +85,8 @@ impl Entries<'_> {
 pub(crate) enum Found {
     /// This slot.
     Slot(u32),
-    /// Nothing; a new entry would go to this place.
-    Nothing(usize),
+    /// Nothing.
+    Nothing,
     /// Nothing, maybe due to a concurrent change.
     Disturbed,
 }
@@ -123,7 +123,7 @@ impl<'m> Index<'m> {
     /// Walks the chain of `badge` to the slot for which `is` holds, or to the
     /// empty entry at its end. The width is told apart once, not at each step.
     #[inline]
-    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+    pub(crate) fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
         match self.entries {
             Entries::Narrow(entries) => self.probe_in(entries, badge, is),
             Entries::Wide(entries) => self.probe_in(entries, badge, is),
@@ -157,12 +157,12 @@ impl<'m> Index<'m> {
         let before = self.version.load(Ordering::Acquire);
         match self.probe(badge, is) {
             (_, Some(slot)) => Found::Slot(slot),
-            (at, None) => {
+            (_, None) => {
                 // Pairs with the release fence at the start of a change.
                 fence(Ordering::Acquire);
                 let after = self.version.load(Ordering::Relaxed);
                 if before.is_multiple_of(2) && before == after {
-                    Found::Nothing(at)
+                    Found::Nothing
                 } else {
                     Found::Disturbed
                 }
@@ -185,24 +185,34 @@ impl<'m> Index<'m> {
     /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
     #[inline]
     pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
-        let (mut hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
-        self.change(|| {
-            let mut at = hole;
-            for _ in 0..=self.mask {
-                at = (at + 1) & self.mask;
-                let entry = self.entries.get(at);
-                let Some(other) = entry.checked_sub(1) else { break };
-                let home = self.home(badge_of(other));
-                // The entry may fill the hole unless its home lies behind it.
-                let to_entry = at.wrapping_sub(home) & self.mask;
-                let to_hole = at.wrapping_sub(hole) & self.mask;
-                if to_entry >= to_hole {
-                    self.entries.set(hole, entry);
-                    hole = at;
-                }
-            }
+        let (hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
+        if self.entries.get((hole + 1) & self.mask) == 0 {
+            // No probe leads past the hole, so nothing moves and nobody is misled:
+            // this is as if the entry had not been made.
             self.entries.set(hole, 0);
-        });
+        } else {
+            self.change(|| self.close(hole, badge_of));
+        }
+    }
+
+    /// Moves entries back into the hole, as far as that is where a probe for
+    /// them passes by.
+    fn close(&self, mut hole: usize, badge_of: impl Fn(u32) -> u32) {
+        let mut at = hole;
+        for _ in 0..=self.mask {
+            at = (at + 1) & self.mask;
+            let entry = self.entries.get(at);
+            let Some(other) = entry.checked_sub(1) else { break };
+            let home = self.home(badge_of(other));
+            // The entry may fill the hole unless its home lies behind it.
+            let to_entry = at.wrapping_sub(home) & self.mask;
+            let to_hole = at.wrapping_sub(hole) & self.mask;
+            if to_entry >= to_hole {
+                self.entries.set(hole, entry);
+                hole = at;
+            }
+        }
+        self.entries.set(hole, 0);
     }
 
     /// Files all of `content` (badge, slot) afresh.
@@ -241,7 +251,7 @@ mod tests {
         index.version.store(7, Ordering::Relaxed);
         assert!(matches!(index.find(12, |_| true), Found::Disturbed));
         index.rebuild([(8, 3)].into_iter());
-        assert!(matches!(index.find(12, |slot| slot == 4), Found::Nothing(_)));
+        assert!(matches!(index.find(12, |slot| slot == 4), Found::Nothing));
         assert!(matches!(index.find(8, |slot| slot == 3), Found::Slot(3)));
     }
 }

@@ -241,7 +241,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         });
         match found {
             Found::Slot(slot) => Ok(slot),
-            Found::Nothing(_) if !staged.get() && is_decided(region, generation) => {
+            Found::Nothing if !staged.get() && is_decided(region, generation) => {
                 Err(Status::NotFound)
             }
             _ => self.find_disturbed(badge),
@@ -257,10 +257,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             let region = self.current.get();
             match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
                 Found::Slot(slot) => return Ok(slot),
-                Found::Nothing(_) if is_decided(region, generation) => {
+                Found::Nothing if is_decided(region, generation) => {
                     return Err(Status::NotFound);
                 }
-                Found::Nothing(_) => break,
+                Found::Nothing => break,
                 Found::Disturbed => R::relax(),
             }
         }
@@ -280,14 +280,15 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Brings the index up to date with the last batch. Under the lock.
+    /// Brings the index up to date with the last batch, and returns the
+    /// generation it reflects. Under the lock.
     #[inline]
-    fn refresh(&self, region: Region<'_>) {
+    fn refresh(&self, region: Region<'_>) -> u32 {
         let generation = region.control(Ordering::Acquire).decided();
-        if self.generation.load(Ordering::Relaxed) == generation {
-            return;
+        if self.generation.load(Ordering::Relaxed) != generation {
+            self.refresh_to(region, generation);
         }
-        self.refresh_to(region, generation);
+        generation
     }
 
     #[cold]
@@ -358,15 +359,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if count == 0 {
             return Err(Status::BadArgument);
         }
-        self.slots.with(|bitmap| self.alloc_locked(bitmap, count))
-    }
-
-    #[inline]
-    fn alloc_locked(&self, bitmap: &SlotBitmap<'_>, count: u32) -> Result<u32, Status> {
-        let region = self.current.get();
-        let first = bitmap.find_run(capacity_of(region), count).ok_or(Status::OutOfSlots)?;
-        self.occupy(bitmap, region, first, first + count);
-        Ok(first)
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            let first = bitmap.find_run(capacity_of(region), count).ok_or(Status::OutOfSlots)?;
+            self.occupy(bitmap, region, first, first + count);
+            Ok(first)
+        })
     }
 
     /// Allocates the given slot, which may be a static one.
@@ -418,8 +416,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 return Err(self.why_not_freed(first, end));
             }
             let cells = region.slots().get(first as usize..end as usize).unwrap_or_default();
-            for (slot, cell) in (first..end).zip(cells) {
-                self.clear(region, slot, cell);
+            for ((slot, cell), record) in (first..end).zip(cells).zip(records) {
+                self.clear(slot, cell, record);
             }
             bitmap.unset_run(first, end);
             Ok(())
@@ -433,25 +431,33 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if culprit == Some(FREE) { Status::NotAllocated } else { Status::InUse }
     }
 
+    #[inline]
     fn vacate(&self, bitmap: &SlotBitmap<'_>, region: Region<'_>, slot: u32) {
-        if let Some(cell) = region.slot(slot) {
-            self.clear(region, slot, cell);
+        if let Some(cell) = region.slot(slot)
+            && let Some(record) = self.refs.get(slot as usize)
+        {
+            self.clear(slot, cell, record);
         }
         bitmap.unset(slot);
     }
 
     /// Makes the slot a free one.
     #[inline]
-    fn clear(&self, region: Region<'_>, slot: u32, cell: &AtomicU64) {
-        self.set_record(slot, FREE);
+    fn clear(&self, slot: u32, cell: &AtomicU64, record: &AtomicU16) {
+        record.store(FREE, Ordering::Relaxed);
         // Relaxed: a slot without a badge is written under the lock only.
-        match SlotWord(cell.load(Ordering::Relaxed)).meaning() {
-            Slot::Free | Slot::Reserved => write_plain(cell, SlotWord::free),
-            _ => {
-                self.unfile(region, slot);
-                self.write(region, slot, |_, sequence| SlotWord::free(sequence));
-            }
+        if SlotWord(cell.load(Ordering::Relaxed)).is_unbadged() {
+            write_plain(cell, SlotWord::free);
+        } else {
+            self.withdraw(slot);
         }
+    }
+
+    /// Makes a slot with a badge a free one, but for its record.
+    #[inline(never)]
+    fn withdraw(&self, slot: u32) {
+        self.unfile(slot);
+        self.write(self.current.get(), slot, |_, sequence| SlotWord::free(sequence));
     }
 
     /// Writes a slot whose badge changes or goes.
@@ -478,17 +484,23 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         true
     }
 
-    fn unfile(&self, region: Region<'_>, slot: u32) {
+    /// Takes the slot out of the index. Under the lock.
+    #[inline(never)]
+    fn unfile(&self, slot: u32) {
+        let region = self.current.get();
         self.refresh(region);
-        if let Ok(Slot::Used(badge)) = self.entry(slot) {
-            self.index.remove(badge, slot, |other| self.badge_in(region, other));
+        let word = |slot| region.slot(slot).and_then(|cell| read_slot(region, cell));
+        if let Some(filed) = word(slot)
+            && filed.is_used()
+        {
+            let badge_of = |other| word(other).map_or(0, SlotWord::badge);
+            self.index.remove(filed.badge(), slot, badge_of);
         }
     }
 
     /// Lets `slot` carry `badge`, unless another slot does by now.
     #[inline]
-    fn file(&self, slot: u32, badge: u32) -> Result<(), Status> {
-        let region = self.current.get();
+    fn file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         match self.try_file(region, slot, badge) {
             Err(Status::Busy) => self.file_quietly(region, slot, badge),
             result => result,
@@ -510,15 +522,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     #[inline]
     fn try_file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
-        let place = match self.find_locked(badge) {
-            Found::Slot(_) => return Err(Status::Exists),
-            Found::Nothing(place) => place,
-            Found::Disturbed => return Err(Status::Busy),
-        };
-        // A monitor may give the badge to another slot at this moment; then the
+        let generation = self.refresh(region);
+        let (place, known) = self.index.probe(badge, |slot| self.carries_in(region, slot, badge));
+        if known.is_some() {
+            return Err(Status::Exists);
+        }
+        // A monitor may give the badge to another slot at any moment; then the
         // section does not open, and the look-up has to be made again.
-        let generation = Some(self.generation.load(Ordering::Relaxed));
-        if !self.write_in(region, slot, generation, |_, at| SlotWord::used(badge, at)) {
+        if !self.write_in(region, slot, Some(generation), |_, at| SlotWord::used(badge, at)) {
             return Err(Status::Busy);
         }
         self.index.insert_at(place, slot);
@@ -537,11 +548,15 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             return Err(Status::BadBadge);
         }
         self.slots.with(|bitmap| {
-            let slot = self.alloc_locked(bitmap, 1)?;
+            let region = self.current.get();
+            let slot = bitmap.find_one(capacity_of(region)).ok_or(Status::OutOfSlots)?;
+            // By its record the slot may be filed, so not before the index is up to
+            // date: it is still free. Whoever finds the badge counts references at once.
+            self.refresh(region);
             self.set_record(slot, 0);
-            self.file(slot, badge).map(|()| slot).inspect_err(|_| {
-                self.vacate(bitmap, self.current.get(), slot);
-            })
+            self.file(region, slot, badge).inspect_err(|_| self.set_record(slot, FREE))?;
+            bitmap.set(slot);
+            Ok(slot)
         })
     }
 
@@ -565,15 +580,15 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 match self.find_locked(badge) {
                     Found::Slot(same) if same == slot => return Ok(()),
                     Found::Slot(other) => self.remove_locked(bitmap, other),
-                    Found::Nothing(_) | Found::Disturbed => {}
+                    Found::Nothing | Found::Disturbed => {}
                 }
                 if bitmap.is_set(slot) {
-                    self.unfile(region, slot);
+                    self.unfile(slot);
                 } else {
                     self.occupy(bitmap, region, slot, slot + 1);
                 }
                 self.set_badged(slot);
-                match self.file(slot, badge) {
+                match self.file(region, slot, badge) {
                     Err(Status::Exists) => {}
                     result => return result,
                 }
@@ -587,7 +602,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     pub(crate) fn insert_reserved(&self, badge: u32, slot: u32) -> Result<(), Status> {
         self.slots.with(|_| {
             self.set_record(slot, 1);
-            self.file(slot, badge).inspect_err(|_| self.set_record(slot, UNBADGED))
+            self.file(self.current.get(), slot, badge)
+                .inspect_err(|_| self.set_record(slot, UNBADGED))
         })
     }
 
@@ -609,15 +625,22 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         })
     }
 
+    #[inline]
     fn remove_locked(&self, bitmap: &SlotBitmap<'_>, slot: u32) {
-        let region = self.current.get();
         let record = self.record(slot);
         if record & COUNT == 0 {
-            self.vacate(bitmap, region, slot);
-        } else if record & UNBADGED == 0
-            && let Ok(Slot::Used(_)) = self.entry(slot)
-        {
-            self.unfile(region, slot);
+            self.vacate(bitmap, self.current.get(), slot);
+        } else if record & UNBADGED == 0 {
+            self.detach(slot);
+        }
+    }
+
+    /// Lets a referenced slot not be found any more.
+    #[inline(never)]
+    fn detach(&self, slot: u32) {
+        let region = self.current.get();
+        if let Ok(Slot::Used(_)) = self.entry(slot) {
+            self.unfile(slot);
             // The badge of this instant: a monitor may just have rewritten it.
             self.write(region, slot, |old, sequence| SlotWord::detached(old.badge(), sequence));
         }
@@ -770,7 +793,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 Err(_) => return Err(Status::NotAllocated),
             }
             let region = self.current.get();
-            self.unfile(region, slot);
+            self.unfile(slot);
             // The badge of this instant: a monitor may just have rewritten it.
             let badge = Cell::new(0);
             self.write(region, slot, |old, sequence| {

@@ -30,6 +30,7 @@ use crate::word::{Control, Phase, Slot, SlotWord};
 /// How often a transition is tried before the peer counts as hostile.
 const ATTEMPTS: u32 = if cfg!(loom) { 8 } else { 256 };
 
+#[inline]
 fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
     // Acquire pairs with the release of whoever wrote `old`; release publishes
     // what this side did in the phase that ends.
@@ -56,7 +57,16 @@ impl Budget {
 ///
 /// A staged batch gets the budget's waits to be decided, then it is aborted. A
 /// peer that keeps interfering is overruled by a plain store.
+#[inline]
 fn settle<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control {
+    let now = region.control(Ordering::Acquire);
+    if now.phase() == Phase::Idle { now } else { settle_batch::<R>(region, budget) }
+}
+
+/// Like [`settle`], for a table that is not idle.
+#[cold]
+#[inline(never)]
+fn settle_batch<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control {
     let word = region.control_word();
     loop {
         let now = region.control(Ordering::Acquire);

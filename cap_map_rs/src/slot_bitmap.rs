@@ -61,7 +61,13 @@ fn each_word(first: u32, end: u32, mut f: impl FnMut(u32, u32)) {
         // Most runs lie in one word.
         return f(at, u32::MAX.wrapping_shr(BITS - (end - first)) << (first % BITS));
     }
-    (at..end.div_ceil(BITS)).for_each(|at| f(at, bits_in(at, first, end)));
+    each_of_many_words(first, end, f);
+}
+
+#[cold]
+#[inline(never)]
+fn each_of_many_words(first: u32, end: u32, mut f: impl FnMut(u32, u32)) {
+    (first / BITS..end.div_ceil(BITS)).for_each(|at| f(at, bits_in(at, first, end)));
 }
 
 /// The lowest of `count` adjacent set bits, if they fit in a word.
@@ -138,7 +144,7 @@ impl<'m> SlotBitmap<'m> {
     #[inline]
     fn free_before(&self, slot: u32) -> u32 {
         let below = slot % BITS;
-        let free = !load(self.words, slot / BITS) & !(u32::MAX << below);
+        let free = !load(self.words, slot / BITS);
         // Moved to the top, where the bits of lower words count as free.
         let top = free.wrapping_shl(BITS - below) | u32::MAX.wrapping_shr(below);
         if below == 0 { WINDOW - 1 } else { top.leading_ones().min(WINDOW - 1) }
@@ -155,6 +161,22 @@ impl<'m> SlotBitmap<'m> {
             full = load(self.summary, summary_at);
         }
         summary_at * BITS + full.trailing_ones()
+    }
+
+    /// The lowest free slot in front of `end`.
+    #[inline]
+    pub(crate) fn find_one(&self, end: u32) -> Option<u32> {
+        let start = self.hint.get();
+        let free = !load(self.words, start / BITS) & (u32::MAX << (start % BITS));
+        if free == 0 {
+            return self.find_run(end, 1);
+        }
+        let found = start / BITS * BITS + free.trailing_zeros();
+        if found >= end {
+            return None;
+        }
+        self.hint.set(found);
+        Some(found)
     }
 
     /// The lowest run of `count` free slots in front of `end`.
@@ -233,6 +255,7 @@ mod tests {
             for count in [1, 2, 4, 5, 33, 100] {
                 assert_eq!(map.find_run(end, count), naive(&map, end, count));
             }
+            assert_eq!(map.find_one(end), naive(&map, end, 1));
         }
     }
 
@@ -244,6 +267,9 @@ mod tests {
         assert_eq!(map.find_run(64, 4), Some(60));
         assert_eq!(map.find_run(64, 5), None);
         (60..64).for_each(|slot| map.set(slot));
-        assert_eq!(map.find_run(64, 1), None);
+        assert_eq!((map.find_run(64, 1), map.find_one(64)), (None, None));
+        map.unset(63);
+        assert_eq!((map.find_run(63, 1), map.find_one(63)), (None, None));
+        assert_eq!((map.find_run(64, 1), map.find_one(64)), (Some(63), Some(63)));
     }
 }

@@ -102,6 +102,18 @@ impl SlotWord {
         self.state() == STATE_STAGED
     }
 
+    /// Whether the slot is free, or reserved without a badge.
+    #[inline]
+    pub(crate) const fn is_unbadged(self) -> bool {
+        self.state() <= STATE_RESERVED
+    }
+
+    /// Whether the slot carries a badge, and takes part in no batch.
+    #[inline]
+    pub(crate) const fn is_used(self) -> bool {
+        self.state() == STATE_USED
+    }
+
     /// Whether this is the word of a slot that carries exactly this badge.
     #[inline]
     pub const fn is_used_by(self, badge: u32) -> bool {

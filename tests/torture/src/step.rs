@@ -144,13 +144,7 @@ fn rewrite(world: World, batch: &mut [Rewrite]) -> u64 {
 fn paths() -> Vec<Path> {
     let used = Slot::Used;
     let moved = |slot| (slot, used(badge(slot) + SHIFT));
-    let inserting = |state: State| {
-        vec![
-            state.clone(),
-            with(state.clone(), &[(20, Slot::Reserved)]),
-            with(state, &[(20, used(5000))]),
-        ]
-    };
+    let inserting = |state: State| vec![state.clone(), with(state, &[(20, used(5000))])];
     let insert: fn(World) -> u64 = |world| code(world.table().insert(5000));
     let inserted: fn(u32, Slot) -> Option<Slot> = |slot, seen| match (slot, seen) {
         (20, Slot::Used(_)) => Some(seen),
