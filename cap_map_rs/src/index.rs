@@ -176,12 +176,6 @@ impl<'m> Index<'m> {
         self.entries.set(place, slot + 1);
     }
 
-    /// Files `slot` under `badge`. Twice the entries than slots: never full.
-    fn insert(&self, badge: u32, slot: u32) {
-        let (place, _) = self.probe(badge, |_| false);
-        self.insert_at(place, slot);
-    }
-
     /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
     #[inline]
     pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
@@ -217,14 +211,21 @@ impl<'m> Index<'m> {
 
     /// Files all of `content` (badge, slot) afresh.
     pub(crate) fn rebuild(&self, content: impl Iterator<Item = (u32, u32)>) {
-        self.change(|| {
-            for at in 0..=self.mask {
-                self.entries.set(at, 0);
-            }
-            for (badge, slot) in content {
-                self.insert(badge, slot);
-            }
+        self.change(|| match self.entries {
+            Entries::Narrow(entries) => self.refill(entries, content),
+            Entries::Wide(entries) => self.refill(entries, content),
         });
+    }
+
+    fn refill(&self, entries: &[impl Entry], content: impl Iterator<Item = (u32, u32)>) {
+        entries.iter().for_each(|entry| entry.set(0));
+        for (badge, slot) in content {
+            // Twice the entries than slots: never full.
+            let (place, _) = self.probe_in(entries, badge, |_| false);
+            if let Some(entry) = entries.get(place) {
+                entry.set(slot + 1);
+            }
+        }
     }
 
     #[inline]

@@ -306,10 +306,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             record.load(Ordering::Relaxed) & UNBADGED == 0
         });
         self.index.rebuild(badged.filter_map(|((slot, cell), _)| {
-            match read_slot(region, cell)?.meaning() {
-                Slot::Used(badge) => Some((badge, slot)),
-                _ => None,
-            }
+            let word = read_slot(region, cell)?;
+            word.is_used().then(|| (word.badge(), slot))
         }));
     }
 

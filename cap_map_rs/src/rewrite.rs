@@ -121,11 +121,14 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
         }
         for i in 0..len {
             let Some(&Rewrite { slot, replacement, .. }) = batch.get(i as usize) else { break };
-            if find(batch, replacement).is_some() {
+            let home = chain(replacement, len);
+            let first = batch.get(home).map_or(END, |bucket| bucket.head);
+            if find_behind(batch, first, replacement).is_some() {
                 return Err(Refusal::of(Status::DuplicateBadge, slot));
             }
-            let Some(bucket) = batch.get_mut(chain(replacement, len)) else { break };
-            let first = core::mem::replace(&mut bucket.head, i);
+            if let Some(bucket) = batch.get_mut(home) {
+                bucket.head = i;
+            }
             if let Some(entry) = batch.get_mut(i as usize) {
                 entry.next = first;
             }
@@ -147,11 +150,13 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
             if is_staged_in(old, staging) {
                 return refuse(Status::DuplicateSlot);
             }
-            match old.decode(staging) {
-                Slot::Used(badge) if badge == entry.expected => {}
-                Slot::Used(_) => return refuse(Status::UnexpectedBadge),
-                Slot::Corrupt => return refuse(Status::Corrupt),
-                _ => return refuse(Status::NotRewritable),
+            if !old.is_used_by(entry.expected) {
+                match old.decode(staging) {
+                    Slot::Used(badge) if badge == entry.expected => {}
+                    Slot::Used(_) => return refuse(Status::UnexpectedBadge),
+                    Slot::Corrupt => return refuse(Status::Corrupt),
+                    _ => return refuse(Status::NotRewritable),
+                }
             }
             let new = SlotWord::staged(entry.expected, entry.replacement, staging.batch());
             // Release pairs with the readers' fence: who sees the staged word
@@ -165,12 +170,15 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
 
     /// Refuses new badges that slots outside the batch carry.
     fn check_others(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
-        if batch.is_empty() {
+        let badges = || batch.iter().map(|entry| entry.replacement);
+        let (Some(lowest), Some(highest)) = (badges().min(), badges().max()) else {
             return Ok(());
-        }
+        };
         for cell in self.region.slots() {
             let word = SlotWord(cell.load(Ordering::Relaxed));
-            if is_staged_in(word, staging) {
+            // Far from a single new badge, or a few, most need no closer look.
+            let far = word.badge().wrapping_sub(lowest) > highest.wrapping_sub(lowest);
+            if far || is_staged_in(word, staging) {
                 continue;
             }
             if let Slot::Used(badge) = word.meaning()
@@ -209,8 +217,12 @@ fn chain(badge: u32, len: u32) -> usize {
 
 fn find(batch: &[Rewrite], replacement: u32) -> Option<&Rewrite> {
     let len = u32::try_from(batch.len()).ok()?;
-    let mut at = batch.get(chain(replacement, len))?.head;
-    for _ in 0..len {
+    find_behind(batch, batch.get(chain(replacement, len))?.head, replacement)
+}
+
+/// The entry with that badge in the chain from `at` on.
+fn find_behind(batch: &[Rewrite], mut at: u32, replacement: u32) -> Option<&Rewrite> {
+    for _ in batch {
         let entry = batch.get(at as usize)?;
         if entry.replacement == replacement {
             return Some(entry);
