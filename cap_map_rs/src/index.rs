@@ -114,10 +114,10 @@ impl<'m> Index<'m> {
         (badge.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
     }
 
-    /// The slot filed at the first place where `badge` may be.
+    /// The slot filed `distance` behind the first place where `badge` may be.
     #[inline]
-    pub(crate) fn first(&self, badge: u32) -> Option<u32> {
-        self.entries.get(self.home(badge)).checked_sub(1)
+    pub(crate) fn near(&self, badge: u32, distance: usize) -> Option<u32> {
+        self.entries.get((self.home(badge) + distance) & self.mask).checked_sub(1)
     }
 
     /// Walks the chain of `badge` to the slot for which `is` holds, or to the

@@ -214,13 +214,16 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if !self.accepts(badge) {
             return Err(Status::BadBadge);
         }
-        // Most badges are where they belong: no loop, no call.
-        if let Some(slot) = self.index.first(badge)
-            && let Some(cell) = self.current.get().slot(slot)
-            // Acquire pairs with the release of whoever wrote the word.
-            && SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge)
-        {
-            return Ok(slot);
+        // Most badges are where they belong, or next to it: no call.
+        let region = self.current.get();
+        for distance in 0..2 {
+            let Some(slot) = self.index.near(badge, distance) else { break };
+            if let Some(cell) = region.slot(slot)
+                // Acquire pairs with the release of whoever wrote the word.
+                && SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge)
+            {
+                return Ok(slot);
+            }
         }
         self.find_chained(badge)
     }
