@@ -108,7 +108,8 @@ pub(crate) fn die_with_parent(parent: u32) -> Result<()> {
     // The parent may have died before the line above.
     let now = getppid().map_or(0, |pid| pid.as_raw_nonzero().get().unsigned_abs());
     if now != parent {
-        bail!("started by nobody");
+        // As the signal would have ended it: not worth a message.
+        kill_process(rustix::process::getpid(), Signal::KILL)?;
     }
     Ok(())
 }

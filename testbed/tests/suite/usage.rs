@@ -36,6 +36,6 @@ fn help_is_no_mistake_and_hides_the_roles() {
 #[test]
 fn roles_do_not_run_on_their_own() {
     let outcome = cap_map(&["target", "--parent=1"]);
-    assert_eq!(outcome.status.code(), Some(1));
-    assert_eq!(outcome.stderr, "cap_map: started by nobody\n");
+    // As when its parent dies while it starts: ended by a signal, without a word.
+    assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (None, ""));
 }
