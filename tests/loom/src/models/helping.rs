@@ -108,3 +108,21 @@ pub(super) fn resolver_meets_reused_number() {
     let badge = rewriter.join().unwrap();
     assert_eq!(table.settled(), [badge, 0, 0, 0]);
 }
+
+/// The same with a look-up instead of the owner's write.
+pub(super) fn reader_meets_reused_number() {
+    let table = Table::new(&[A, D], 0);
+    table.leave_decided_batch(0, A, B);
+    let monitor = table.monitor(0);
+    let reader = table.spawn(|table| assert_eq!(table.owner.badge(0), B));
+    let rewriter = table.spawn(move |_| {
+        for _ in 0..3 {
+            monitor.rewrite(&mut []).unwrap();
+        }
+        let mut refused = [Rewrite::new(0, B, C), Rewrite::new(1, C, A)];
+        assert!(monitor.rewrite(&mut refused).is_err());
+    });
+    reader.join().unwrap();
+    rewriter.join().unwrap();
+    assert_eq!(table.settled(), [B, D, 0, 0]);
+}

@@ -71,6 +71,8 @@ models! {
         "an owner that resolves a dead monitor's batch late does not touch the next one";
     helping::resolver_meets_reused_number, 2,
         "nor a later batch of the same number, since announced numbers are not reused";
+    helping::reader_meets_reused_number, 2,
+        "nor does a reader that stops take a later batch of the same number for decided";
     moving::move_against_find, 2,
         "a badge is found at every moment of a move";
     moving::move_against_rewrite, 2,
