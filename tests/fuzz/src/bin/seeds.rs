@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::{env, fs, io};
 
+use cap_map_rs::layout::*;
+
 /// Bytes that look random, the same each time (Marsaglia, "Xorshift RNGs").
 fn noise(mut state: u64, count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -37,7 +39,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     if target == "monitor" {
         // A header that claims more slots than there are, and all of them read.
         let claims = vec![vec![0xfc, 0, 0, 0, 0, 2, 1, 1, 0]];
-        return [claims, noisy(target)].concat();
+        return [claims, noisy(target), beyond_the_limits(), vec![restless()]].concat();
     }
     noisy(target)
 }
@@ -59,6 +61,27 @@ fn directed() -> Vec<Vec<u8>> {
         [script(&[&IDLE, &BADGE_IN_SLOT_8, &IDLE, &IDLE]), vec![6, 0, 5, 1, 0, 1, 0, 0, 0]]
             .concat(),
     ]
+}
+
+/// Headers with one field just outside its range.
+fn beyond_the_limits() -> Vec<Vec<u8>> {
+    let fields = [
+        (OFF_FIRST_USER, MIN_CAPACITY as u64),
+        (OFF_SHIFT, u64::from(MAX_SHIFT) + 1),
+        (OFF_BADGE_BITS, 0),
+        (OFF_BADGE_BITS, u64::from(BADGE_BITS) + 1),
+    ];
+    let seed = |(offset, value): (usize, u64)| {
+        let word = u8::try_from(offset / WORD_BYTES).expect("a header word");
+        [&[0, 0, 1, word], value.to_le_bytes().as_slice(), &[0, 0]].concat()
+    };
+    fields.map(seed).into()
+}
+
+/// Snapshots of a table whose sequence a thread of the target moves on and on.
+fn restless() -> Vec<u8> {
+    const NEXT_SEQUENCE: [u8; 4] = [0, 1, 0, 0];
+    [&[0, 63, 0, 1, 1], NEXT_SEQUENCE.as_slice(), &[2, 1].repeat(64)].concat()
 }
 
 fn noisy(target: &str) -> Vec<Vec<u8>> {
