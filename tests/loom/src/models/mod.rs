@@ -39,6 +39,8 @@ models! {
         "two threads that receive a capability share one slot with two references";
     owners::insert_map_against_remove, 2,
         "a reference got from insert_map survives the removal of the badge";
+    owners::insert_map_against_reuse, 2,
+        "a badge that arrives does not lead to the capability that took over its slot";
     owners::release_against_insert_map, 2,
         "the last reference goes while the badge arrives again: the new holder has a live slot";
     owners::release_against_forged_insert_map, 2,

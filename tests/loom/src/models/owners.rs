@@ -121,6 +121,28 @@ pub(super) fn insert_map_against_remove() {
     assert_eq!(badges[1], B);
 }
 
+/// One thread receives a capability whose slot another one gives to another
+/// capability.
+pub(super) fn insert_map_against_reuse() {
+    let table = Table::new(&[A], 0);
+    let kernel = Objects::new(1, &[0]);
+    let mut same = kernel.clone();
+    let receiver =
+        table.spawn(move |table| table.owner.insert_map(A, BUFFERS[0], &mut same).unwrap());
+    let other = kernel.clone();
+    let replacer = table.spawn(move |table| {
+        table.owner.remove(0).unwrap();
+        let slot = table.owner.insert(B).unwrap();
+        other.hold(2, slot as usize);
+    });
+    let got = receiver.join().unwrap();
+    replacer.join().unwrap();
+    assert_eq!(kernel.object(got.slot), 1);
+    assert_eq!(table.owner.references(got.slot), 1);
+    let badges = table.settled();
+    assert_eq!((count(&badges, A), count(&badges, B)), (usize::from(got.fresh), 1));
+}
+
 /// One thread gives back the last reference, and frees the slot, while another
 /// one receives the capability anew.
 pub(super) fn release_against_insert_map() {
