@@ -10,7 +10,9 @@
 #ifndef CAP_MAP_H
 #define CAP_MAP_H
 
-#if defined(__has_include) && __has_include(<stdint.h>)
+#if defined(__has_include) && __has_include(<cap_map_types.h>)
+#include <cap_map_types.h> /* the environment has integer types of its own */
+#elif defined(__has_include) && __has_include(<stdint.h>)
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
