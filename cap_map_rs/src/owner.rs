@@ -749,7 +749,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         }
         let more = |record| if record & COUNT < SATURATED { Some(record + 1) } else { None };
         match self.change_record(slot, more) {
-            Err(FREE) if slot as usize >= self.refs.len() => Err(Status::BadSlot),
+            Err(FREE) if slot >= self.capacity() => Err(Status::BadSlot),
             Err(FREE) => Err(Status::NotAllocated),
             // Saturated counts stay as they are.
             _ => Ok(()),

@@ -505,6 +505,7 @@ fn moving_and_growing() {
         let mut sequence = table.control().sequence();
         for capacity in [64, 100, 300] {
             let old = table.owner.capacity();
+            assert_eq!(table.owner.acquire(old), Err(Status::BadSlot));
             let words = region_words(capacity);
             table.owner.move_to(region(words), b"new home").unwrap();
             assert_eq!(table.owner.capacity(), capacity);
