@@ -193,6 +193,9 @@ class Cap_map::Owner
 		Status create(void *memory, size_t size, void *region,
 		              size_t region_size, Config const &config)
 		{
+			/* an archive of another version lacks this function */
+			cap_map_abi_1();
+
 			return cap_map_owner_create(memory, size, region, region_size,
 			                            &config, &_owner);
 		}
