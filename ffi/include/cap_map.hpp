@@ -87,7 +87,7 @@ namespace Cap_map {
 
 	constexpr size_t _private_bytes(size_t slots)
 	{
-		return 8*_pow2_ceil(slots/8)                             /* pool chains */
+		return 8*13*_div_ceil(slots, 64)                        /* pool chains */
 		     + (slots < 65535 ? 2 : 4)*_pow2_ceil(2*slots)       /* badge index */
 		     + _bitmap_bytes(_div_ceil(slots, 32))
 		     + 2*slots;                                 /* reference counts */
