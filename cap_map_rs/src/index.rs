@@ -236,6 +236,12 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// Whether the place where a look-up ended is not empty: no place is.
+    #[inline]
+    pub(crate) fn is_occupied(&self, place: usize) -> bool {
+        self.entries.get(place) != 0
+    }
+
     /// Files `slot` at the place where a look-up under the same lock ended.
     #[inline]
     pub(crate) fn insert_at(&self, place: usize, badge: u32, slot: u32) {

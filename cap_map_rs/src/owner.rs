@@ -525,6 +525,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if known.is_some() {
             return Err(Status::Exists);
         }
+        if self.index.is_occupied(place) {
+            // No entry is left, though there are twice as many as slots: words that a
+            // hostile monitor changed without a batch were not found to be taken out.
+            self.reindex(region);
+            return Err(Status::Busy);
+        }
         // A monitor may give the badge to another slot at any moment; then the
         // section does not open, and the look-up has to be made again.
         if !self.write_in(region, slot, Some(generation), |_, at| SlotWord::used(badge, at)) {
