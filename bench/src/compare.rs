@@ -1,7 +1,9 @@
 //! Measures each operation on all subjects in turn.
 
+use std::time::Duration;
+
 use crate::measure::{Effort, Spread, processor_time};
-use crate::ops::{PUBLISHED, subjects};
+use crate::ops::{PUBLISHED, TREE, subjects};
 use crate::report;
 use crate::workload::{Operation, Pattern, Workload};
 
@@ -11,6 +13,10 @@ pub(crate) struct Row {
     pub(crate) pattern: Pattern,
     pub(crate) size: u32,
     pub(crate) columns: Vec<Column>,
+    /// Nanoseconds of the floor, and the tree's time divided by that; no figures
+    /// for operations without a floor.
+    pub(crate) floor: Spread,
+    pub(crate) tree_to_floor: Spread,
 }
 
 /// The figures of one subject.
@@ -91,6 +97,7 @@ fn one(
         counts.push(calibrate(effort, operation, workload));
     }
     let mut times = vec![Vec::new(); running.len()];
+    let mut floor = Vec::new();
     for repetition in 0..effort.repetitions {
         for turn in 0..running.len() {
             // Another one begins each time.
@@ -99,12 +106,17 @@ fn one(
             workload.run(operation, counts[who] / 4 + 1);
             let start = processor_time();
             workload.run(operation, counts[who]);
-            let time = processor_time().saturating_sub(start);
-            #[allow(clippy::cast_precision_loss)]
-            times[who].push(time.as_secs_f64() * 1e9 / counts[who] as f64);
+            times[who].push(per_operation(start, counts[who]));
+        }
+        let (start, (_, workload)) = (processor_time(), &running[0]);
+        if workload.run_floor(operation, counts[0]) {
+            floor.push(per_operation(start, counts[0]));
         }
     }
-    let published = running.iter().position(|(subject, _)| subject.name == PUBLISHED).unwrap_or(0);
+    let at = |name| running.iter().position(|(subject, _)| subject.name == name).unwrap_or(0);
+    let (published, tree) = (at(PUBLISHED), at(TREE));
+    let pairs = times[tree].iter().zip(&floor);
+    let tree_to_floor = Spread::of(pairs.map(|(time, floor)| time / floor).collect());
     let columns = running
         .iter_mut()
         .enumerate()
@@ -122,7 +134,13 @@ fn one(
             }
         })
         .collect();
-    Row { operation, pattern, size, columns }
+    Row { operation, pattern, size, columns, floor: Spread::of(floor), tree_to_floor }
+}
+
+/// Nanoseconds since `start` for each of so many operations.
+#[allow(clippy::cast_precision_loss)]
+fn per_operation(start: Duration, count: usize) -> f64 {
+    processor_time().saturating_sub(start).as_secs_f64() * 1e9 / count as f64
 }
 
 /// How often the operation runs within the time of one measurement.

@@ -7,10 +7,11 @@
 //!
 //! `ops` declares what a subject is, `ours`, `rb_map` and `hash_map` are those
 //! written in Rust, `cpp/` holds the others. `workload` runs operations,
-//! `compare`, `threads`, `monitor` and `instructions` measure; `report` and
+//! `compare`, `threads`, `monitor` and `instructions` measure, `floor` tells the least possible; `report` and
 //! `plot` present.
 
 mod compare;
+mod floor;
 mod hash_map;
 mod instructions;
 mod measure;

@@ -76,21 +76,24 @@ fn number(value: f64) -> String {
 
 /// The table of issue 6, with what is reached.
 pub(crate) fn print_targets(rows: &[Row]) {
-    println!("\nasked for and reached (random pattern): tree / ours, and / ours published");
+    println!("\nrandom pattern: tree / ours, tree / ours published, ns of the floor, tree / floor");
     for (operation, targets) in TARGETS {
         for (size, target) in targets {
             let row = rows.iter().find(|row| {
                 row.operation == operation && row.size == size && row.pattern == Pattern::Random
             });
-            let Some(column) = row.and_then(|row| row.column(TREE)) else { continue };
+            let Some(row) = row else { continue };
+            let Some(column) = row.column(TREE) else { continue };
             println!(
-                "{:<22}{:>8}  at least {:<5}{:<5}{:<24}{:<24}",
+                "{:<22}{:>8}  at least {:<5}{:<5}{:<24}{:<24}{:>5}  {}",
                 operation.name(),
                 size,
                 target,
                 if column.ratio.median >= target { "yes" } else { "no" },
                 column.ratio.to_string(),
                 column.published.to_string(),
+                number(row.floor.median),
+                row.tree_to_floor,
             );
         }
     }
@@ -109,6 +112,8 @@ pub(crate) fn json(row: &Row) -> Value {
         "operation": row.operation.name(),
         "pattern": format!("{:?}", row.pattern).to_lowercase(),
         "live": row.size,
+        "floor_ns": row.floor.json(),
+        "tree_to_floor": row.tree_to_floor.json(),
         "subjects": columns.collect::<Vec<_>>(),
     })
 }

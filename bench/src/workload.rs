@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_pool};
 
+use crate::floor;
 use crate::measure::Random;
 use crate::ops::{FIRST_USER, Map, PoolOps, Subject};
 
@@ -294,6 +295,12 @@ impl Workload {
         let sum = self.run_on(operation, picks);
         self.keys = keys;
         black_box(sum)
+    }
+
+    /// Runs the floor of an operation; false if it has none.
+    #[inline(never)]
+    pub(crate) fn run_floor(&self, operation: Operation, count: usize) -> bool {
+        floor::run(operation, (0..count).map(|i| self.keys[i % ORDER as usize]))
     }
 
     #[inline(always)]

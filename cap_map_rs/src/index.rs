@@ -1,11 +1,15 @@
 //! The private index from badge to slot: open addressing with linear probing,
 //! read without a lock while its owner changes it.
 //!
-//! An entry is a slot number plus one, or zero. A hit is checked against the
-//! slot itself, so a reader can never be misled, only miss what is being moved;
-//! a version number, odd during a move, tells it so. Deletion shifts entries
-//! back (Knuth, The Art of Computer Programming 3, algorithm 6.4R), which keeps
-//! probe sequences short however long the table lives.
+//! An entry is zero, or a slot number plus one, below a tag: as many bits of the
+//! badge's hash as fit. Entries with another tag are passed by without a look at
+//! the slot. A hit is checked against the slot itself, so a reader can never be
+//! misled, only miss what is being moved; a version number, odd during a move,
+//! tells it so. Deletion shifts entries back (Knuth, The Art of Computer
+//! Programming 3, algorithm 6.4R), which keeps probe sequences short however
+//! long the table lives.
+
+use core::hint::select_unpredictable;
 
 use crate::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
@@ -17,12 +21,15 @@ pub(crate) enum Entries<'m> {
 
 /// An entry of either width.
 trait Entry {
+    const BITS: u32;
     /// Acquire pairs with `set`: who finds a slot here sees it filled.
     fn get(&self) -> u32;
     fn set(&self, value: u32);
 }
 
 impl Entry for AtomicU16 {
+    const BITS: u32 = u16::BITS;
+
     #[inline]
     fn get(&self) -> u32 {
         u32::from(self.load(Ordering::Acquire))
@@ -36,6 +43,8 @@ impl Entry for AtomicU16 {
 }
 
 impl Entry for AtomicU32 {
+    const BITS: u32 = u32::BITS;
+
     #[inline]
     fn get(&self) -> u32 {
         self.load(Ordering::Acquire)
@@ -58,8 +67,8 @@ impl Entries<'_> {
     #[inline]
     fn get(&self, at: usize) -> u32 {
         match self {
-            Entries::Narrow(entries) => entries.get(at).map_or(0, Entry::get),
-            Entries::Wide(entries) => entries.get(at).map_or(0, Entry::get),
+            Entries::Narrow(entries) => get(entries, at),
+            Entries::Wide(entries) => get(entries, at),
         }
     }
 
@@ -80,6 +89,16 @@ impl Entries<'_> {
     }
 }
 
+#[inline]
+fn get(entries: &[impl Entry], at: usize) -> u32 {
+    entries.get(at).map_or(0, Entry::get)
+}
+
+#[inline]
+fn pair(entries: &[impl Entry], at: usize) -> (u32, u32) {
+    (get(entries, at), get(entries, (at + 1) & entries.len().wrapping_sub(1)))
+}
+
 /// What a look-up found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -94,30 +113,72 @@ pub(crate) enum Found {
 /// The index. Changes need the owner's private lock, look-ups do not.
 pub(crate) struct Index<'m> {
     entries: Entries<'m>,
-    mask: usize,
-    shift: u32,
+    home_shift: u32,
+    /// Turns the hash such that the bits below those of the home are the tag.
+    tag_turn: u32,
+    /// The bits of an entry that hold the tag; the others hold a slot number plus one.
+    tag_mask: u32,
     version: AtomicU32,
 }
 
 impl<'m> Index<'m> {
-    pub(crate) fn new(entries: Entries<'m>) -> Self {
+    /// An index of slots below `slots`, of which it has at least twice as many
+    /// entries.
+    pub(crate) fn new(entries: Entries<'m>, slots: usize) -> Self {
         let len = entries.len();
+        let width = match entries {
+            Entries::Narrow(_) => AtomicU16::BITS,
+            Entries::Wide(_) => AtomicU32::BITS,
+        };
         // A power of two by the sizes of `Private`; at least two, so that the
         // shift stays below 32.
-        let bits = len.trailing_zeros().clamp(1, 31);
-        Index { mask: len.wrapping_sub(1), shift: 32 - bits, entries, version: AtomicU32::new(0) }
+        let home_shift = 32 - len.trailing_zeros().clamp(1, 31);
+        // Slot numbers plus one are `slots` at most, which fits into an entry.
+        let slot_mask = u32::MAX.wrapping_shr(slots.leading_zeros().wrapping_sub(usize::BITS));
+        Index {
+            home_shift,
+            tag_mask: u32::MAX.wrapping_shr(32 - width) & !slot_mask,
+            tag_turn: home_shift.wrapping_sub(width),
+            entries,
+            version: AtomicU32::new(0),
+        }
+    }
+
+    #[inline]
+    fn mask(&self) -> usize {
+        self.entries.len().wrapping_sub(1)
     }
 
     /// Fibonacci hashing (Knuth 3, 6.4): badges are ascending multiples of four.
     #[inline]
-    fn home(&self, badge: u32) -> usize {
-        (badge.wrapping_mul(0x9e37_79b1).wrapping_shr(self.shift)) as usize
+    fn hash(badge: u32) -> u32 {
+        badge.wrapping_mul(0x9e37_79b1)
     }
 
-    /// The slot filed `distance` behind the first place where `badge` may be.
     #[inline]
-    pub(crate) fn near(&self, badge: u32, distance: usize) -> Option<u32> {
-        self.entries.get((self.home(badge) + distance) & self.mask).checked_sub(1)
+    fn home(&self, hash: u32) -> usize {
+        hash.wrapping_shr(self.home_shift) as usize
+    }
+
+    #[inline]
+    fn tag(&self, hash: u32) -> u32 {
+        hash.rotate_right(self.tag_turn % 32) & self.tag_mask
+    }
+
+    /// A slot filed under the tag of `badge` at the first two places where it may
+    /// be, or a number too large to be a slot. Which of both it is nobody can
+    /// predict: no branch.
+    #[inline]
+    pub(crate) fn near(&self, badge: u32) -> u32 {
+        let hash = Self::hash(badge);
+        let (home, tag) = (self.home(hash), self.tag(hash));
+        let (first, second) = match self.entries {
+            Entries::Narrow(entries) => pair(entries, home),
+            Entries::Wide(entries) => pair(entries, home),
+        };
+        // What remains of another tag makes the number too large, and zero wraps.
+        let (first, second) = (first ^ tag, second ^ tag);
+        select_unpredictable(first & self.tag_mask == 0, first, second).wrapping_sub(1)
     }
 
     /// Walks the chain of `badge` to the slot for which `is` holds, or to the
@@ -137,15 +198,20 @@ impl<'m> Index<'m> {
         badge: u32,
         is: impl Fn(u32) -> bool,
     ) -> (usize, Option<u32>) {
-        let mut at = self.home(badge);
+        let hash = Self::hash(badge);
+        let (mut at, tag) = (self.home(hash), self.tag(hash));
         for _ in entries {
-            let Some(slot) = entries.get(at).and_then(|entry| entry.get().checked_sub(1)) else {
+            let entry = get(entries, at);
+            if entry == 0 {
                 break;
-            };
-            if is(slot) {
-                return (at, Some(slot));
             }
-            at = (at + 1) & self.mask;
+            if entry & self.tag_mask == tag {
+                let slot = (entry ^ tag) - 1;
+                if is(slot) {
+                    return (at, Some(slot));
+                }
+            }
+            at = (at + 1) & (entries.len().wrapping_sub(1));
         }
         (at, None)
     }
@@ -170,17 +236,28 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// Whether the place where a look-up ended is not empty: no place is.
+    #[inline]
+    pub(crate) fn is_occupied(&self, place: usize) -> bool {
+        self.entries.get(place) != 0
+    }
+
     /// Files `slot` at the place where a look-up under the same lock ended.
     #[inline]
-    pub(crate) fn insert_at(&self, place: usize, slot: u32) {
-        self.entries.set(place, slot + 1);
+    pub(crate) fn insert_at(&self, place: usize, badge: u32, slot: u32) {
+        self.entries.set(place, self.entry(badge, slot));
+    }
+
+    #[inline]
+    fn entry(&self, badge: u32, slot: u32) -> u32 {
+        self.tag(Self::hash(badge)) | (slot + 1)
     }
 
     /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
     #[inline]
     pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
         let (hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
-        if self.entries.get((hole + 1) & self.mask) == 0 {
+        if self.entries.get((hole + 1) & self.mask()) == 0 {
             // No probe leads past the hole, so nothing moves and nobody is misled:
             // this is as if the entry had not been made.
             self.entries.set(hole, 0);
@@ -193,14 +270,14 @@ impl<'m> Index<'m> {
     /// them passes by.
     fn close(&self, mut hole: usize, badge_of: impl Fn(u32) -> u32) {
         let mut at = hole;
-        for _ in 0..=self.mask {
-            at = (at + 1) & self.mask;
+        for _ in 0..=self.mask() {
+            at = (at + 1) & self.mask();
             let entry = self.entries.get(at);
-            let Some(other) = entry.checked_sub(1) else { break };
-            let home = self.home(badge_of(other));
+            let Some(other) = (entry & !self.tag_mask).checked_sub(1) else { break };
+            let home = self.home(Self::hash(badge_of(other)));
             // The entry may fill the hole unless its home lies behind it.
-            let to_entry = at.wrapping_sub(home) & self.mask;
-            let to_hole = at.wrapping_sub(hole) & self.mask;
+            let to_entry = at.wrapping_sub(home) & self.mask();
+            let to_hole = at.wrapping_sub(hole) & self.mask();
             if to_entry >= to_hole {
                 self.entries.set(hole, entry);
                 hole = at;
@@ -223,7 +300,7 @@ impl<'m> Index<'m> {
             // Twice the entries than slots: never full.
             let (place, _) = self.probe_in(entries, badge, |_| false);
             if let Some(entry) = entries.get(place) {
-                entry.set(slot + 1);
+                entry.set(self.entry(badge, slot));
             }
         }
     }
@@ -248,11 +325,34 @@ mod tests {
     #[test]
     fn a_change_that_was_cut_off_is_over_after_the_next() {
         let entries: Vec<_> = (0..128).map(|_| AtomicU16::new(0)).collect();
-        let index = Index::new(Entries::Narrow(&entries));
+        let index = Index::new(Entries::Narrow(&entries), 64);
         index.version.store(7, Ordering::Relaxed);
         assert!(matches!(index.find(12, |_| true), Found::Disturbed));
         index.rebuild([(8, 3)].into_iter());
         assert!(matches!(index.find(12, |slot| slot == 4), Found::Nothing));
         assert!(matches!(index.find(8, |slot| slot == 3), Found::Slot(3)));
+    }
+
+    /// The largest slot number and the tag share an entry, whatever their widths.
+    #[test]
+    fn all_slots_of_all_sizes_are_filed() {
+        for slots in [64, 65, 4095, 4096, 65_534, 65_535, 131_072_u32] {
+            let len = 2 * (slots as usize).next_power_of_two();
+            let narrow: Vec<_> = (0..len).map(|_| AtomicU16::new(0)).collect();
+            let wide: Vec<_> = (0..len).map(|_| AtomicU32::new(0)).collect();
+            let entries =
+                if slots < 65_535 { Entries::Narrow(&narrow) } else { Entries::Wide(&wide) };
+            let index = Index::new(entries, slots as usize);
+            // As core hands them out, with all badges of 28 bits possible.
+            let badge = |slot: u32| 4 + slot * 2044;
+            index.rebuild((0..slots).map(|slot| (badge(slot), slot)));
+            let mut near = 0;
+            for slot in 0..slots {
+                near += u32::from(index.near(badge(slot)) == slot);
+                assert_eq!(index.find(badge(slot), |found| found == slot), Found::Slot(slot));
+                assert_eq!(index.find(badge(slot) + 1, |found| found == slot), Found::Nothing);
+            }
+            assert!(near > slots / 2, "{near} of {slots} near their home");
+        }
     }
 }

@@ -121,7 +121,8 @@ impl PrivateSizes {
             refs: max_slots,
             bitmap,
             summary: bitmap.div_ceil(32),
-            buckets: (max_slots / 8).next_power_of_two(),
+            // As many as a component's 64 KiB and core's 4.5 MiB leave room for.
+            buckets: max_slots.div_ceil(64) * 13,
         })
     }
 

@@ -12,7 +12,16 @@ use crate::sync::{Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};
 
 /// Attempts to see the whole table at one instant.
-const SNAPSHOTS: u32 = if cfg!(loom) { 1 } else { 16 };
+const SNAPSHOTS: u32 = if cfg!(loom) { 1 } else { 10 };
+
+/// Slots copied between two looks at the control word. An attempt that has
+/// failed is given up soon, as each line read has to be fetched back by an owner
+/// that writes it.
+const CHUNK: usize = 512;
+
+/// Half of the first pause after a failed attempt, in calls of `spin_loop` (about
+/// 15 ns).
+const PAUSE: u32 = 2;
 
 /// An attached monitor of one region.
 pub struct Monitor<'m, R> {
@@ -100,16 +109,21 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
         for attempt in 1..=SNAPSHOTS {
             let before = self.region.control(Ordering::Acquire);
             let mut bits = 0;
-            for (cell, word) in self.region.slots().iter().zip(words.iter_mut()) {
-                *word = SlotWord(cell.load(Ordering::Relaxed));
-                bits |= word.0;
-            }
-            // Pairs with the release of each write to a slot: who has seen one
-            // sees at least the phase that it was made in. A section writes one
-            // slot, so the phase `Writing` itself does no harm.
-            fence(Ordering::Acquire);
-            last = self.region.control(Ordering::Relaxed);
-            if last != before {
+            let mut chunks = self.region.slots().chunks(CHUNK).zip(words.chunks_mut(CHUNK));
+            let unchanged = chunks.all(|(cells, words)| {
+                for (cell, word) in cells.iter().zip(words) {
+                    *word = SlotWord(cell.load(Ordering::Relaxed));
+                    bits |= word.0;
+                }
+                // Pairs with the release of each write to a slot: who has seen one
+                // sees at least the phase that it was made in. A section writes one
+                // slot, so the phase `Writing` itself does no harm.
+                fence(Ordering::Acquire);
+                last = self.region.control(Ordering::Relaxed);
+                last == before
+            });
+            if !unchanged {
+                pause(attempt);
                 continue;
             }
             match last.phase() {
@@ -136,5 +150,16 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
             generation: last.generation(),
             attempts: SNAPSHOTS,
         })
+    }
+}
+
+/// Lets go of the table's cache lines, each time for twice as long: a busy owner
+/// gets on, and may be done. No call of the waiting strategy, which may take long.
+fn pause(attempt: u32) {
+    if cfg!(loom) {
+        return;
+    }
+    for _ in 0..PAUSE << attempt.min(SNAPSHOTS) {
+        core::hint::spin_loop();
     }
 }

@@ -323,8 +323,13 @@ impl<R: RelaxStrategy> Pool<R> {
     #[inline]
     fn bucket<'m>(&self, owner: &Owner<'m, R>, slot: u32) -> Option<&'m AtomicU64> {
         // Objects of one pool have neighbouring slots more often than not, so
-        // the slot itself spreads best; pools are told apart in the chain.
-        owner.buckets.get(slot as usize & owner.buckets.len().wrapping_sub(1))
+        // the slot itself spreads best; pools are told apart in the chain. The
+        // number of chains is no power of two: what lies beyond is folded back, as
+        // in linear hashing (W. Litwin, VLDB 1980).
+        let chains = owner.buckets.len();
+        let wide = usize::MAX.wrapping_shr(chains.leading_zeros());
+        let (at, folded) = (slot as usize & wide, slot as usize & wide >> 1);
+        owner.buckets.get(if at < chains { at } else { folded })
     }
 }
 

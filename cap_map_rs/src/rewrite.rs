@@ -81,10 +81,10 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     /// kept changing the table), [`Status::Busy`], [`Status::Retired`],
     /// [`Status::Corrupt`]. Nothing has changed then.
     pub fn rewrite(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
-        self.check(batch)?;
+        let batch = self.check(batch)?;
         for _ in 0..ATTEMPTS {
             let staging = begin::<R>(self.region, self.patience)?;
-            let staged = self.stage(batch, staging);
+            let staged = self.stage(&batch, staging);
             let (decided, done) = match staged {
                 Ok(()) => (staging.advanced(PHASE_COMMITTED, 1), true),
                 Err(_) => (staging.advanced(PHASE_ABORTED, 1), false),
@@ -99,25 +99,34 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
             if !decides {
                 continue;
             }
-            self.resolve_batch(batch, decided);
+            self.resolve_batch(batch.entries(), decided);
             // The table did not change while this was found out, so it counts.
             return if done { Ok(()) } else { staged };
         }
         Err(Status::Changed.into())
     }
 
-    /// Checks what can be checked without the table, and files the new badges
+    /// Checks what can be checked without the table, and makes the new badges
+    /// easy to find: as they are if they ascend, as those of new objects do, else
     /// in hash chains that live in the batch itself.
-    fn check(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
+    fn check<'b>(&self, batch: &'b mut [Rewrite]) -> Result<Batch<'b>, Refusal> {
         let len = u32::try_from(batch.len()).map_err(|_| Status::BadArgument)?;
-        for entry in batch.iter_mut() {
-            (entry.head, entry.next) = (END, END);
+        let (mut previous, mut ascend) = (0, true);
+        for entry in batch.iter() {
             if entry.slot >= self.geometry.capacity {
                 return Err(Refusal::of(Status::BadSlot, entry.slot));
             }
             if !self.geometry.accepts(entry.replacement) {
                 return Err(Refusal::of(Status::BadBadge, entry.slot));
             }
+            ascend &= entry.replacement > previous;
+            previous = entry.replacement;
+        }
+        if ascend {
+            return Ok(Batch::Ascending(batch));
+        }
+        for entry in batch.iter_mut() {
+            (entry.head, entry.next) = (END, END);
         }
         for i in 0..len {
             let Some(&Rewrite { slot, replacement, .. }) = batch.get(i as usize) else { break };
@@ -133,11 +142,11 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 entry.next = first;
             }
         }
-        Ok(())
+        Ok(Batch::Chained(batch))
     }
 
-    fn stage(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
-        for entry in batch {
+    fn stage(&self, batch: &Batch<'_>, staging: Control) -> Result<(), Refusal> {
+        for entry in batch.entries() {
             let Some(cell) = self.region.slot(entry.slot) else { continue };
             let refuse = |status| Err(Refusal::of(status, entry.slot));
             // Acquire orders the check behind it: a word from before the
@@ -169,8 +178,8 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     }
 
     /// Refuses new badges that slots outside the batch carry.
-    fn check_others(&self, batch: &[Rewrite], staging: Control) -> Result<(), Refusal> {
-        let badges = || batch.iter().map(|entry| entry.replacement);
+    fn check_others(&self, batch: &Batch<'_>, staging: Control) -> Result<(), Refusal> {
+        let badges = || batch.entries().iter().map(|entry| entry.replacement);
         let (Some(lowest), Some(highest)) = (badges().min(), badges().max()) else {
             return Ok(());
         };
@@ -182,7 +191,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 continue;
             }
             if let Slot::Used(badge) = word.meaning()
-                && let Some(entry) = find(batch, badge)
+                && let Some(entry) = batch.find(badge)
             {
                 return Err(Refusal::of(Status::DuplicateBadge, entry.slot));
             }
@@ -203,6 +212,35 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     }
 }
 
+/// A batch without duplicates among its new badges.
+enum Batch<'b> {
+    /// In the order of the new badges.
+    Ascending(&'b [Rewrite]),
+    /// With the new badges in hash chains.
+    Chained(&'b [Rewrite]),
+}
+
+impl<'b> Batch<'b> {
+    fn entries(&self) -> &'b [Rewrite] {
+        let (Batch::Ascending(entries) | Batch::Chained(entries)) = self;
+        entries
+    }
+
+    /// The entry with that new badge.
+    fn find(&self, replacement: u32) -> Option<&'b Rewrite> {
+        match self {
+            Batch::Ascending(entries) => {
+                let at = entries.binary_search_by_key(&replacement, |entry| entry.replacement);
+                entries.get(at.ok()?)
+            }
+            Batch::Chained(entries) => {
+                let len = u32::try_from(entries.len()).ok()?;
+                find_behind(entries, entries.get(chain(replacement, len))?.head, replacement)
+            }
+        }
+    }
+}
+
 /// Whether the slot takes part in this batch. Staged words of other batches
 /// are what a hostile peer left: slots in use that carry their old badge.
 fn is_staged_in(word: SlotWord, staging: Control) -> bool {
@@ -213,11 +251,6 @@ fn chain(badge: u32, len: u32) -> usize {
     // Multiply and shift (Knuth 3, 6.4), scaled to the number of chains.
     let hash = u64::from(badge.wrapping_mul(0x9e37_79b1));
     usize::try_from((hash * u64::from(len)) >> 32).unwrap_or(0)
-}
-
-fn find(batch: &[Rewrite], replacement: u32) -> Option<&Rewrite> {
-    let len = u32::try_from(batch.len()).ok()?;
-    find_behind(batch, batch.get(chain(replacement, len))?.head, replacement)
 }
 
 /// The entry with that badge in the chain from `at` on.

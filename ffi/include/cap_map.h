@@ -380,6 +380,13 @@ extern "C" {
 #endif // __cplusplus
 
 /*
+ Does nothing. The name tells the version of this interface, so that a program
+ does not link with an archive of another one. An incompatible change comes
+ with the next number.
+ */
+void cap_map_abi_1(void);
+
+/*
  A message for a status: static, zero-terminated, without a full stop.
  */
 const char *cap_map_status_message(uint32_t status);

@@ -87,7 +87,7 @@ namespace Cap_map {
 
 	constexpr size_t _private_bytes(size_t slots)
 	{
-		return 8*_pow2_ceil(slots/8)                             /* pool chains */
+		return 8*13*_div_ceil(slots, 64)                        /* pool chains */
 		     + (slots < 65535 ? 2 : 4)*_pow2_ceil(2*slots)       /* badge index */
 		     + _bitmap_bytes(_div_ceil(slots, 32))
 		     + 2*slots;                                 /* reference counts */
@@ -193,6 +193,9 @@ class Cap_map::Owner
 		Status create(void *memory, size_t size, void *region,
 		              size_t region_size, Config const &config)
 		{
+			/* an archive of another version lacks this function */
+			cap_map_abi_1();
+
 			return cap_map_owner_create(memory, size, region, region_size,
 			                            &config, &_owner);
 		}

@@ -36,6 +36,12 @@ impl cap_map_rs::sync::RelaxStrategy for Environment {
     }
 }
 
+/// Does nothing. The name tells the version of this interface, so that a program
+/// does not link with an archive of another one. An incompatible change comes
+/// with the next number.
+#[unsafe(no_mangle)]
+pub extern "C" fn cap_map_abi_1() {}
+
 /// A message for a status: static, zero-terminated, without a full stop.
 #[unsafe(no_mangle)]
 pub extern "C" fn cap_map_status_message(status: u32) -> *const core::ffi::c_char {

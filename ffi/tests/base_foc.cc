@@ -46,9 +46,9 @@ namespace {
 /* literals, so that a change shows */
 static_assert(Cap_map::region_bytes(63) == 0 && Cap_map::owner_bytes(63) == 0, "");
 static_assert(Cap_map::region_bytes(4096) == 33280, "");
-static_assert(Cap_map::owner_bytes(4096) == 29456, "");
+static_assert(Cap_map::owner_bytes(4096) == 32016, "");
 static_assert(Cap_map::region_bytes(128*1024) == 1049088, "");
-static_assert(Cap_map::owner_bytes(128*1024) == 1458944, "");
+static_assert(Cap_map::owner_bytes(128*1024) == 1540864, "");
 static_assert(Cap_map::owner_bytes(128*1024 + 1) == 0, "");
 
 

@@ -41,10 +41,10 @@ fn sizes_of_the_arrays() {
         let sizes = PrivateSizes::new(slots).expect("a capacity of the layout");
         (sizes.index, sizes.index_entry, sizes.refs, sizes.bitmap, sizes.summary, sizes.buckets)
     };
-    assert_eq!(sizes(64), (128, 2, 64, 2, 1, 8));
-    assert_eq!(sizes(65), (256, 2, 65, 3, 1, 8));
-    assert_eq!(sizes(4096), (8192, 2, 4096, 128, 4, 512));
-    assert_eq!(sizes(65_534), (131_072, 2, 65_534, 2048, 64, 8192));
-    assert_eq!(sizes(65_535), (131_072, 4, 65_535, 2048, 64, 8192));
-    assert_eq!(sizes(131_072), (262_144, 4, 131_072, 4096, 128, 16_384));
+    assert_eq!(sizes(64), (128, 2, 64, 2, 1, 13));
+    assert_eq!(sizes(65), (256, 2, 65, 3, 1, 26));
+    assert_eq!(sizes(4096), (8192, 2, 4096, 128, 4, 832));
+    assert_eq!(sizes(65_534), (131_072, 2, 65_534, 2048, 64, 13_312));
+    assert_eq!(sizes(65_535), (131_072, 4, 65_535, 2048, 64, 13_312));
+    assert_eq!(sizes(131_072), (262_144, 4, 131_072, 4096, 128, 26_624));
 }

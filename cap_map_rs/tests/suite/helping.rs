@@ -289,7 +289,10 @@ fn monitors_go_on_after_a_dead_monitor() {
 /// A resolver that stopped long ago must not meet a batch under its number.
 #[test]
 fn announced_batch_numbers_are_left_out() {
-    for seat in [OFF_RESOLVER_OWNER, OFF_RESOLVER_MONITOR] {
+    for seats in
+        [[OFF_RESOLVER_OWNER, OFF_RESOLVER_MONITOR], [OFF_RESOLVER_MONITOR, OFF_RESOLVER_OWNER]]
+    {
+        let [seat, other] = seats;
         let table = table();
         let monitor = table.monitor();
         for round in 0..70 {
@@ -299,6 +302,13 @@ fn announced_batch_numbers_are_left_out() {
             assert_eq!(monitor.rewrite_one(8, from, to), Ok(()));
             assert_eq!(table.control().batch(), (batch + 1) % 32);
             assert_eq!(table.owner.find(to), Ok(8));
+            // Both announce: the third number is free.
+            let batch = table.control().advanced(PHASE_STAGING, 1).batch();
+            table.set_header(seat, batch + 1);
+            table.set_header(other, (batch + 1) % 32 + 1);
+            assert_eq!(monitor.rewrite_one(8, to, to), Ok(()));
+            assert_eq!(table.control().batch(), (batch + 2) % 32);
+            table.set_header(other, 0);
         }
         // Words that announce nothing are no obstacle.
         for word in [33, 34, 1 << 32, u64::MAX] {

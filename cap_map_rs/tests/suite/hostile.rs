@@ -339,3 +339,22 @@ fn badges_given_to_a_window_do_not_free_it() {
     owner.free(window, 4).unwrap();
     assert_eq!(owner.alloc(4), Ok(window));
 }
+
+/// Slots whose words a monitor changes without a batch leave entries in the index
+/// behind. When these have filled it up, new badges are found all the same.
+#[test]
+fn words_changed_without_a_batch_do_not_use_the_index_up() {
+    let table = Table::new(CAPACITY);
+    let owner = &table.owner;
+    for (round, word) in (0..1500).zip([SlotWord::free(0), SlotWord::used(8, 0)].iter().cycle()) {
+        let slot = owner.insert(4000 + 4 * round).unwrap();
+        table.set_word(slot, *word);
+        owner.remove(slot).unwrap();
+    }
+    // Not in equal steps, as such badges have homes of their own.
+    let badges = || (0..CAPACITY - 8).map(|number| 100_000 + 4 * number * number);
+    let slots: Vec<_> = badges().map(|badge| owner.insert(badge).unwrap()).collect();
+    for (badge, slot) in badges().zip(slots) {
+        assert_eq!(owner.find(badge), Ok(slot));
+    }
+}

@@ -162,17 +162,17 @@ fn an_object_used_very_often() {
 fn removal_does_not_wait_for_users() {
     let table = Table::new(64);
     let (owner, pool) = (&table.owner, pool());
-    // All in one chain: there are 8.
+    // All in one chain: there are 13, and 16 slots are folded onto them.
     let objects: Vec<_> = (0..3).map(|_| node()).collect();
     let badge = |i: u32| 40 + 4 * i;
     for i in 0..3 {
-        owner.insert_at(badge(i), 8 + 8 * i).unwrap();
+        owner.insert_at(badge(i), 8 + 16 * i).unwrap();
     }
     let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
     for order in orders {
         for pinned_at in 1..=3 {
             for (object, i) in objects.iter().zip(0..) {
-                insert(pool, owner, object, 8 + 8 * i).unwrap();
+                insert(pool, owner, object, 8 + 16 * i).unwrap();
                 if i + 1 == pinned_at {
                     (0..=i).for_each(|i| assert!(pool.acquire(owner, badge(i)).is_some()));
                 }
@@ -229,15 +229,15 @@ fn walkers_that_died_are_not_waited_for() {
     let owner = TestOwner::new(crate::common::CONFIG, private, crate::common::region(words));
     let (owner, pool, a, b) = (&owner.unwrap(), pool(), node(), node());
     owner.insert_at(40, 8).unwrap();
-    owner.insert_at(44, 16).unwrap();
+    owner.insert_at(44, 24).unwrap();
     insert(pool, owner, a, 8).unwrap();
     assert!(leads(pool, owner, 40, a));
     assert!(pool.acquire(owner, 40).is_some());
     // SAFETY: this is the only thread.
     unsafe { owner.recover() };
-    insert(pool, owner, b, 16).unwrap();
+    insert(pool, owner, b, 24).unwrap();
     // Two threads began to walk the chain; their memory was saved and restored.
-    buckets[0].fetch_add(2 << 48, Ordering::Relaxed);
+    buckets[8].fetch_add(2 << 48, Ordering::Relaxed);
     // SAFETY: as above.
     unsafe { owner.recover() };
     assert!(leads(pool, owner, 40, a) && leads(pool, owner, 44, b));

@@ -55,12 +55,28 @@ class Base_foc::Cap_index
 			static_assert(sizeof(Index) == 1,
 			              "a class derived from Cap_index must stay empty");
 
+			static_assert(uint32_t(0 - BASE) - 1 >= uint32_t(Cap_map::MAX_SLOTS) - 1,
+			              "the null handle must not denote a slot");
+
 			return reinterpret_cast<Index *>(BASE + slot);
 		}
 
 		uint32_t slot() const
 		{
 			return uint32_t(reinterpret_cast<addr_t>(this) - BASE);
+		}
+
+		/**
+		 * Return false for the null handle
+		 *
+		 * The number behind the null handle is far beyond the last slot on
+		 * 32-bit machines, and on 64-bit machines slot 0, which is never
+		 * allocated and carries no badge. (A comparison of 'this' with nullptr
+		 * is something that compilers leave out.)
+		 */
+		bool in_range() const
+		{
+			return slot() - 1 < uint32_t(Cap_map::MAX_SLOTS) - 1;
 		}
 
 		/**

@@ -22,7 +22,9 @@
  *                       has lost its last reference or was removed. Nobody
  *                       finds it any more, and its slot is handed out to
  *                       nobody before the function returns. Core destroys the
- *                       kernel object and reuses the badge.
+ *                       kernel object and reuses the badge. Until then, another
+ *                       thread may receive the capability once more and enter
+ *                       it at another slot.
  * :Untyped_capability:  capability with 'data' and 'local_name' (pool only)
  * :Mutex:               lock with 'acquire' and 'release' (pool only)
  * :Object_cast:         'Dynamic_object_cast', or 'Static_object_cast' where
@@ -133,17 +135,14 @@ class Base_foc::Cap_space
 		 * Give back a reference to a slot
 		 *
 		 * When the last one goes, the badge is withdrawn in the same step, so
-		 * nobody finds the slot any more.
+		 * nobody finds the slot any more. (A detached slot has lost its badge
+		 * before, and reports none.)
 		 */
 		void release(uint32_t slot)
 		{
-			Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
-			(void)_owner.entry(slot, entry);
-
 			Cap_map::Released released { false, 0 };
 			if (Cap_map::ok(_owner.release(slot, released)) && released.last)
-				_discard(slot, entry.state == CAP_MAP_STATE_DETACHED
-				               ? 0 : released.badge);
+				_discard(slot, released.badge);
 		}
 
 		/**

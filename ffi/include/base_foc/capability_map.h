@@ -73,7 +73,8 @@ class Base_foc::Capability_map
 		 * Allocate a slot for a new badge
 		 *
 		 * \return  handle without references, or nullptr if the badge exists,
-		 *          is out of range, or no slot is left
+		 *          is out of range, no slot is left, or a monitor that rewrites
+		 *          badges does not come to an end
 		 */
 		Index *insert(id_t id)
 		{
@@ -104,16 +105,32 @@ class Base_foc::Capability_map
 		 *
 		 * A known capability is reused, a dead one replaced.
 		 *
-		 * \return  handle together with one reference that the caller has to
-		 *          give back, or nullptr if the badge belongs to another
-		 *          capability, the kernel refused, or no slot is left
+		 * \param index  handle together with one reference that the caller
+		 *               has to give back, or nullptr on failure
+		 *
+		 * \return  reason of a failure: the badge belongs to another
+		 *          capability, the kernel refused, no slot is left, or the
+		 *          badge is out of range
 		 */
-		Index *insert_map(id_t id, addr_t kcap)
+		Status insert_map(id_t id, addr_t kcap, Index *&index)
 		{
 			Kernel   kernel { };
 			uint32_t slot = 0;
 			Status const status = _owner().insert_map(id, kcap, kernel, slot);
-			return _index_if_ok(status, slot);
+			index = _index_if_ok(status, slot);
+			return status;
+		}
+
+		/**
+		 * Enter a capability received at selector 'kcap'
+		 *
+		 * \return  handle with a reference, or nullptr, see above
+		 */
+		Index *insert_map(id_t id, addr_t kcap)
+		{
+			Index *index = nullptr;
+			(void)insert_map(id, kcap, index);
+			return index;
 		}
 
 		/**

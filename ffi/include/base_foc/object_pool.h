@@ -362,7 +362,7 @@ class Base_foc::Object_pool<OBJ_TYPE, PLATFORM>::Entry : private Cap_map::Node
 		}
 
 		/**
-		 * Assign capability, to be done before the object is inserted
+		 * Assign capability, to be done while the object is in no pool
 		 */
 		void cap(Untyped_capability c) { _cap = c; }
 

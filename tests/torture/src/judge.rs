@@ -12,6 +12,7 @@ use crate::owner::{Claim, Op, is_dead, object_badge, object_of};
 use crate::world::{FIRST_BADGE, Lane, World, status};
 
 /// An operation in progress, as its lane announced it.
+#[derive(Debug)]
 struct Progress {
     op: u32,
     slot: u32,
@@ -99,6 +100,7 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
     let cleaning = ledger.cleaning.load(SeqCst);
     let table = world.table();
     let mut carried = HashMap::new();
+    let mut unclaimed = Vec::new();
     for (slot, entry) in (0u32..).zip(entries) {
         let claim = Claim::decode(ledger.claims[slot as usize].load(SeqCst));
         let held = ledger.held(slot as usize);
@@ -129,15 +131,9 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
         };
         let explained = as_claimed
             || cleaning == slot + 1
-            || lanes.iter().any(|lane| lane.explains(slot, entry, ident))
-            || lanes.iter_mut().any(|lane| lane.took(entry, ident));
+            || lanes.iter().any(|lane| lane.explains(slot, entry, ident));
         if !explained {
-            let progress: Vec<(u32, u32, u32)> =
-                lanes.iter().map(|lane| (lane.op, lane.slot, lane.ident)).collect();
-            return Err(format!(
-                "slot {slot}: {claim:?} claimed, {entry:?} ({ident:?}) found; {progress:?}, {:?}, cleaning {cleaning}",
-                control.phase()
-            ));
+            unclaimed.push((slot, entry, ident));
         }
         let references = u32::from(table.references(slot));
         let cleaned = cleaning == slot + 1;
@@ -145,7 +141,27 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
             return Err(format!("slot {slot}: {references} references, {held} held"));
         }
     }
-    Ok(())
+    let Some((slot, entry, ident)) = unexplained(&mut lanes, &unclaimed) else { return Ok(()) };
+    let claim = Claim::decode(ledger.claims[slot as usize].load(SeqCst));
+    Err(format!(
+        "slot {slot}: {claim:?} claimed, {entry:?} ({ident:?}) found; \
+         {lanes:?}, {unclaimed:?}, {:?}, cleaning {cleaning}",
+        control.phase()
+    ))
+}
+
+/// Content of a slot, and the capability that its badge stands for.
+type Content = (u32, Slot, Option<u32>);
+
+/// The first of these slots that no operation in progress can have been handed
+/// out. A slot without a badge may be anybody's, so those with one choose first.
+fn unexplained(lanes: &mut [Progress], slots: &[Content]) -> Option<Content> {
+    let reserved = |content: &&Content| content.1 == Slot::Reserved;
+    let badged = slots.iter().filter(|content| !reserved(content));
+    badged
+        .chain(slots.iter().filter(reserved))
+        .find(|(_, entry, ident)| !lanes.iter_mut().any(|lane| lane.took(*entry, *ident)))
+        .copied()
 }
 
 /// Whether the entry has this badge, or had it when the owner let go of it.
@@ -210,5 +226,30 @@ pub(crate) fn settle(world: World) {
         crate::monitor::apply(world);
     } else {
         batch.status.store(status::REFUSED, SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entering(incarnation: u32) -> Progress {
+        Progress { op: Op::INSERT_MAP, slot: 0, count: 1, ident: incarnation, unclaimed: 1 }
+    }
+
+    /// Two threads enter an object each: one has filed it in slot 55, the other one
+    /// has been handed out slot 50, and neither has claimed anything.
+    #[test]
+    fn a_reserved_slot_does_not_use_up_the_thread_that_explains_another() {
+        let slots = [(50, Slot::Reserved, None), (55, Slot::Used(object_badge(9)), None)];
+        for objects in [[9, 11], [11, 9]] {
+            let mut lanes = objects.map(|object| entering(object << 16 | 1));
+            assert_eq!(unexplained(&mut lanes, &slots), None);
+        }
+        let mut lanes = [9, 11].map(|object| entering(object << 16 | 1));
+        let lost = (60, Slot::Reserved, None);
+        assert_eq!(unexplained(&mut lanes, &[slots[0], slots[1], lost]), Some(lost));
+        let foreign = (55, Slot::Used(object_badge(12)), None);
+        assert_eq!(unexplained(&mut lanes, &[foreign]), Some(foreign));
     }
 }

@@ -3,7 +3,8 @@
 //! a ledger what may be.
 //!
 //! `torture --rounds N` or `--soak SECONDS` uses signals at random points,
-//! `torture --step all` walks through every instruction of each write path.
+//! `torture --step all` walks through every instruction of each write path, and
+//! `torture --step hostile` has a peer act between any two.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -11,10 +12,13 @@ use std::time::{Duration, Instant};
 use clap::{Parser, Subcommand};
 
 mod driver;
+mod hostile;
 mod judge;
 mod monitor;
 mod owner;
+mod peer;
 mod ptrace;
+mod reach;
 mod step;
 mod world;
 

@@ -58,7 +58,8 @@ impl Stepped {
         let child = match unsafe { fork() }.map_err(text)? {
             ForkResult::Child => {
                 let _ = nix::sys::prctl::set_pdeathsig(Signal::SIGKILL);
-                if ptrace::traceme().is_ok() {
+                std::panic::set_hook(Box::new(|_| std::process::abort()));
+                if world.fence().is_ok() && ptrace::traceme().is_ok() {
                     marker();
                     let result = act(world);
                     done(result);
@@ -95,9 +96,15 @@ impl Stepped {
         if code.map_err(text)? & 0xff == BREAKPOINT {
             return Ok(false);
         }
+        self.go()?;
+        Ok(true)
+    }
+
+    /// Executes one instruction, which is not a marker.
+    pub(crate) fn go(&mut self) -> Result<(), String> {
         ptrace::step(self.pid, None).map_err(text)?;
         match waitpid(self.pid, None) {
-            Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => Ok(true),
+            Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => Ok(()),
             other => Err(format!("the child ended by itself: {other:?}")),
         }
     }
@@ -135,6 +142,16 @@ impl Stepped {
         let remote = RemoteIoVec { base, len: self.stack.len() };
         process_vm_writev(self.pid, &[IoSlice::new(&self.stack)], &[remote]).map_err(text)?;
         Ok(())
+    }
+
+    /// Whether a general register holds `value`: the child has just loaded it.
+    pub(crate) fn holds(&self, value: u64) -> Result<bool, String> {
+        let r = ptrace::getregs(self.pid).map_err(text)?;
+        let general = [
+            r.rax, r.rbx, r.rcx, r.rdx, r.rsi, r.rdi, r.rbp, r.r8, r.r9, r.r10, r.r11, r.r12,
+            r.r13, r.r14, r.r15,
+        ];
+        Ok(general.contains(&value))
     }
 
     /// Lets the child go on to the second marker.

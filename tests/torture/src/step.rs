@@ -15,31 +15,32 @@ use cap_map_rs::layout::{
 use cap_map_rs::word::{Control, Phase};
 use cap_map_rs::{Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
 
+use crate::hostile;
 use crate::ptrace::Stepped;
 use crate::world::{FIRST_USER, Relax, Table, World, waits};
 
-const CAPACITY: u32 = 64;
-const PATIENCE: u32 = 4;
+pub(crate) const CAPACITY: u32 = 64;
+pub(crate) const PATIENCE: u32 = 4;
 /// Slots 8 to 19 carry badges 2000 to 2044.
-const FILLED: u32 = 12;
+pub(crate) const FILLED: u32 = 12;
 /// A monitor that comes by adds this to badges.
 const SHIFT: u32 = 10_000;
 /// First slot of a receive window of four.
-const WINDOW: u32 = 24;
+pub(crate) const WINDOW: u32 = 24;
 /// A slot with one reference.
-const REFERENCED: u32 = 12;
+pub(crate) const REFERENCED: u32 = 12;
 /// Instructions within which a monitor that has looked at a slot stages it.
 const LATE: u32 = 48;
 
 type State = Vec<Slot>;
 type Verdict = Result<(), String>;
 
-fn badge(slot: u32) -> u32 {
+pub(crate) fn badge(slot: u32) -> u32 {
     2000 + 4 * (slot - FIRST_USER)
 }
 
 /// The table that all paths begin with.
-fn base() -> State {
+pub(crate) fn base() -> State {
     let mut state = vec![Slot::Free; CAPACITY as usize];
     for slot in FIRST_USER..FIRST_USER + FILLED {
         state[slot as usize] = Slot::Used(badge(slot));
@@ -82,7 +83,7 @@ struct Path {
 }
 
 /// The kernel says that everything known is dead.
-struct Dead;
+pub(crate) struct Dead;
 
 impl Kernel for Dead {
     fn equal(&mut self, _: usize, _: usize) -> bool {
@@ -98,20 +99,20 @@ impl Kernel for Dead {
     }
 }
 
-fn code<T: Into<u64>>(result: Result<T, Status>) -> u64 {
+pub(crate) fn code<T: Into<u64>>(result: Result<T, Status>) -> u64 {
     result.map_or_else(|status| 1_000_000 + u64::from(status as u32), Into::into)
 }
 
-fn word(world: World, offset: usize) -> &'static std::sync::atomic::AtomicU64 {
+pub(crate) fn word(world: World, offset: usize) -> &'static std::sync::atomic::AtomicU64 {
     &world.words(0)[offset / WORD_BYTES]
 }
 
-fn slot_word(world: World, slot: u32) -> &'static std::sync::atomic::AtomicU64 {
+pub(crate) fn slot_word(world: World, slot: u32) -> &'static std::sync::atomic::AtomicU64 {
     &world.words(0)[SLOTS / WORD_BYTES + slot as usize]
 }
 
 /// A monitor that died in the given phase of a batch on slots 8 to 10.
-fn dead_batch(world: World, phase: u64, staged: u32) {
+pub(crate) fn dead_batch(world: World, phase: u64, staged: u32) {
     let control = Control(word(world, OFF_CONTROL).load(SeqCst));
     let staging = control.advanced(PHASE_STAGING, 1);
     for slot in FIRST_USER..FIRST_USER + staged {
@@ -123,7 +124,7 @@ fn dead_batch(world: World, phase: u64, staged: u32) {
 }
 
 /// An owner that died in a write section: slot 9 was to carry 8004.
-fn dead_section(world: World) {
+pub(crate) fn dead_section(world: World) {
     let open = Control(word(world, OFF_CONTROL).load(SeqCst)).to(PHASE_WRITING);
     word(world, OFF_INTENT_SLOT).store(9, SeqCst);
     word(world, OFF_INTENT_OLD).store(slot_word(world, 9).load(SeqCst), SeqCst);
@@ -131,11 +132,11 @@ fn dead_section(world: World) {
     word(world, OFF_CONTROL).store(open.0, SeqCst);
 }
 
-fn monitor(world: World, region: usize) -> Result<Monitor<'static, Relax>, Status> {
+pub(crate) fn monitor(world: World, region: usize) -> Result<Monitor<'static, Relax>, Status> {
     Monitor::attach(world.region(region), PATIENCE)
 }
 
-fn rewrite(world: World, batch: &mut [Rewrite]) -> u64 {
+pub(crate) fn rewrite(world: World, batch: &mut [Rewrite]) -> u64 {
     let result = monitor(world, 0)
         .and_then(|monitor| monitor.rewrite(batch).map_err(|refusal| refusal.status));
     code(result.map(|()| 0_u32))
@@ -728,7 +729,7 @@ impl Point<'_> {
 }
 
 /// A fresh table as [`base`] describes it.
-fn prepare(world: World) -> Verdict {
+pub(crate) fn prepare(world: World) -> Verdict {
     let ledger = world.ledger();
     ledger.capacity.store(CAPACITY, SeqCst);
     ledger.patience.store(PATIENCE, SeqCst);
@@ -916,6 +917,9 @@ pub(crate) fn main(which: &str, stride: u64, seed: u64) -> Result<bool, String> 
     }
     if wanted("move") {
         report("move", walk_move(world, stride, offset))?;
+    }
+    if which == "all" || which.starts_with("hostile") {
+        report("hostile", hostile::main(world, which, stride, seed))?;
     }
     println!("step: {all} points in {:.1} s", start.elapsed().as_secs_f32());
     Ok(good && all > 0)

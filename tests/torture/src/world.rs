@@ -6,17 +6,19 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
 
-use cap_map_rs::layout::{SLOTS, WORD_BYTES};
+use cap_map_rs::layout::{REGION_ALIGN, SLOTS, WORD_BYTES};
 use cap_map_rs::memory::{Private, region_at};
 use cap_map_rs::sync::RelaxStrategy;
 use cap_map_rs::{Config, Owner, Region};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect};
 
 /// Largest capacity in use.
 pub(crate) const MAX_SLOTS: usize = 4096;
@@ -34,11 +36,13 @@ pub(crate) const BADGES: usize = 1 << 23;
 /// Where everybody maps the memory.
 const BASE: usize = 0x2000_0000_0000;
 const OFF_PRIVATE: usize = 0x1000;
-const OFF_REGIONS: usize = 0x10000;
-const REGION_BYTES: usize = 0xa000;
+const OFF_AREAS: usize = 0x10000;
+/// Bytes of an area, which a region is the end of.
+const AREA_BYTES: usize = 0xa000;
 /// Regions that a table may move to.
 pub(crate) const REGIONS: usize = 3;
-const OFF_LEDGER: usize = OFF_REGIONS + REGIONS * REGION_BYTES;
+const OFF_LEDGER: usize = OFF_AREAS + REGIONS * AREA_BYTES;
+const PAGE: usize = 0x1000;
 const OFF_IDENTS: usize = 0x20_0000;
 const BYTES: usize = OFF_IDENTS + 4 * BADGES;
 
@@ -169,6 +173,7 @@ impl Ledger {
 
 std::thread_local! {
     static WAITS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+    static IMPATIENT: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Yields the processor, and counts.
@@ -176,6 +181,9 @@ pub(crate) struct Relax;
 
 impl RelaxStrategy for Relax {
     fn relax() {
+        if IMPATIENT.get() {
+            resume_unwind(Box::new(()));
+        }
         WAITS.set(WAITS.get().wrapping_add(1));
         std::thread::yield_now();
     }
@@ -184,6 +192,14 @@ impl RelaxStrategy for Relax {
 /// The waits of this thread since the last call.
 pub(crate) fn waits() -> u32 {
     WAITS.replace(0)
+}
+
+/// Does `work` unless it would have to wait; tells whether it did.
+pub(crate) fn without_waiting(work: impl FnOnce()) -> bool {
+    IMPATIENT.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work)).is_ok();
+    IMPATIENT.set(false);
+    done
 }
 
 /// The table's type in this program.
@@ -244,24 +260,40 @@ impl World {
         unsafe { std::slice::from_raw_parts(Self::at(OFF_IDENTS), BADGES) }
     }
 
-    /// One of the regions, as large as the ledger says.
-    pub(crate) fn region(self, number: usize) -> Region<'static> {
+    /// Begin and size of a region, as large as the ledger says.
+    fn place(self, number: usize) -> (usize, usize) {
         let size = SLOTS + self.ledger().capacity.load(SeqCst) as usize * WORD_BYTES;
+        let end = OFF_AREAS + (number + 1) * AREA_BYTES;
+        (end - size.next_multiple_of(REGION_ALIGN), size)
+    }
+
+    /// One of the regions.
+    pub(crate) fn region(self, number: usize) -> Region<'static> {
+        let (begin, size) = self.place(number);
         // SAFETY: mapped for good and accessed by atomics only; the step
         // driver, which restores images, does so while nothing else runs.
-        unsafe { region_at(Self::at(OFF_REGIONS + number * REGION_BYTES), size) }
+        unsafe { region_at(Self::at(begin), size) }
             .unwrap_or_else(|status| self.ledger().violate(status.message()))
     }
 
     /// The raw words of a region: header, then slots.
     pub(crate) fn words(self, number: usize) -> &'static [AtomicU64] {
+        let (begin, size) = self.place(number);
         // SAFETY: as for the ledger.
-        unsafe {
-            std::slice::from_raw_parts(
-                Self::at(OFF_REGIONS + number * REGION_BYTES),
-                REGION_BYTES / WORD_BYTES,
-            )
+        unsafe { std::slice::from_raw_parts(Self::at(begin), size / WORD_BYTES) }
+    }
+
+    /// Takes away, from this process, the pages in front of each region, which
+    /// are those behind the one before.
+    pub(crate) fn fence(self) -> nix::Result<()> {
+        for number in 0..REGIONS {
+            let area = OFF_AREAS + number * AREA_BYTES;
+            let pages = (self.place(number).0 - area) / PAGE * PAGE;
+            let Some(begin) = NonNull::new(Self::at::<c_void>(area)) else { continue };
+            // SAFETY: no region of this capacity has a byte there.
+            unsafe { mprotect(begin, pages, ProtFlags::PROT_NONE) }?;
         }
+        Ok(())
     }
 
     /// A fresh table in region 0, not yet published.
@@ -273,7 +305,7 @@ impl World {
             badge_bits: 28,
             patience: self.ledger().patience.load(SeqCst),
         };
-        let room = OFF_REGIONS - OFF_PRIVATE;
+        let room = OFF_AREAS - OFF_PRIVATE;
         // SAFETY: mapped for good; only the table made below uses it.
         let private = unsafe { Private::at(Self::at(OFF_PRIVATE), room, capacity) };
         let table = private.and_then(|private| Table::new(config, private, self.region(0)));

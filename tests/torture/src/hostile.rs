@@ -1,0 +1,470 @@
+//! Operations under the attack of a peer that acts between any two instructions,
+//! always so that the operation has to try again: each loop reaches its bound.
+//!
+//! The operation must end within a number of instructions that is computed from
+//! these bounds, with a status that it documents, and with the peer at rest the
+//! table must work. What lies around the regions is out of its reach.
+
+use std::sync::atomic::Ordering::SeqCst;
+
+use cap_map_rs::layout::{
+    PHASE_ABORTED, PHASE_COMMITTED, PHASE_IDLE, PHASE_RETIRED, PHASE_STAGING, PHASE_WRITING,
+};
+use cap_map_rs::{Rewrite, Slot, SlotWord, Status};
+
+use crate::peer::{ABSENT, Attack, Controls, ELUSIVE, Peer, Rest, Slots, attack, controls};
+use crate::ptrace::Stepped;
+use crate::reach::{LOOK_UP, PASS, Reach};
+use crate::step::{
+    CAPACITY, Dead, REFERENCED, WINDOW, badge, base, code, dead_batch, dead_section, monitor,
+    prepare, rewrite,
+};
+use crate::world::{FIRST_USER, World};
+
+type Verdict = Result<(), String>;
+
+/// What an operation has not returned.
+const RUNNING: u64 = u64::MAX;
+
+const NEVER_IDLE: Attack = controls("always_committed", Controls::Always(PHASE_COMMITTED, 0));
+const OTHER_SEQUENCE: Attack = controls("always_idle", Controls::Always(PHASE_IDLE, 0));
+const OTHER_GENERATION: Attack =
+    controls("always_another_generation", Controls::Always(PHASE_IDLE, 2));
+const TAKEN_BACK: Attack = controls("taken_back", Controls::TakenBack(PHASE_IDLE, 0));
+const STAGED: Attack = attack("staged", Controls::Kept, Slots::Staged, Rest::Kept);
+const STAGED_AND_IDLE: Attack =
+    attack("staged_and_idle", Controls::Always(PHASE_IDLE, 0), Slots::Staged, Rest::Kept);
+const ELUSIVE_ONCE: Attack = attack("elusive", Controls::Kept, Slots::Elusive(1), Rest::Kept);
+const ELUSIVE_TWICE: Attack = attack("elusive", Controls::Kept, Slots::Elusive(2), Rest::Kept);
+const THREAD: Attack = attack("thread", Controls::Kept, Slots::Kept, Rest::Thread);
+
+/// Attacks that each operation is exposed to.
+const ATTACKS: [Attack; 26] = [
+    OTHER_SEQUENCE,
+    controls("always_writing", Controls::Always(PHASE_WRITING, 0)),
+    controls("always_staging", Controls::Always(PHASE_STAGING, 0)),
+    NEVER_IDLE,
+    controls("always_aborted", Controls::Always(PHASE_ABORTED, 0)),
+    controls("always_retired", Controls::Always(PHASE_RETIRED, 0)),
+    controls("always_corrupt", Controls::Always(6, 0)),
+    OTHER_GENERATION,
+    controls("another_staged", Controls::Always(PHASE_STAGING, 1)),
+    controls("another_committed", Controls::Always(PHASE_COMMITTED, 2)),
+    controls("another_aborted", Controls::Always(PHASE_ABORTED, 2)),
+    TAKEN_BACK,
+    controls("generation_taken_back", Controls::TakenBack(PHASE_IDLE, 2)),
+    controls("back_to_writing", Controls::TakenBack(PHASE_WRITING, 0)),
+    controls("back_to_staging", Controls::TakenBack(PHASE_STAGING, 1)),
+    controls("back_to_committed", Controls::TakenBack(PHASE_COMMITTED, 0)),
+    controls("back_to_aborted", Controls::TakenBack(PHASE_ABORTED, 0)),
+    controls("turning", Controls::Turning),
+    STAGED,
+    STAGED_AND_IDLE,
+    attack("slots_turning", Controls::Kept, Slots::Turning, Rest::Kept),
+    attack("all_turning", Controls::Turning, Slots::Turning, Rest::Announcing),
+    attack("announcing", Controls::Kept, Slots::Kept, Rest::Announcing),
+    attack("intents", Controls::TakenBack(PHASE_WRITING, 0), Slots::Kept, Rest::Announcing),
+    attack("anything", Controls::Kept, Slots::Kept, Rest::Anything(1)),
+    attack("anything_else", Controls::Kept, Slots::Kept, Rest::Anything(2)),
+];
+
+/// What is exposed to attacks.
+struct Operation {
+    name: &'static str,
+    prepare: fn(World),
+    act: fn(World) -> u64,
+    /// The most instructions that it may take.
+    bound: fn(Reach) -> u64,
+    /// What it may return instead of a result.
+    statuses: &'static [Status],
+    /// Slots that may be free afterwards although they were not before.
+    frees: &'static [u32],
+}
+
+fn failed(status: Status) -> u64 {
+    code::<u32>(Err(status))
+}
+
+fn operations() -> Vec<Operation> {
+    use Status::{
+        BadBadgeBits, BadCapacity, BadFirstUser, BadLabel, BadMagic, BadShift, BadSize,
+        BadSlotsOffset, BadVersion, Busy, Changed, Corrupt, DuplicateBadge, DuplicateSlot, Exists,
+        NotFound, NotRewritable, Retired, UnexpectedBadge, Unpublished,
+    };
+    const LOOKING: &[Status] = &[
+        Unpublished,
+        Retired,
+        BadMagic,
+        BadVersion,
+        BadCapacity,
+        BadSize,
+        BadFirstUser,
+        BadShift,
+        BadBadgeBits,
+        BadSlotsOffset,
+        BadLabel,
+    ];
+    // A monitor attaches before it rewrites.
+    const REWRITING: &[Status] = &[
+        Changed,
+        Busy,
+        Retired,
+        Corrupt,
+        DuplicateSlot,
+        DuplicateBadge,
+        UnexpectedBadge,
+        NotRewritable,
+        Unpublished,
+        BadMagic,
+        BadVersion,
+        BadCapacity,
+        BadSize,
+        BadFirstUser,
+        BadShift,
+        BadBadgeBits,
+        BadSlotsOffset,
+        BadLabel,
+    ];
+    let operation = |name, act, bound, statuses| Operation {
+        name,
+        prepare: |_| {},
+        act,
+        bound,
+        statuses,
+        frees: &[],
+    };
+    let insert: fn(World) -> u64 = |world| code(world.table().insert(ABSENT));
+    let inserting: fn(Reach) -> u64 = |reach| reach.look_up() + reach.file() + PASS;
+    let one: fn(World) -> u64 = |world| rewrite(world, &mut [Rewrite::new(9, badge(9), 6004)]);
+    let rewriting: fn(Reach) -> u64 = |reach| reach.rewrite() + LOOK_UP;
+    vec![
+        operation(
+            "find",
+            |world| code(world.table().find(badge(9))),
+            |reach| reach.find(),
+            &[NotFound],
+        ),
+        operation(
+            "find_absent",
+            |world| code(world.table().find(ABSENT)),
+            |reach| reach.find(),
+            &[NotFound],
+        ),
+        operation(
+            "find_acquire",
+            |world| code(world.table().find_acquire(badge(REFERENCED))),
+            |reach| 2 * reach.find(),
+            &[NotFound],
+        ),
+        operation(
+            "entry",
+            |world| code(world.table().entry(9).map(|_| 0_u32)),
+            |reach| LOOK_UP + reach.read(),
+            &[Busy],
+        ),
+        operation("insert", insert, inserting, &[Busy, Exists]),
+        Operation {
+            prepare: |world| dead_batch(world, PHASE_STAGING, 2),
+            ..operation("insert_over_staged", insert, inserting, &[Busy, Exists])
+        },
+        Operation {
+            prepare: |world| dead_batch(world, PHASE_COMMITTED, 3),
+            ..operation("insert_over_committed", insert, inserting, &[Busy, Exists])
+        },
+        operation(
+            "insert_at",
+            |world| code(world.table().insert_at(ABSENT, WINDOW).map(|()| 0_u32)),
+            |reach| reach.insert_at(),
+            &[Busy],
+        ),
+        Operation {
+            frees: &[ELUSIVE],
+            ..operation(
+                "insert_at_known",
+                |world| code(world.table().insert_at(badge(ELUSIVE), WINDOW).map(|()| 0_u32)),
+                |reach| reach.insert_at(),
+                &[Busy],
+            )
+        },
+        Operation {
+            frees: &[ELUSIVE],
+            ..operation(
+                "insert_map",
+                |world| {
+                    let table = world.table();
+                    let source = table.selector(WINDOW);
+                    code(
+                        table
+                            .insert_map(badge(ELUSIVE), source, &mut Dead)
+                            .map(|mapped| mapped.slot),
+                    )
+                },
+                |reach| reach.insert_map(),
+                &[Busy],
+            )
+        },
+        Operation {
+            frees: &[9],
+            ..operation(
+                "remove",
+                |world| code(world.table().remove(9).map(|()| 0_u32)),
+                |reach| 2 * reach.write() + PASS,
+                &[],
+            )
+        },
+        operation(
+            "remove_referenced",
+            |world| code(world.table().remove(REFERENCED).map(|()| 0_u32)),
+            |reach| 2 * reach.write() + 2 * reach.read() + PASS,
+            &[],
+        ),
+        operation(
+            "release_last",
+            |world| code(world.table().release(REFERENCED).map(|_| 0_u32)),
+            |reach| 2 * reach.write() + PASS,
+            &[],
+        ),
+        operation("window_alloc", |world| code(world.table().alloc(4)), |_| LOOK_UP, &[]),
+        Operation {
+            frees: &[WINDOW, WINDOW + 1, WINDOW + 2, WINDOW + 3],
+            ..operation(
+                "window_free",
+                |world| code(world.table().free(WINDOW, 4).map(|()| 0_u32)),
+                |reach| 4 * (2 * reach.write() + PASS),
+                &[],
+            )
+        },
+        operation(
+            "move",
+            |world| code(world.table().move_to(world.region(1), b"new").map(|()| 0_u32)),
+            |reach| reach.transitions() + 4 * PASS,
+            &[],
+        ),
+        Operation {
+            prepare: dead_section,
+            // Slots that look free are.
+            frees: &[8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 24, 25, 26, 27],
+            ..operation(
+                "recover",
+                |world| {
+                    world.recovered();
+                    0
+                },
+                |reach| reach.transitions() + 4 * PASS + u64::from(CAPACITY) * reach.read(),
+                &[],
+            )
+        },
+        operation(
+            "snapshot",
+            |world| {
+                let mut words = [SlotWord(0); CAPACITY as usize];
+                let snapshot = monitor(world, 0).and_then(|monitor| monitor.snapshot(&mut words));
+                code(snapshot.map(|snapshot| snapshot.consistent))
+            },
+            |reach| reach.snapshot() + 2 * PASS,
+            LOOKING,
+        ),
+        operation(
+            "iterate",
+            |world| {
+                let Ok(monitor) = monitor(world, 0) else { return 0 };
+                let mut next = 0;
+                while let Some((slot, _)) = monitor.next_used(next) {
+                    next = slot + 1;
+                }
+                u64::from(next)
+            },
+            |reach| PASS + u64::from(CAPACITY) * reach.read(),
+            &[],
+        ),
+        operation("rewrite_one", one, rewriting, REWRITING),
+        operation(
+            "rewrite_batch",
+            |world| {
+                let swap = [
+                    Rewrite::new(8, badge(8), 6000),
+                    Rewrite::new(9, badge(9), badge(10)),
+                    Rewrite::new(10, badge(10), badge(9)),
+                ];
+                rewrite(world, &mut { swap })
+            },
+            rewriting,
+            REWRITING,
+        ),
+        Operation {
+            prepare: |world| dead_batch(world, PHASE_STAGING, 2),
+            ..operation("rewrite_over_staged", one, rewriting, REWRITING)
+        },
+        Operation {
+            prepare: |world| dead_batch(world, PHASE_COMMITTED, 3),
+            ..operation("rewrite_over_committed", one, rewriting, REWRITING)
+        },
+        Operation {
+            prepare: dead_section,
+            ..operation("rewrite_over_section", one, rewriting, REWRITING)
+        },
+    ]
+}
+
+/// The bound of each loop, the operation and the attack that reach it, and what
+/// tells that it was reached where the result does.
+fn bounds() -> Vec<(&'static str, Attack, Option<u64>)> {
+    let status = |status| Some(failed(status));
+    vec![
+        // Transitions of the owner: while the table is not idle, ...
+        ("insert", NEVER_IDLE, None),
+        // ... to open a section, ...
+        ("remove", OTHER_SEQUENCE, None),
+        // ... and to retire the region.
+        ("move", OTHER_SEQUENCE, None),
+        // Transitions of a monitor.
+        ("rewrite_one", OTHER_SEQUENCE, status(Status::Busy)),
+        ("rewrite_over_staged", ATTACKS[2], status(Status::Busy)),
+        // Looks at a staged slot.
+        ("entry", STAGED_AND_IDLE, status(Status::Busy)),
+        // Attempts to roll one slot.
+        ("insert_over_committed", STAGED, None),
+        ("rewrite_over_committed", STAGED, None),
+        // Batches of one rewrite.
+        ("rewrite_batch", TAKEN_BACK, status(Status::Changed)),
+        // Look-ups beside another thread, and beside batches.
+        ("find_absent", THREAD, status(Status::NotFound)),
+        ("find_absent", OTHER_GENERATION, status(Status::NotFound)),
+        ("insert", OTHER_GENERATION, status(Status::Busy)),
+        // The badge is elsewhere after the look-up.
+        ("insert_at_known", ELUSIVE_ONCE, status(Status::Busy)),
+        ("insert_map", ELUSIVE_TWICE, status(Status::Busy)),
+        // Snapshots: not of one instant.
+        ("snapshot", OTHER_SEQUENCE, Some(0)),
+    ]
+}
+
+/// With the peer at rest, new badges come and go, and a monitor rewrites them.
+fn works(world: World, operation: &Operation) -> Verdict {
+    let table = world.table();
+    // The monitor attaches to a header that nobody has damaged.
+    table.publish(b"step").map_err(|status| format!("publish afterwards: {status:?}"))?;
+    let held = base();
+    if operation.name == "recover" {
+        // What did not look free counts as allocated, until the component frees it.
+        for slot in (FIRST_USER..CAPACITY).filter(|slot| held[*slot as usize] == Slot::Free) {
+            let _ = table.free(slot, 1);
+        }
+    }
+    let mut slots = Vec::new();
+    for number in 0..8 {
+        let badge = 7000 + 4 * number;
+        let slot = table
+            .insert(badge)
+            .map_err(|status| format!("insert afterwards, number {number}: {status:?}"))?;
+        let known = held[slot as usize] != Slot::Free && !operation.frees.contains(&slot);
+        if known || slot < FIRST_USER {
+            return Err(format!("slot {slot} handed out twice"));
+        }
+        slots.push((slot, badge));
+    }
+    for (slot, badge) in slots {
+        let rewritten = badge + 1;
+        let monitor = monitor(world, usize::from(operation.name == "move"))
+            .map_err(|status| format!("attach afterwards: {status:?}"))?;
+        let mut words = [SlotWord(0); CAPACITY as usize];
+        let snapshot = monitor
+            .snapshot(&mut words)
+            .map_err(|status| format!("snapshot afterwards: {status:?}"))?;
+        if !snapshot.consistent || snapshot.attempts != 1 {
+            return Err(format!("afterwards, nobody interferes, but {snapshot:?}"));
+        }
+        monitor
+            .rewrite_one(slot, badge, rewritten)
+            .map_err(|refusal| format!("rewrite afterwards: {refusal:?}"))?;
+        let found = table.find(rewritten);
+        if found != Ok(slot) {
+            return Err(format!("find afterwards: {found:?}, not slot {slot}"));
+        }
+        table.remove(slot).map_err(|status| format!("remove afterwards: {status:?}"))?;
+        if let Ok(found) = table.find(rewritten) {
+            return Err(format!("removed, but found in slot {found}"));
+        }
+    }
+    Ok(())
+}
+
+/// Exposes the operation to the attack; the instructions it took.
+fn expose(
+    world: World,
+    operation: &Operation,
+    attack: Attack,
+    expected: Option<u64>,
+) -> Result<u64, String> {
+    prepare(world)?;
+    (operation.prepare)(world);
+    let returned = &world.ledger().batch.number;
+    returned.store(RUNNING, SeqCst);
+    let mut child = Stepped::start(world, operation.act, |result| returned.store(result, SeqCst))?;
+    let mut peer = Peer::new(attack, world);
+    let bound = (operation.bound)(attack.reach());
+    while returned.load(SeqCst) == RUNNING {
+        if peer.steps == bound {
+            return Err(format!("not over after {bound} instructions"));
+        }
+        child.go()?;
+        peer.act(world, &child)?;
+    }
+    let result = returned.load(SeqCst);
+    let allowed =
+        result < 1_000_000 || operation.statuses.iter().any(|status| result == failed(*status));
+    if !allowed || expected.is_some_and(|expected| result != expected) {
+        return Err(format!("returned {result}"));
+    }
+    works(world, operation)?;
+    Ok(peer.steps)
+}
+
+/// Exposes operations to attacks: `which` is `hostile`, `hostile/OPERATION`,
+/// `hostile/OPERATION/ATTACK`, or `all`. Those that reach a bound come first, then
+/// one of `stride * stride` others. Returns how many, and the failures.
+pub(crate) fn main(
+    world: World,
+    which: &str,
+    stride: u64,
+    offset: u64,
+) -> Result<(u64, Vec<String>), String> {
+    let operations = operations();
+    let bounds = bounds();
+    let of = |name: &str| operations.iter().find(|operation| operation.name == name);
+    let mut cases = Vec::new();
+    for (name, attack, expected) in &bounds {
+        cases.push((of(name).ok_or("no such operation")?, *attack, *expected));
+    }
+    let others = operations.iter().flat_map(|operation| ATTACKS.map(|attack| (operation, attack)));
+    let reaches_none = |(operation, attack): &(&Operation, Attack)| {
+        !bounds.iter().any(|(name, of, _)| *name == operation.name && of.name == attack.name)
+    };
+    for (number, (operation, attack)) in (offset..).zip(others.filter(reaches_none)) {
+        let chosen = number % (stride * stride) == 0;
+        // A pass over the table at each attempt takes long.
+        if chosen && (stride == 1 || !attack.reach().passes) {
+            cases.push((operation, attack, None));
+        }
+    }
+    let (mut exposed, mut instructions, mut failures) = (0, 0, Vec::new());
+    for (operation, attack, expected) in cases {
+        let name = format!("hostile/{}/{}", operation.name, attack.name);
+        if which != "all" && !format!("{name}/").starts_with(&format!("{which}/")) {
+            continue;
+        }
+        exposed += 1;
+        match expose(world, operation, attack, expected) {
+            Ok(steps) => {
+                instructions += steps;
+                if which != "all" {
+                    let bound = (operation.bound)(attack.reach());
+                    println!("step: {name}: {steps} instructions of at most {bound}");
+                }
+            }
+            Err(text) => failures.push(format!("{name}: {text}")),
+        }
+    }
+    println!("step: hostile: {exposed} attacks, {instructions} instructions");
+    Ok((exposed, failures))
+}
