@@ -99,6 +99,9 @@ fn pair(entries: &[impl Entry], at: usize) -> (u32, u32) {
     (get(entries, at), get(entries, (at + 1) & entries.len().wrapping_sub(1)))
 }
 
+/// The place of an empty entry where there is none.
+pub(crate) const NOWHERE: usize = usize::MAX;
+
 /// What a look-up found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
@@ -182,7 +185,8 @@ impl<'m> Index<'m> {
     }
 
     /// Walks the chain of `badge` to the slot for which `is` holds, or to the
-    /// empty entry at its end. The width is told apart once, not at each step.
+    /// empty entry at its end, which is [`NOWHERE`] if the index is full. The width
+    /// is told apart once, not at each step.
     #[inline]
     pub(crate) fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
         match self.entries {
@@ -203,7 +207,7 @@ impl<'m> Index<'m> {
         for _ in entries {
             let entry = get(entries, at);
             if entry == 0 {
-                break;
+                return (at, None);
             }
             if entry & self.tag_mask == tag {
                 let slot = (entry ^ tag) - 1;
@@ -213,7 +217,7 @@ impl<'m> Index<'m> {
             }
             at = (at + 1) & (entries.len().wrapping_sub(1));
         }
-        (at, None)
+        (NOWHERE, None)
     }
 
     /// The slot filed under `badge` for which `is` holds.
@@ -234,12 +238,6 @@ impl<'m> Index<'m> {
                 }
             }
         }
-    }
-
-    /// Whether the place where a look-up ended is not empty: no place is.
-    #[inline]
-    pub(crate) fn is_occupied(&self, place: usize) -> bool {
-        self.entries.get(place) != 0
     }
 
     /// Files `slot` at the place where a look-up under the same lock ended.

@@ -8,7 +8,7 @@ use core::cell::Cell;
 use core::marker::PhantomData;
 
 use crate::head::Head;
-use crate::index::{Found, Index};
+use crate::index::{Found, Index, NOWHERE};
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
 use crate::memory::{CurrentRegion, Private};
 use crate::protocol::{publish, quietly, read_slot, read_staged, retire};
@@ -525,9 +525,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if known.is_some() {
             return Err(Status::Exists);
         }
-        if self.index.is_occupied(place) {
-            // No entry is left, though there are twice as many as slots: words that a
-            // hostile monitor changed without a batch were not found to be taken out.
+        if place == NOWHERE {
+            // Full, though twice as large as the table: slots whose words a hostile
+            // monitor changed without a batch were not found to be taken out.
             self.reindex(region);
             return Err(Status::Busy);
         }
