@@ -16,7 +16,7 @@ use crate::peer::{ABSENT, Attack, Controls, ELUSIVE, Peer, Rest, Slots, attack, 
 use crate::ptrace::Stepped;
 use crate::reach::{LOOK_UP, PASS, Reach};
 use crate::step::{
-    CAPACITY, Dead, REFERENCED, WINDOW, badge, base, code, dead_batch, dead_section, monitor,
+    CAPACITY, REFERENCED, WINDOW, badge, base, code, dead_batch, dead_section, enter, monitor,
     prepare, rewrite,
 };
 use crate::world::{FIRST_USER, World};
@@ -91,6 +91,7 @@ fn operations() -> Vec<Operation> {
         BadSlotsOffset, BadVersion, Busy, Changed, Corrupt, DuplicateBadge, DuplicateSlot, Exists,
         NotFound, NotRewritable, Retired, UnexpectedBadge, Unpublished,
     };
+    // A monitor attaches before it does anything else.
     const LOOKING: &[Status] = &[
         Unpublished,
         Retired,
@@ -104,27 +105,12 @@ fn operations() -> Vec<Operation> {
         BadSlotsOffset,
         BadLabel,
     ];
-    // A monitor attaches before it rewrites.
-    const REWRITING: &[Status] = &[
-        Changed,
-        Busy,
-        Retired,
-        Corrupt,
-        DuplicateSlot,
-        DuplicateBadge,
-        UnexpectedBadge,
-        NotRewritable,
-        Unpublished,
-        BadMagic,
-        BadVersion,
-        BadCapacity,
-        BadSize,
-        BadFirstUser,
-        BadShift,
-        BadBadgeBits,
-        BadSlotsOffset,
-        BadLabel,
-    ];
+    let rewriting_statuses: &[Status] = [
+        LOOKING,
+        &[Changed, Busy, Corrupt, DuplicateSlot, DuplicateBadge, UnexpectedBadge, NotRewritable],
+    ]
+    .concat()
+    .leak();
     let operation = |name, act, bound, statuses| Operation {
         name,
         prepare: |_| {},
@@ -190,15 +176,7 @@ fn operations() -> Vec<Operation> {
             frees: &[ELUSIVE],
             ..operation(
                 "insert_map",
-                |world| {
-                    let table = world.table();
-                    let source = table.selector(WINDOW);
-                    code(
-                        table
-                            .insert_map(badge(ELUSIVE), source, &mut Dead)
-                            .map(|mapped| mapped.slot),
-                    )
-                },
+                |world| enter(world, ELUSIVE),
                 |reach| reach.insert_map(),
                 &[Busy],
             )
@@ -277,7 +255,7 @@ fn operations() -> Vec<Operation> {
             |reach| PASS + u64::from(CAPACITY) * reach.read(),
             &[],
         ),
-        operation("rewrite_one", one, rewriting, REWRITING),
+        operation("rewrite_one", one, rewriting, rewriting_statuses),
         operation(
             "rewrite_batch",
             |world| {
@@ -289,19 +267,19 @@ fn operations() -> Vec<Operation> {
                 rewrite(world, &mut { swap })
             },
             rewriting,
-            REWRITING,
+            rewriting_statuses,
         ),
         Operation {
             prepare: |world| dead_batch(world, PHASE_STAGING, 2),
-            ..operation("rewrite_over_staged", one, rewriting, REWRITING)
+            ..operation("rewrite_over_staged", one, rewriting, rewriting_statuses)
         },
         Operation {
             prepare: |world| dead_batch(world, PHASE_COMMITTED, 3),
-            ..operation("rewrite_over_committed", one, rewriting, REWRITING)
+            ..operation("rewrite_over_committed", one, rewriting, rewriting_statuses)
         },
         Operation {
             prepare: dead_section,
-            ..operation("rewrite_over_section", one, rewriting, REWRITING)
+            ..operation("rewrite_over_section", one, rewriting, rewriting_statuses)
         },
     ]
 }

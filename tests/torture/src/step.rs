@@ -99,6 +99,13 @@ impl Kernel for Dead {
     }
 }
 
+/// Enters a capability received in the window under the badge of `slot`.
+pub(crate) fn enter(world: World, slot: u32) -> u64 {
+    let source = world.table().selector(WINDOW);
+    let entered = world.table().insert_map(badge(slot), source, &mut Dead);
+    code(entered.map(|mapped| mapped.slot))
+}
+
 pub(crate) fn code<T: Into<u64>>(result: Result<T, Status>) -> u64 {
     result.map_or_else(|status| 1_000_000 + u64::from(status as u32), Into::into)
 }
@@ -227,15 +234,7 @@ fn paths() -> Vec<Path> {
             aloof: &[REFERENCED],
             ..owner(
                 "insert_map",
-                |world| {
-                    let table = world.table();
-                    let source = table.selector(WINDOW);
-                    code(
-                        table
-                            .insert_map(badge(REFERENCED), source, &mut Dead)
-                            .map(|mapped| mapped.slot),
-                    )
-                },
+                |world| enter(world, REFERENCED),
                 {
                     let detached = with(base(), &[(REFERENCED, Slot::Detached(badge(REFERENCED)))]);
                     vec![
