@@ -211,6 +211,14 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                     .is_some_and(|word| word.is_used_by(badge))
     }
 
+    /// As [`Owner::carries_in`], if the component itself gave the slot a badge. An
+    /// entry of the index may name another one, by a badge that a hostile monitor
+    /// took away before the slot was freed, and put back later. Under the lock.
+    #[inline]
+    fn holds(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
+        self.carries_in(region, slot, badge) && is_badged(self.record(slot))
+    }
+
     /// The slot that carries `badge`.
     ///
     /// # Errors
@@ -320,7 +328,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         let slots = (0u32..).zip(region.slots());
         let badged = slots.zip(self.refs).filter(|(_, record)| {
             // Relaxed: changes under the lock only.
-            record.load(Ordering::Relaxed) & UNBADGED == 0
+            is_badged(record.load(Ordering::Relaxed))
         });
         self.index.rebuild(badged.filter_map(|((slot, cell), _)| {
             let word = read_slot(region, cell)?;
@@ -357,7 +365,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn try_find_locked(&self, region: Region<'_>, badge: u32) -> Found {
         self.refresh(region);
-        let found = self.index.find(badge, |slot| self.carries_in(region, slot, badge));
+        let found = self.index.find(badge, |slot| self.holds(region, slot, badge));
         if matches!(found, Found::Slot(_)) || is_decided(region, self.index_generation()) {
             return found;
         }
@@ -538,7 +546,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn try_file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         let generation = self.refresh(region);
-        let (place, known) = self.index.probe(badge, |slot| self.carries_in(region, slot, badge));
+        let (place, known) = self.index.probe(badge, |slot| self.holds(region, slot, badge));
         if known.is_some() {
             return Err(Status::Exists);
         }
@@ -680,21 +688,18 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         // A miss needs no lock. A hit is made sure of under the lock.
         let found = self.find(badge)?;
         self.slots.with(|_| {
+            // The slot may have been freed since, and a hostile monitor gives
+            // badges to slots that nobody has.
             let slot = match found {
-                slot if self.carries(slot, badge) => slot,
+                slot if self.holds(self.current.get(), slot, badge) => slot,
                 _ => match self.find_locked(badge) {
                     Found::Slot(slot) => slot,
                     _ => return Err(Status::NotFound),
                 },
             };
-            // The slot may have been freed since, and a hostile monitor gives
-            // badges to slots that nobody has.
-            let record = self.record(slot);
-            if record & UNBADGED != 0 {
-                return Err(Status::NotFound);
-            }
+            let referenced = self.record(slot) != 0;
             self.acquire(slot)?;
-            Ok((slot, record != 0))
+            Ok((slot, referenced))
         })
     }
 
@@ -710,7 +715,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             }
             let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
             let orphaned = !self.is_static(slot) && self.record(slot) & COUNT == 0;
-            if badge.is_some_and(|badge| self.carries(slot, badge))
+            if badge.is_some_and(|badge| self.holds(self.current.get(), slot, badge))
                 || orphaned && (detached || referenced)
             {
                 self.remove_locked(bitmap, slot);
@@ -976,6 +981,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             bucket.store(head.deserted().0, Ordering::Relaxed);
         }
     }
+}
+
+/// Whether the component gave the slot of this record a badge.
+#[inline]
+fn is_badged(record: u16) -> bool {
+    record & UNBADGED == 0
 }
 
 /// Whether `generation` is the last one decided.
