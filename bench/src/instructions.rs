@@ -23,7 +23,7 @@ const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::FindMiss, 159.0),
     (Operation::InsertMapHit, 349.0),
     (Operation::InsertMapNew, 1056.0),
-    (Operation::References, 105.0),
+    (Operation::References, 78.0),
     (Operation::Window, 551.0),
     (Operation::InsertRemove, 784.0),
     (Operation::Dispatch, 179.0),

@@ -781,6 +781,13 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         }
     }
 
+    /// Gives a reference back if others are left for sure; false if nothing was
+    /// done, and [`Owner::release`] has to be asked.
+    #[inline]
+    pub fn release_shared(&self, slot: u32) -> bool {
+        !self.is_static(slot) && self.change_record(slot, one_of_many).is_ok()
+    }
+
     /// Gives a reference back.
     ///
     /// # Errors
@@ -790,10 +797,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         if self.is_static(slot) {
             return Ok(Released::Kept);
         }
-        let many = |record| {
-            if (2..SATURATED).contains(&(record & COUNT)) { Some(record - 1) } else { None }
-        };
-        match self.change_record(slot, many) {
+        match self.change_record(slot, one_of_many) {
             Ok(_) => Ok(Released::Kept),
             Err(record) => match record & COUNT {
                 0 | COUNT => Err(Status::NotAllocated),
@@ -981,6 +985,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             bucket.store(head.deserted().0, Ordering::Relaxed);
         }
     }
+}
+
+/// The record without a reference that is neither the last nor uncounted.
+#[inline]
+fn one_of_many(record: u16) -> Option<u16> {
+    if (2..SATURATED).contains(&(record & COUNT)) { Some(record - 1) } else { None }
 }
 
 /// Whether the component gave the slot of this record a badge.

@@ -510,6 +510,27 @@ pub unsafe extern "C" fn cap_map_ref_release(
     last: *mut bool,
     badge: *mut u32,
 ) -> Status {
+    if owner!(owner).release_shared(slot) {
+        // SAFETY: duty 1.
+        unsafe { give(last, false) };
+        // SAFETY: duty 1.
+        unsafe { give(badge, 0) };
+        return Status::Ok;
+    }
+    // A jump, so that the frequent case needs no frame.
+    // SAFETY: as the caller's.
+    unsafe { release_far(owner, slot, last, badge) }
+}
+
+/// # Safety
+/// As for [`cap_map_ref_release`].
+#[inline(never)]
+unsafe extern "C" fn release_far(
+    owner: *const cap_map_owner,
+    slot: u32,
+    last: *mut bool,
+    badge: *mut u32,
+) -> Status {
     let (was_last, of_badge) = match owner!(owner).release(slot) {
         Ok(Released::Kept) => (false, 0),
         Ok(Released::Last(badge)) => (true, badge),
