@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::measure::{Effort, Spread, processor_time};
-use crate::ops::{PUBLISHED, TREE, subjects};
+use crate::ops::{BARE, PUBLISHED, TREE, subjects};
 use crate::report;
 use crate::workload::{Operation, Pattern, Workload};
 
@@ -17,6 +17,8 @@ pub(crate) struct Row {
     /// for operations without a floor.
     pub(crate) floor: Spread,
     pub(crate) tree_to_floor: Spread,
+    /// The tree's time divided by that of the least that a table can do.
+    pub(crate) tree_to_bare: Spread,
 }
 
 /// The figures of one subject.
@@ -115,8 +117,11 @@ fn one(
     }
     let at = |name| running.iter().position(|(subject, _)| subject.name == name).unwrap_or(0);
     let (published, tree) = (at(PUBLISHED), at(TREE));
-    let pairs = times[tree].iter().zip(&floor);
-    let tree_to_floor = Spread::of(pairs.map(|(time, floor)| time / floor).collect());
+    let tree_to = |times_of: &[f64]| {
+        let pairs = times[tree].iter().zip(times_of);
+        Spread::of(pairs.map(|(tree, other)| tree / other).collect())
+    };
+    let (tree_to_floor, tree_to_bare) = (tree_to(&floor), tree_to(&times[at(BARE)]));
     let columns = running
         .iter_mut()
         .enumerate()
@@ -134,7 +139,7 @@ fn one(
             }
         })
         .collect();
-    Row { operation, pattern, size, columns, floor: Spread::of(floor), tree_to_floor }
+    Row { operation, pattern, size, columns, floor: Spread::of(floor), tree_to_floor, tree_to_bare }
 }
 
 /// Nanoseconds since `start` for each of so many operations.

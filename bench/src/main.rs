@@ -5,11 +5,12 @@
 //! machine disturbs all of them, and a ratio is taken per repetition. Times are
 //! processor time of the measuring thread. Results are checked before and after.
 //!
-//! `ops` declares what a subject is, `ours`, `rb_map` and `hash_map` are those
-//! written in Rust, `cpp/` holds the others. `workload` runs operations,
-//! `compare`, `threads`, `monitor` and `instructions` measure, `floor` tells the least possible; `report` and
-//! `plot` present.
+//! `ops` declares what a subject is, `ours`, `rb_map`, `hash_map` and `bare` are
+//! those written in Rust, `cpp/` holds the others. `workload` runs operations,
+//! `compare`, `threads`, `monitor` and `instructions` measure, `floor` and `bare`
+//! tell the least possible; `report` and `plot` present.
 
+mod bare;
 mod compare;
 mod floor;
 mod hash_map;

@@ -3,7 +3,7 @@
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 
-use crate::{hash_map, ours, rb_map};
+use crate::{bare, hash_map, ours, rb_map};
 
 type Owner = *const cap_map_owner;
 
@@ -71,12 +71,16 @@ pub(crate) struct Subject {
 pub(crate) const OURS: &str = "ours";
 pub(crate) const PUBLISHED: &str = "ours, published";
 pub(crate) const TREE: &str = "AVL tree";
+/// The least that a table can do.
+pub(crate) const BARE: &str = "bare";
 
 /// All subjects that can cope with a table of this capacity.
 pub(crate) fn subjects(capacity: u32) -> Vec<Subject> {
     let core = capacity > COMPONENT;
     let (tree, tree_pool) =
         if core { (&avl_core_map_ops, &avl_core_pool_ops) } else { (&avl_map_ops, &avl_pool_ops) };
+    let (bare, bare_pool) =
+        if core { (&bare::WIDE, &bare::WIDE_POOL) } else { (&bare::NARROW, &bare::NARROW_POOL) };
     let ours = |name, map| Subject { name, map, pool: Some(&ours::POOL), windows: true };
     let mut all = vec![
         ours(OURS, &ours::PRIVATE),
@@ -84,6 +88,7 @@ pub(crate) fn subjects(capacity: u32) -> Vec<Subject> {
         Subject { name: TREE, map: tree, pool: Some(tree_pool), windows: true },
         Subject { name: "red-black", map: &rb_map::OPS, pool: None, windows: true },
         Subject { name: "hash", map: &hash_map::OPS, pool: Some(&hash_map::POOL), windows: false },
+        Subject { name: BARE, map: bare, pool: Some(bare_pool), windows: true },
     ];
     if !core {
         all.push(Subject { name: "list", map: &list_map_ops, pool: None, windows: true });

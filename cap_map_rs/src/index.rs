@@ -11,6 +11,7 @@
 
 use core::hint::select_unpredictable;
 
+use crate::layout::MAX_CAPACITY;
 use crate::sync::{AtomicU16, AtomicU32, Ordering, fence};
 
 /// Entries wide enough for the table's slot numbers; their number is a power of two.
@@ -94,13 +95,33 @@ fn get(entries: &[impl Entry], at: usize) -> u32 {
     entries.get(at).map_or(0, Entry::get)
 }
 
+/// What a place wraps around with: the number of entries is a power of two.
 #[inline]
-fn pair(entries: &[impl Entry], at: usize) -> (u32, u32) {
-    (get(entries, at), get(entries, (at + 1) & entries.len().wrapping_sub(1)))
+fn mask(entries: &[impl Entry]) -> usize {
+    entries.len().wrapping_sub(1)
+}
+
+/// The entries at a hash's home and behind it.
+#[inline]
+fn pair(entries: &[impl Entry], home: usize) -> (u32, u32) {
+    let mask = mask(entries);
+    (get(entries, home & mask), get(entries, (home + 1) & mask))
 }
 
 /// The place of an empty entry where there is none.
 pub(crate) const NOWHERE: usize = usize::MAX;
+
+/// 2^64 divided by the golden ratio.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A hash is cut here: above lie the bits of the home, 18 in the largest index.
+const HOME_SHIFT: u32 = 64 - (2 * MAX_CAPACITY).trailing_zeros();
+
+/// A tag is part of the 32 bits that end where the home begins. Of these it leaves
+/// the lowest to the slot number, seven at least, so it depends on all of a badge's 28 bits.
+const TAG_SHIFT: u32 = HOME_SHIFT - u32::BITS;
+
+static_assertions::const_assert!((2 * MAX_CAPACITY).is_power_of_two());
 
 /// What a look-up found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,9 +137,9 @@ pub(crate) enum Found {
 /// The index. Changes need the owner's private lock, look-ups do not.
 pub(crate) struct Index<'m> {
     entries: Entries<'m>,
-    home_shift: u32,
-    /// Turns the hash such that the bits below those of the home are the tag.
-    tag_turn: u32,
+    /// What a badge is multiplied by. The golden section of the number of places, in
+    /// units of 2^-`HOME_SHIFT`: so the shift is the same for all sizes.
+    factor: u64,
     /// The bits of an entry that hold the tag; the others hold a slot number plus one.
     tag_mask: u32,
     version: AtomicU32,
@@ -128,20 +149,17 @@ impl<'m> Index<'m> {
     /// An index of slots below `slots`, of which it has at least twice as many
     /// entries.
     pub(crate) fn new(entries: Entries<'m>, slots: usize) -> Self {
-        let len = entries.len();
         let width = match entries {
             Entries::Narrow(_) => AtomicU16::BITS,
             Entries::Wide(_) => AtomicU32::BITS,
         };
-        // A power of two by the sizes of `Private`; at least two, so that the
-        // shift stays below 32.
-        let home_shift = 32 - len.trailing_zeros().clamp(1, 31);
         // Slot numbers plus one are `slots` at most, which fits into an entry.
         let slot_mask = u32::MAX.wrapping_shr(slots.leading_zeros().wrapping_sub(usize::BITS));
+        // How many bits of the largest index's homes this one does not need.
+        let unused = (u64::BITS - HOME_SHIFT).wrapping_sub(entries.len().trailing_zeros());
         Index {
-            home_shift,
+            factor: GOLDEN.wrapping_shr(unused) | 1,
             tag_mask: u32::MAX.wrapping_shr(32 - width) & !slot_mask,
-            tag_turn: home_shift.wrapping_sub(width),
             entries,
             version: AtomicU32::new(0),
         }
@@ -154,18 +172,22 @@ impl<'m> Index<'m> {
 
     /// Fibonacci hashing (Knuth 3, 6.4): badges are ascending multiples of four.
     #[inline]
-    fn hash(badge: u32) -> u32 {
-        badge.wrapping_mul(0x9e37_79b1)
+    fn hash(&self, badge: u32) -> u64 {
+        u64::from(badge).wrapping_mul(self.factor)
     }
 
+    /// A place, before it wraps around.
     #[inline]
-    fn home(&self, hash: u32) -> usize {
-        hash.wrapping_shr(self.home_shift) as usize
+    #[allow(clippy::cast_possible_truncation)] // 18 bits
+    fn home(hash: u64) -> usize {
+        (hash >> HOME_SHIFT) as usize
     }
 
+    /// Bits below those of the home.
     #[inline]
-    fn tag(&self, hash: u32) -> u32 {
-        hash.rotate_right(self.tag_turn % 32) & self.tag_mask
+    #[allow(clippy::cast_possible_truncation)] // that is the purpose
+    fn tag(&self, hash: u64) -> u32 {
+        (hash >> TAG_SHIFT) as u32 & self.tag_mask
     }
 
     /// A slot filed under the tag of `badge` at the first two places where it may
@@ -173,8 +195,8 @@ impl<'m> Index<'m> {
     /// predict: no branch.
     #[inline]
     pub(crate) fn near(&self, badge: u32) -> u32 {
-        let hash = Self::hash(badge);
-        let (home, tag) = (self.home(hash), self.tag(hash));
+        let hash = self.hash(badge);
+        let (home, tag) = (Self::home(hash), self.tag(hash));
         let (first, second) = match self.entries {
             Entries::Narrow(entries) => pair(entries, home),
             Entries::Wide(entries) => pair(entries, home),
@@ -202,8 +224,9 @@ impl<'m> Index<'m> {
         badge: u32,
         is: impl Fn(u32) -> bool,
     ) -> (usize, Option<u32>) {
-        let hash = Self::hash(badge);
-        let (mut at, tag) = (self.home(hash), self.tag(hash));
+        let hash = self.hash(badge);
+        let mask = mask(entries);
+        let (mut at, tag) = (Self::home(hash) & mask, self.tag(hash));
         for _ in entries {
             let entry = get(entries, at);
             if entry == 0 {
@@ -215,7 +238,7 @@ impl<'m> Index<'m> {
                     return (at, Some(slot));
                 }
             }
-            at = (at + 1) & (entries.len().wrapping_sub(1));
+            at = (at + 1) & mask;
         }
         (NOWHERE, None)
     }
@@ -248,7 +271,7 @@ impl<'m> Index<'m> {
 
     #[inline]
     fn entry(&self, badge: u32, slot: u32) -> u32 {
-        self.tag(Self::hash(badge)) | (slot + 1)
+        self.tag(self.hash(badge)) | (slot + 1)
     }
 
     /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
@@ -272,7 +295,7 @@ impl<'m> Index<'m> {
             at = (at + 1) & self.mask();
             let entry = self.entries.get(at);
             let Some(other) = (entry & !self.tag_mask).checked_sub(1) else { break };
-            let home = self.home(Self::hash(badge_of(other)));
+            let home = Self::home(self.hash(badge_of(other)));
             // The entry may fill the hole unless its home lies behind it.
             let to_entry = at.wrapping_sub(home) & self.mask();
             let to_hole = at.wrapping_sub(hole) & self.mask();
@@ -296,11 +319,27 @@ impl<'m> Index<'m> {
         entries.iter().for_each(|entry| entry.set(0));
         for (badge, slot) in content {
             // Twice the entries than slots: never full.
-            let (place, _) = self.probe_in(entries, badge, |_| false);
+            let place = Self::empty_in(entries, self.hash(badge));
             if let Some(entry) = entries.get(place) {
                 entry.set(self.entry(badge, slot));
             }
         }
+    }
+
+    /// The first empty entry for a hash. Which of the first two places that is nobody
+    /// can predict, that it is one of them holds nearly always: no branch, then one.
+    #[inline]
+    fn empty_in(entries: &[impl Entry], hash: u64) -> usize {
+        let mask = mask(entries);
+        let (home, next) = (Self::home(hash) & mask, (Self::home(hash) + 1) & mask);
+        let mut place = select_unpredictable(get(entries, home) == 0, home, next);
+        for _ in entries {
+            if get(entries, place) == 0 {
+                return place;
+            }
+            place = (place + 1) & mask;
+        }
+        NOWHERE
     }
 
     #[inline]

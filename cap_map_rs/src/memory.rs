@@ -59,15 +59,21 @@ impl CurrentRegion {
 
     #[inline]
     pub(crate) fn get<'m>(&self) -> Region<'m> {
+        let slots = self.slots();
+        let header = self.header.load(Ordering::Acquire);
+        // SAFETY: the invariant; `'m` is the lifetime of the owner's memory.
+        Region::from_parts(unsafe { &*header }, slots)
+    }
+
+    /// Like [`CurrentRegion::get`], for those who need no header.
+    #[inline]
+    pub(crate) fn slots<'m>(&self) -> &'m [AtomicU64] {
         // Acquire pairs with the releases in `switch`: who sees the new length
         // sees the new pointers, and the old length is valid for both.
         let len = self.len.load(Ordering::Acquire);
         let slots = self.slots.load(Ordering::Acquire);
-        let header = self.header.load(Ordering::Acquire);
-        // SAFETY: the invariant; `'m` is the lifetime of the owner's memory.
-        let slots = unsafe { core::slice::from_raw_parts(slots, len) };
         // SAFETY: as above.
-        Region::from_parts(unsafe { &*header }, slots)
+        unsafe { core::slice::from_raw_parts(slots, len) }
     }
 
     /// Makes `region` current; refuses one with fewer slots than now.

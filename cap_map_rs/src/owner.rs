@@ -70,13 +70,15 @@ pub struct Owner<'m, R> {
     geometry: Geometry,
     /// How many badges there are, from 1 on.
     badges: u32,
-    max_slots: u32,
     patience: u32,
     index: Index<'m>,
     /// Decided generation (even) that the index reflects.
     generation: AtomicU32,
     refs: &'m [AtomicU16],
-    pub(crate) buckets: &'m [AtomicU64],
+    /// Heads of the object pools' chains.
+    buckets: &'m [AtomicU64],
+    /// All bits of a chain's number.
+    bucket_mask: u32,
     /// Allocated slots, behind the private lock.
     slots: Lock<SlotBitmap<'m>, R>,
     relax: PhantomData<fn() -> R>,
@@ -91,8 +93,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// [`Status::BadFirstUser`], [`Status::BadShift`], [`Status::BadBadgeBits`],
     /// [`Status::TooSmall`].
     pub fn new(config: Config, private: Private<'m>, region: Region<'m>) -> Result<Self, Status> {
-        let max_slots = u32::try_from(private.refs.len()).map_err(|_| Status::BadCapacity)?;
-        let region = fitted(region, max_slots)?;
+        let region = fitted(region, private.refs.len())?;
+        let buckets = u32::try_from(private.buckets.len()).map_err(|_| Status::BadArgument)?;
         let capacity = u32::try_from(region.capacity()).map_err(|_| Status::BadCapacity)?;
         if config.first_user >= capacity {
             return Err(Status::BadFirstUser);
@@ -116,12 +118,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                 label: [0; LABEL_BYTES],
             },
             badges: (1 << config.badge_bits) - 2,
-            max_slots,
             patience: config.patience,
             index: Index::new(private.index, private.refs.len()),
             generation: AtomicU32::new(0),
             refs: private.refs,
             buckets: private.buckets,
+            bucket_mask: u32::MAX.wrapping_shr(buckets.leading_zeros()),
             slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary, config.first_user)),
             relax: PhantomData,
         })
@@ -191,7 +193,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     #[inline]
     pub(crate) fn carries(&self, slot: u32, badge: u32) -> bool {
-        self.carries_in(self.current.get(), slot, badge)
+        let Some(cell) = self.current.slots().get(slot as usize) else { return false };
+        // Acquire as in `carries_in`, which looks at staged words again.
+        let word = SlotWord(cell.load(Ordering::Acquire));
+        word.is_used_by(badge)
+            || word.is_staged() && self.carries_in(self.current.get(), slot, badge)
     }
 
     #[inline]
@@ -205,29 +211,48 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
                     .is_some_and(|word| word.is_used_by(badge))
     }
 
+    /// As [`Owner::carries_in`], if the component itself gave the slot a badge. An
+    /// entry of the index may name another one, by a badge that a hostile monitor
+    /// took away before the slot was freed, and put back later. Under the lock.
+    #[inline]
+    fn holds(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
+        self.carries_in(region, slot, badge) && is_badged(self.record(slot))
+    }
+
     /// The slot that carries `badge`.
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::NotFound`].
     #[inline]
     pub fn find(&self, badge: u32) -> Result<u32, Status> {
+        match self.find_near(badge) {
+            Some(slot) => Ok(slot),
+            None => self.find_far(badge),
+        }
+    }
+
+    /// The slot that carries `badge`, if it is filed where it belongs or next to
+    /// that, as most are. Otherwise [`Owner::find_far`] tells.
+    #[inline]
+    pub fn find_near(&self, badge: u32) -> Option<u32> {
+        if !self.accepts(badge) {
+            return None;
+        }
+        let slot = self.index.near(badge);
+        let cell = self.current.slots().get(slot as usize)?;
+        // Acquire pairs with the release of whoever wrote the word.
+        SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge).then_some(slot)
+    }
+
+    /// Like [`Owner::find`], for badges that [`Owner::find_near`] has not found.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    #[inline(never)]
+    pub fn find_far(&self, badge: u32) -> Result<u32, Status> {
         if !self.accepts(badge) {
             return Err(Status::BadBadge);
         }
-        // Most badges are where they belong, or next to it: no call.
-        let slot = self.index.near(badge);
-        if let Some(cell) = self.current.get().slot(slot)
-            // Acquire pairs with the release of whoever wrote the word.
-            && SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge)
-        {
-            return Ok(slot);
-        }
-        self.find_chained(badge)
-    }
-
-    /// Like [`Owner::find`], for badges that are not where they belong.
-    #[inline(never)]
-    fn find_chained(&self, badge: u32) -> Result<u32, Status> {
         let generation = self.index_generation();
         let region = self.current.get();
         // A staged word may mean this badge or not; that is not found out here.
@@ -303,7 +328,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         let slots = (0u32..).zip(region.slots());
         let badged = slots.zip(self.refs).filter(|(_, record)| {
             // Relaxed: changes under the lock only.
-            record.load(Ordering::Relaxed) & UNBADGED == 0
+            is_badged(record.load(Ordering::Relaxed))
         });
         self.index.rebuild(badged.filter_map(|((slot, cell), _)| {
             let word = read_slot(region, cell)?;
@@ -340,7 +365,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn try_find_locked(&self, region: Region<'_>, badge: u32) -> Found {
         self.refresh(region);
-        let found = self.index.find(badge, |slot| self.carries_in(region, slot, badge));
+        let found = self.index.find(badge, |slot| self.holds(region, slot, badge));
         if matches!(found, Found::Slot(_)) || is_decided(region, self.index_generation()) {
             return found;
         }
@@ -521,7 +546,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn try_file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         let generation = self.refresh(region);
-        let (place, known) = self.index.probe(badge, |slot| self.carries_in(region, slot, badge));
+        let (place, known) = self.index.probe(badge, |slot| self.holds(region, slot, badge));
         if known.is_some() {
             return Err(Status::Exists);
         }
@@ -663,21 +688,18 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         // A miss needs no lock. A hit is made sure of under the lock.
         let found = self.find(badge)?;
         self.slots.with(|_| {
+            // The slot may have been freed since, and a hostile monitor gives
+            // badges to slots that nobody has.
             let slot = match found {
-                slot if self.carries(slot, badge) => slot,
+                slot if self.holds(self.current.get(), slot, badge) => slot,
                 _ => match self.find_locked(badge) {
                     Found::Slot(slot) => slot,
                     _ => return Err(Status::NotFound),
                 },
             };
-            // The slot may have been freed since, and a hostile monitor gives
-            // badges to slots that nobody has.
-            let record = self.record(slot);
-            if record & UNBADGED != 0 {
-                return Err(Status::NotFound);
-            }
+            let referenced = self.record(slot) != 0;
             self.acquire(slot)?;
-            Ok((slot, record != 0))
+            Ok((slot, referenced))
         })
     }
 
@@ -693,7 +715,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             }
             let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
             let orphaned = !self.is_static(slot) && self.record(slot) & COUNT == 0;
-            if badge.is_some_and(|badge| self.carries(slot, badge))
+            if badge.is_some_and(|badge| self.holds(self.current.get(), slot, badge))
                 || orphaned && (detached || referenced)
             {
                 self.remove_locked(bitmap, slot);
@@ -812,6 +834,19 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         })
     }
 
+    /// The head of the chain for objects at `slot`.
+    ///
+    /// Objects of one pool have neighbouring slots more often than not, so the slot
+    /// itself spreads best; pools are told apart in the chain. The number of chains
+    /// is no power of two: what lies beyond is folded back, as in linear hashing
+    /// (W. Litwin, VLDB 1980).
+    #[inline]
+    pub(crate) fn bucket(&self, slot: u32) -> Option<&'m AtomicU64> {
+        let at = (slot & self.bucket_mask) as usize;
+        let folded = (slot & self.bucket_mask >> 1) as usize;
+        self.buckets.get(if at < self.buckets.len() { at } else { folded })
+    }
+
     /// Runs `f` under the private lock.
     pub(crate) fn locked<O>(&self, f: impl FnOnce() -> O) -> O {
         self.slots.with(|_| f())
@@ -848,7 +883,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// [`Status::InUse`] (`region` is the one in use).
     pub fn move_to(&self, region: Region<'m>, label: &[u8]) -> Result<(), Status> {
         let label = padded(label)?;
-        let region = fitted(region, self.max_slots)?;
+        let region = fitted(region, self.refs.len())?;
         self.slots.with(|_| {
             let old = self.current.get();
             if region.capacity() < old.capacity() {
@@ -888,7 +923,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// [`Status::TooSmall`].
     pub fn reset(&mut self, region: Region<'m>) -> Result<(), Status> {
-        let region = fitted(region, self.max_slots)?;
+        let region = fitted(region, self.refs.len())?;
         if self.geometry.first_user >= capacity_of(region) {
             return Err(Status::TooSmall);
         }
@@ -948,6 +983,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     }
 }
 
+/// Whether the component gave the slot of this record a badge.
+#[inline]
+fn is_badged(record: u16) -> bool {
+    record & UNBADGED == 0
+}
+
 /// Whether `generation` is the last one decided.
 #[inline]
 fn is_decided(region: Region<'_>, generation: u32) -> bool {
@@ -970,8 +1011,8 @@ fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
     cell.store(word(tag).0, Ordering::Release);
 }
 
-fn fitted(region: Region<'_>, max_slots: u32) -> Result<Region<'_>, Status> {
-    let capacity = region.capacity().min(max_slots as usize);
+fn fitted(region: Region<'_>, max_slots: usize) -> Result<Region<'_>, Status> {
+    let capacity = region.capacity().min(max_slots);
     if capacity < MIN_CAPACITY {
         return Err(Status::TooSmall);
     }

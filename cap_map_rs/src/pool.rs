@@ -59,7 +59,11 @@ use crate::owner::Owner;
 use crate::status::Status;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
 
-/// Look-ups of one dispatch; each but the first means that a badge moved.
+/// The slot changed hands; the badge may be in another one.
+struct Moved;
+
+/// Look-ups of a dispatch that did not succeed at once; each but the first means
+/// that a badge moved.
 const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// The part of an object that makes it a member of a pool.
@@ -174,7 +178,7 @@ impl<R: RelaxStrategy> Pool<R> {
         if slot >= owner.capacity() {
             return Err(Status::BadSlot);
         }
-        let bucket = self.bucket(owner, slot).ok_or(Status::BadSlot)?;
+        let bucket = owner.bucket(slot).ok_or(Status::BadSlot)?;
         // SAFETY: duty 1.
         let shared = unsafe { node.as_ref() };
         self.members.with(|members| {
@@ -211,7 +215,7 @@ impl<R: RelaxStrategy> Pool<R> {
             // SAFETY: the node is a member of this list, whose lock is held.
             let mut cursor = unsafe { members.cursor_mut_from_ptr(node) };
             cursor.remove();
-            let bucket = self.bucket(owner, node.slot.load(Ordering::Relaxed));
+            let bucket = owner.bucket(node.slot.load(Ordering::Relaxed));
             if let Some(bucket) = bucket {
                 owner.locked(|| unlink(bucket, node));
             }
@@ -230,41 +234,49 @@ impl<R: RelaxStrategy> Pool<R> {
     /// `None` for a badge that leads to no object of this pool.
     #[inline]
     pub fn acquire(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
-        let slot = owner.find(badge).ok()?;
-        let found = self.acquire_slot(owner, slot);
-        if owner.carries(slot, badge) { found } else { self.acquire_again(owner, badge, found) }
+        if let Some(slot) = owner.find_near(badge)
+            && let Ok(found) = self.acquire_at(owner, slot, badge)
+        {
+            return found;
+        }
+        self.acquire_far(owner, badge)
     }
 
-    /// Like [`Pool::acquire`], after the slot changed hands; the badge may be in
-    /// another one. `found` is not what was asked for.
-    #[cold]
+    /// Like [`Pool::acquire`], for badges that are not where they belong, or move.
     #[inline(never)]
-    fn acquire_again(
-        &self,
-        owner: &Owner<'_, R>,
-        badge: u32,
-        mut found: Option<NonNull<Node>>,
-    ) -> Option<NonNull<Node>> {
-        let release = |found: Option<NonNull<Node>>| {
-            // SAFETY: pinned until here.
-            found.inspect(|node| unsafe { node.as_ref() }.release())
-        };
-        for _ in 1..ATTEMPTS {
-            release(found);
+    fn acquire_far(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
+        for _ in 0..ATTEMPTS {
             let slot = owner.find(badge).ok()?;
-            found = self.acquire_slot(owner, slot);
-            if owner.carries(slot, badge) {
+            if let Ok(found) = self.acquire_at(owner, slot, badge) {
                 return found;
             }
         }
-        release(found);
         None
+    }
+
+    /// The object for `slot`, pinned, where `badge` was found.
+    #[inline]
+    fn acquire_at(
+        &self,
+        owner: &Owner<'_, R>,
+        slot: u32,
+        badge: u32,
+    ) -> Result<Option<NonNull<Node>>, Moved> {
+        let found = self.acquire_slot(owner, slot);
+        if owner.carries(slot, badge) {
+            return Ok(found);
+        }
+        if let Some(node) = found {
+            // SAFETY: pinned until here.
+            unsafe { node.as_ref() }.release();
+        }
+        Err(Moved)
     }
 
     /// The object for `slot`, pinned.
     #[inline]
     fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
-        let bucket = self.bucket(owner, slot)?;
+        let bucket = owner.bucket(slot)?;
         // Acquire pairs with the release in `lead`: the nodes of this chain are
         // complete, and stay while this arrival is counted.
         let head = Head(bucket.fetch_add(ONE, Ordering::Acquire));
@@ -318,18 +330,6 @@ impl<R: RelaxStrategy> Pool<R> {
             node.pins.fetch_add(1, Ordering::Relaxed);
             Some(NonNull::from(node))
         })
-    }
-
-    #[inline]
-    fn bucket<'m>(&self, owner: &Owner<'m, R>, slot: u32) -> Option<&'m AtomicU64> {
-        // Objects of one pool have neighbouring slots more often than not, so
-        // the slot itself spreads best; pools are told apart in the chain. The
-        // number of chains is no power of two: what lies beyond is folded back, as
-        // in linear hashing (W. Litwin, VLDB 1980).
-        let chains = owner.buckets.len();
-        let wide = usize::MAX.wrapping_shr(chains.leading_zeros());
-        let (at, folded) = (slot as usize & wide, slot as usize & wide >> 1);
-        owner.buckets.get(if at < chains { at } else { folded })
     }
 }
 

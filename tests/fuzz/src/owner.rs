@@ -31,9 +31,26 @@ enum State {
 struct Model {
     states: Vec<State>,
     counts: Vec<u16>,
+    /// Whether the component itself gave the slot a badge. If not, the peer's
+    /// badges do not let it be found or removed.
+    badged: Vec<bool>,
 }
 
 impl Model {
+    fn new(slots: usize) -> Self {
+        Model {
+            states: vec![State::Free; slots],
+            counts: vec![0; slots],
+            badged: vec![false; slots],
+        }
+    }
+
+    fn grow(&mut self, slots: usize) {
+        self.states.resize(slots, State::Free);
+        self.counts.resize(slots, 0);
+        self.badged.resize(slots, false);
+    }
+
     fn state(&self, slot: u32) -> Option<State> {
         self.states.get(slot as usize).copied()
     }
@@ -47,8 +64,8 @@ impl Model {
         self.counts[slot as usize] = count;
     }
 
-    /// The slots were handed out just now.
-    fn given(&mut self, first: u32, number: u32, count: u16) {
+    /// The slots were handed out just now, with a badge or without one.
+    fn given(&mut self, first: u32, number: u32, count: u16, badged: bool) {
         for slot in first..first + number {
             assert!(slot < self.capacity(), "slot {slot} does not exist");
             assert_ne!(
@@ -57,6 +74,7 @@ impl Model {
                 "slot {slot} was handed out twice"
             );
             self.set(slot, State::Allocated, count);
+            self.badged[slot as usize] = badged;
         }
     }
 
@@ -71,10 +89,17 @@ impl Model {
         self.set(slot, State::Allocated, count);
     }
 
-    /// The slot may have been removed if nobody refers to it.
+    /// The slot was found by a badge, and a reference was taken.
+    fn found(&mut self, slot: u32) {
+        assert!(self.badged[slot as usize], "slot {slot} was given no badge");
+        self.referenced(slot);
+    }
+
+    /// The slot may have been removed for its badge if nobody refers to it.
     fn doubt(&mut self, slot: u32) {
-        if self.state(slot) == Some(State::Allocated) && self.counts[slot as usize] == 0 {
-            self.states[slot as usize] = State::Maybe;
+        let at = slot as usize;
+        if self.state(slot) == Some(State::Allocated) && self.counts[at] == 0 && self.badged[at] {
+            self.states[at] = State::Maybe;
         }
     }
 }
@@ -99,6 +124,7 @@ impl Kernel for Moody<'_, '_> {
         let slot = self.slot(known);
         let free = self.model.state(slot) == Some(State::Free) && self.mapped != Some(slot);
         assert!(!free, "asked about slot {slot}, which was never handed out");
+        assert!(self.model.badged[slot as usize], "asked about slot {slot}, given no badge");
         !self.input.byte().is_multiple_of(3)
     }
 
@@ -144,7 +170,7 @@ pub fn run(data: &[u8]) {
     owner.publish(b"owner").expect("a label");
     let script = Script::decode(&mut input, memory[0].words(place, size(slots)));
     let threaded = mode & 5 == 1;
-    let model = Model { states: vec![State::Free; slots], counts: vec![0; slots] };
+    let model = Model::new(slots);
     let patience = u64::from(patience);
     let mut test = Test { owner, model, shift: config.shift, patience, threaded };
     under_attack(&script, threaded, || {
@@ -161,8 +187,7 @@ pub fn run(data: &[u8]) {
         let larger = memory[1].region(place, size(max_slots));
         let moved = bounded(2 * test.bound(), || test.owner.move_to(larger, b"moved"));
         assert_eq!(moved, Ok(()), "a table can move away from its peer");
-        test.model.states.resize(max_slots, State::Free);
-        test.model.counts.resize(max_slots, 0);
+        test.model.grow(max_slots);
         test.compare();
     }
     test.give_back();
@@ -198,7 +223,7 @@ impl Test<'_> {
             11 | 12 => self.release(slot),
             13 => {
                 if let Ok(slot) = self.call(|owner| owner.find_acquire(badge)) {
-                    self.model.referenced(slot);
+                    self.model.found(slot);
                 }
             }
             14 => {
@@ -218,7 +243,7 @@ impl Test<'_> {
         match self.call(|owner| owner.alloc(count)) {
             Ok(first) => {
                 assert!(first >= FIRST_USER, "static slots are not handed out");
-                self.model.given(first, count, 0);
+                self.model.given(first, count, 0, false);
             }
             Err(status) => {
                 assert_eq!(status, Status::OutOfSlots);
@@ -234,7 +259,10 @@ impl Test<'_> {
         let result = self.call(|owner| owner.alloc_at(slot));
         match (self.model.state(slot), result) {
             (None, Err(Status::BadSlot)) | (Some(State::Allocated), Err(Status::InUse)) => {}
-            (Some(State::Free | State::Maybe), Ok(())) => self.model.set(slot, State::Allocated, 0),
+            (Some(State::Free | State::Maybe), Ok(())) => {
+                self.model.set(slot, State::Allocated, 0);
+                self.model.badged[slot as usize] = false;
+            }
             (Some(State::Maybe), Err(Status::InUse)) => self.model.set(slot, State::Allocated, 0),
             other => panic!("alloc_at: {other:?}"),
         }
@@ -242,7 +270,7 @@ impl Test<'_> {
 
     fn insert(&mut self, badge: u32) {
         match self.call(|owner| owner.insert(badge)) {
-            Ok(slot) => self.model.given(slot, 1, 0),
+            Ok(slot) => self.model.given(slot, 1, 0, true),
             Err(Status::BadBadge | Status::Exists | Status::OutOfSlots | Status::Busy) => {}
             Err(status) => panic!("insert: {status}"),
         }
@@ -260,6 +288,7 @@ impl Test<'_> {
             (Some(_), Ok(()) | Err(Status::Busy | Status::Exists)) => {
                 let count = self.model.counts[slot as usize];
                 self.model.set(slot, State::Allocated, count);
+                self.model.badged[slot as usize] = true;
             }
             other => panic!("insert_at: {other:?}"),
         }
@@ -271,8 +300,8 @@ impl Test<'_> {
         let model = &mut self.model;
         let mut kernel = Moody { input, model, mapped: None, shift: self.shift };
         match bounded(bound, || owner.insert_map(badge, 99 << self.shift, &mut kernel)) {
-            Ok(Mapped { slot, fresh: true }) => self.model.given(slot, 1, u16::from(true)),
-            Ok(Mapped { slot, fresh: false }) => self.model.referenced(slot),
+            Ok(Mapped { slot, fresh: true }) => self.model.given(slot, 1, 1, true),
+            Ok(Mapped { slot, fresh: false }) => self.model.found(slot),
             Err(
                 Status::BadBadge
                 | Status::Forged
@@ -342,6 +371,8 @@ impl Test<'_> {
         }
         if count > 0 {
             self.model.counts[slot as usize] -= 1;
+            // With its last reference a slot loses its badge.
+            self.model.badged[slot as usize] &= count > 1;
         }
     }
 

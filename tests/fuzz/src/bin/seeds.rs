@@ -50,6 +50,14 @@ fn directed() -> Vec<Vec<u8>> {
     const IDLE: [u8; 4] = [0, 4, 0, 0];
     // Badge 20 appears in slot 8, and the generation moves on.
     const BADGE_IN_SLOT_8: [u8; 5] = [0, 12, 8, 5, 4];
+    // Badge 20, or 24, appears there, and the generation stays.
+    const QUIETLY_20: [u8; 5] = [0, 13, 8, 5, 4];
+    const QUIETLY_24: [u8; 5] = [0, 13, 8, 6, 4];
+    const INSERT_AT_8: [u8; 3] = [4, 8, 5];
+    const INSERT_AT_30: [u8; 3] = [4, 30, 5];
+    const REMOVE_8: [u8; 3] = [9, 8, 0];
+    const ALLOC_8: [u8; 3] = [1, 8, 0];
+    const FREE_8: [u8; 4] = [8, 8, 0, 0];
     let script = |writes: &[&[u8]]| {
         [&[0, 0, u8::try_from(writes.len()).expect("few")], writes.concat().as_slice()].concat()
     };
@@ -60,6 +68,27 @@ fn directed() -> Vec<Vec<u8>> {
         // It appears in the slot that insert_map is about to fill.
         [script(&[&IDLE, &BADGE_IN_SLOT_8, &IDLE, &IDLE]), vec![6, 0, 5, 1, 0, 1, 0, 0, 0]]
             .concat(),
+        // It appears in a receive window, and is given to another slot.
+        [
+            script(&[&IDLE, &BADGE_IN_SLOT_8, &IDLE]),
+            [ALLOC_8, INSERT_AT_30].concat(),
+            FREE_8.to_vec(),
+        ]
+        .concat(),
+        // Another badge appears in its slot, so that the slot's entry in the index
+        // stays when it is removed; the slot becomes a window, and the badge is back.
+        [
+            script(&[&IDLE, &QUIETLY_24, &IDLE, &QUIETLY_20, &IDLE]),
+            [INSERT_AT_8, REMOVE_8, ALLOC_8, INSERT_AT_30].concat(),
+            FREE_8.to_vec(),
+        ]
+        .concat(),
+        // The same with a slot that is free when the badge is back.
+        [
+            script(&[&IDLE, &QUIETLY_24, &QUIETLY_20, &IDLE]),
+            [INSERT_AT_8, REMOVE_8, INSERT_AT_8, ALLOC_8].concat(),
+        ]
+        .concat(),
     ]
 }
 
