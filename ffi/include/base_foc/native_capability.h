@@ -63,7 +63,7 @@ class Base_foc::Native_capability
 	public:
 
 		/**
-		 * Default constructor creates an invalid capability
+		 * Capability that refers to no slot
 		 */
 		Native_capability() { }
 
