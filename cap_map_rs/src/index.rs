@@ -319,27 +319,11 @@ impl<'m> Index<'m> {
         entries.iter().for_each(|entry| entry.set(0));
         for (badge, slot) in content {
             // Twice the entries than slots: never full.
-            let place = Self::empty_in(entries, self.hash(badge));
+            let (place, _) = self.probe_in(entries, badge, |_| false);
             if let Some(entry) = entries.get(place) {
                 entry.set(self.entry(badge, slot));
             }
         }
-    }
-
-    /// The first empty entry for a hash. Which of the first two places that is nobody
-    /// can predict, that it is one of them holds nearly always: no branch, then one.
-    #[inline]
-    fn empty_in(entries: &[impl Entry], hash: u64) -> usize {
-        let mask = mask(entries);
-        let (home, next) = (Self::home(hash) & mask, (Self::home(hash) + 1) & mask);
-        let mut place = select_unpredictable(get(entries, home) == 0, home, next);
-        for _ in entries {
-            if get(entries, place) == 0 {
-                return place;
-            }
-            place = (place + 1) & mask;
-        }
-        NOWHERE
     }
 
     #[inline]
