@@ -1,8 +1,9 @@
-//! The least that a table of this layout can do: the same memory, but for a head
-//! per slot; the locked instructions that threads of one component need; and
-//! nothing else. No monitor, no slot state, no check of an argument or a bound,
-//! no status but found or not, and each function with its own copy of the code.
-//! What the tree costs in units of this is what a table can reach at all.
+//! About the least that a table of this layout can do: the same memory, but for a
+//! head per slot; the locked instructions that threads of one component need; and
+//! hardly more. No monitor, no slot state, no private record, no check of an
+//! argument or a bound, no count that saturates, and no tags in the index. It is
+//! used by one thread. What the tree costs in units of this estimates what a table
+//! can reach.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
@@ -125,15 +126,22 @@ impl<E: Entry> Bare<E> {
         self.hints = self.hints.map(|hint| hint.min(word));
     }
 
+    /// Lets the slot carry the badge, unless another one does.
     #[inline(always)]
-    fn file(&mut self, badge: u32, slot: u32) {
-        at!(self.words, slot as usize) = u64::from(badge);
-        at!(self.counts, slot as usize).store(0, Ordering::Relaxed);
+    fn file(&mut self, badge: u32, slot: u32) -> bool {
         let mut place = self.home(badge);
-        while at!(self.index, place).into() != 0 {
+        loop {
+            let entry: u32 = at!(self.index, place).into();
+            let Some(other) = entry.checked_sub(1) else { break };
+            if at!(self.words, other as usize) == u64::from(badge) {
+                return false;
+            }
             place = (place + 1) & self.mask;
         }
+        at!(self.words, slot as usize) = u64::from(badge);
+        at!(self.counts, slot as usize).store(0, Ordering::Relaxed);
         at!(self.index, place) = E::try_from(slot + 1).unwrap_or_default();
+        true
     }
 
     /// Deletion by shifting back (Knuth 3, algorithm 6.4R).
@@ -197,11 +205,17 @@ impl<E: Entry> Ops<E> {
     unsafe extern "C" fn insert(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
         // SAFETY: the owner came from `create`.
         let taken = unsafe { table::<E>(owner) }.locked(|table| {
-            let taken = table.take(0, 1)?;
-            table.file(badge, taken);
-            Some(taken)
+            let taken = table.take(0, 1).ok_or(Status::OutOfSlots)?;
+            if !table.file(badge, taken) {
+                table.give(taken, 1);
+                return Err(Status::Exists);
+            }
+            Ok(taken)
         });
-        let Some(taken) = taken else { return Status::OutOfSlots };
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(status) => return status,
+        };
         // SAFETY: the caller's `slot` is valid.
         unsafe { slot.write(taken) };
         Status::Ok
@@ -211,8 +225,7 @@ impl<E: Entry> Ops<E> {
         // SAFETY: the owner came from `create`.
         let table = unsafe { table::<E>(owner) };
         at!(table.free, slot as usize / BITS) &= !(1 << (slot % u32::BITS));
-        table.file(badge, slot);
-        Status::Ok
+        if table.file(badge, slot) { Status::Ok } else { Status::Exists }
     }
 
     unsafe extern "C" fn insert_map(
@@ -301,8 +314,11 @@ impl<E: Entry> Ops<E> {
         let table = unsafe { table::<E>(owner) };
         let before = at!(table.counts, slot as usize).fetch_sub(1, Ordering::AcqRel);
         if before == 1 {
-            let old = at!(table.words, slot as usize);
-            table.unfile(slot);
+            let old = table.locked(|table| {
+                let old = at!(table.words, slot as usize);
+                table.unfile(slot);
+                old
+            });
             // SAFETY: the caller's `badge` is valid.
             unsafe { badge.write(u32::try_from(old).unwrap_or(0)) };
         }
@@ -362,7 +378,8 @@ impl<E: Entry> Ops<E> {
         Status::Ok
     }
 
-    /// The arrival is the pin, as in a chain of one node.
+    /// The arrival is the pin, as in a chain of one node. The slot may have been used
+    /// again before that.
     unsafe extern "C" fn pool_acquire(
         _: *const cap_map_pool,
         owner: *const cap_map_owner,
@@ -372,6 +389,9 @@ impl<E: Entry> Ops<E> {
         let table = unsafe { table::<E>(owner) };
         let Some(slot) = table.slot_of(badge) else { return core::ptr::null_mut() };
         let head = at!(table.heads, slot as usize).fetch_add(ONE, Ordering::Acquire);
+        if at!(table.words, slot as usize) != u64::from(badge) {
+            return core::ptr::null_mut();
+        }
         std::ptr::with_exposed_provenance_mut(usize::try_from(head & (ONE - 1)).unwrap_or(0))
     }
 

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::measure::{Effort, Random, Spread, pin, processor_time};
 use crate::monitor::Watched;
-use crate::ops::{COMPONENT, FIRST_USER, Map, subjects};
+use crate::ops::{BARE, COMPONENT, FIRST_USER, Map, subjects};
 use crate::ours;
 use crate::workload::{Objects, Pattern, badges};
 
@@ -34,7 +34,7 @@ struct Scene<'a> {
     badges: Vec<Vec<u32>>,
 }
 
-// SAFETY: the maps and pools used here may be used by several threads.
+// SAFETY: the maps and pools chosen in `all` may be used by several threads.
 unsafe impl Sync for Scene<'_> {}
 
 impl Drop for Scene<'_> {
@@ -119,7 +119,10 @@ pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Value> {
     );
     let mut lines = Vec::new();
     let all = badges(Pattern::Random, OBJECTS * THREADS);
-    let chosen = subjects(COMPONENT).into_iter().filter(|s| s.pool.is_some() && s.name != "hash");
+    // The others are not made for several threads.
+    let chosen = subjects(COMPONENT)
+        .into_iter()
+        .filter(|subject| subject.pool.is_some() && !["hash", BARE].contains(&subject.name));
     for subject in chosen {
         let map = Map::new(subject.map, COMPONENT);
         for (badge, slot) in all.iter().zip(FIRST_USER..) {

@@ -117,8 +117,7 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 /// A hash is cut here: above lie the bits of the home, 18 in the largest index.
 const HOME_SHIFT: u32 = 64 - (2 * MAX_CAPACITY).trailing_zeros();
 
-/// A tag is part of the 32 bits that end where the home begins. Of these it leaves
-/// the lowest to the slot number, seven at least, so it depends on all of a badge's 28 bits.
+/// A tag is part of the 32 bits that end where the home begins.
 const TAG_SHIFT: u32 = HOME_SHIFT - u32::BITS;
 
 static_assertions::const_assert!((2 * MAX_CAPACITY).is_power_of_two());

@@ -72,7 +72,7 @@ impl CurrentRegion {
         // sees the new pointers, and the old length is valid for both.
         let len = self.len.load(Ordering::Acquire);
         let slots = self.slots.load(Ordering::Acquire);
-        // SAFETY: as above.
+        // SAFETY: the invariant; `'m` is the lifetime of the owner's memory.
         unsafe { core::slice::from_raw_parts(slots, len) }
     }
 

@@ -546,7 +546,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     fn try_file(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         let generation = self.refresh(region);
-        let (place, known) = self.index.probe(badge, |slot| self.holds(region, slot, badge));
+        // The record says of `slot`, too, that it has a badge. It may be filed already, if
+        // a hostile monitor changed its word before it was freed.
+        let known = |other| other != slot && self.holds(region, other, badge);
+        let (place, known) = self.index.probe(badge, known);
         if known.is_some() {
             return Err(Status::Exists);
         }

@@ -372,6 +372,49 @@ fn entries_left_behind_do_not_free_a_window() {
     assert_eq!(owner.alloc_at(nobodys), Err(Status::InUse));
 }
 
+/// Puts a badge into the slot that is about to be filled.
+struct Forger<'t> {
+    table: &'t Table,
+    badge: u32,
+}
+
+impl Kernel for Forger<'_> {
+    fn equal(&mut self, _: usize, _: usize) -> bool {
+        true
+    }
+    fn valid(&mut self, _: usize) -> bool {
+        true
+    }
+    fn map(&mut self, _: usize, to: usize) -> bool {
+        let slot = self.table.owner.slot_of(to).unwrap();
+        self.table.set_word(slot, SlotWord::used(self.badge, 0));
+        true
+    }
+}
+
+/// Nor is a slot refused to a badge because an entry left behind, and the word that
+/// the monitor put back, say that it carries that badge already.
+#[test]
+fn entries_left_behind_do_not_stand_in_the_way_of_their_slot() {
+    let table = Table::new(CAPACITY);
+    let owner = &table.owner;
+    let leave_behind = |badge| {
+        let slot = owner.insert(badge).unwrap();
+        table.set_word(slot, SlotWord::used(badge + 400, 0));
+        owner.remove(slot).unwrap();
+        slot
+    };
+    let nobodys = leave_behind(400);
+    table.set_word(nobodys, SlotWord::used(400, 0));
+    assert_eq!(owner.insert(400), Ok(nobodys));
+    assert_eq!(owner.find(400), Ok(nobodys));
+
+    let spare = leave_behind(404);
+    let mapped = owner.insert_map(404, 1, &mut Forger { table: &table, badge: 404 }).unwrap();
+    assert_eq!((mapped.slot, mapped.fresh), (spare, true));
+    assert_eq!(owner.find_acquire(404), Ok(spare));
+}
+
 /// Slots whose words a monitor changes without a batch leave entries in the index
 /// behind. When these have filled it up, new badges are found all the same.
 #[test]
