@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 
-use crate::ops::{MapOps, PoolOps};
+use crate::ops::{MapOps, PoolOps, answer, judged};
 
 /// An entry of the index: a slot number plus one, or zero.
 trait Entry: Copy + Default + TryFrom<u32> + Into<u32> + 'static {}
@@ -144,6 +144,23 @@ impl<E: Entry> Bare<E> {
         true
     }
 
+    #[inline(always)]
+    fn insert(&mut self, badge: u32) -> Result<u32, Status> {
+        self.locked(|table| {
+            let taken = table.take(0, 1).ok_or(Status::OutOfSlots)?;
+            if !table.file(badge, taken) {
+                table.give(taken, 1);
+                return Err(Status::Exists);
+            }
+            Ok(taken)
+        })
+    }
+
+    #[inline(always)]
+    fn acquire(&mut self, slot: u32) {
+        at!(self.counts, slot as usize).fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Deletion by shifting back (Knuth 3, algorithm 6.4R).
     #[inline(always)]
     fn unfile(&mut self, slot: u32) {
@@ -194,31 +211,16 @@ impl<E: Entry> Ops<E> {
 
     unsafe extern "C" fn find(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
         // SAFETY: the owner came from `create`.
-        let Some(found) = unsafe { table::<E>(owner) }.slot_of(badge) else {
-            return Status::NotFound;
-        };
+        let found = unsafe { table::<E>(owner) }.slot_of(badge);
         // SAFETY: the caller's `slot` is valid.
-        unsafe { slot.write(found) };
-        Status::Ok
+        unsafe { answer(found.ok_or(Status::NotFound), slot) }
     }
 
     unsafe extern "C" fn insert(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
         // SAFETY: the owner came from `create`.
-        let taken = unsafe { table::<E>(owner) }.locked(|table| {
-            let taken = table.take(0, 1).ok_or(Status::OutOfSlots)?;
-            if !table.file(badge, taken) {
-                table.give(taken, 1);
-                return Err(Status::Exists);
-            }
-            Ok(taken)
-        });
-        let taken = match taken {
-            Ok(taken) => taken,
-            Err(status) => return status,
-        };
+        let taken = unsafe { table::<E>(owner) }.insert(badge);
         // SAFETY: the caller's `slot` is valid.
-        unsafe { slot.write(taken) };
-        Status::Ok
+        unsafe { answer(taken, slot) }
     }
 
     unsafe extern "C" fn insert_at(owner: *const cap_map_owner, badge: u32, slot: u32) -> Status {
@@ -235,28 +237,14 @@ impl<E: Entry> Ops<E> {
         kernel: *const cap_map_kernel,
         slot: *mut u32,
     ) -> Status {
+        // SAFETY: the owner came from `create`.
+        let table = unsafe { table::<E>(owner) };
+        let known = table.slot_of(badge);
         // SAFETY: the caller's `kernel` is valid.
-        let kernel = unsafe { &*kernel };
-        let (Some(equal), Some(map)) = (kernel.equal, kernel.map) else {
-            return Status::BadArgument;
-        };
+        let entered = unsafe { judged(kernel, selector, known, || table.insert(badge).ok()) };
+        let entered = entered.inspect(|slot| table.acquire(*slot));
         // SAFETY: the caller's `slot` is valid.
-        let slot = unsafe { &mut *slot };
-        // SAFETY: as the caller's.
-        let agreed = if unsafe { Self::find(owner, badge, slot) } == Status::Ok {
-            // SAFETY: the functions of `kernel` take anything.
-            unsafe { equal(kernel.context, (*slot as usize) << 12, selector) }
-        } else {
-            // SAFETY: as the caller's.
-            let status = unsafe { Self::insert(owner, badge, slot) };
-            // SAFETY: the functions of `kernel` take anything.
-            status == Status::Ok && unsafe { map(kernel.context, selector, 0) }
-        };
-        if !agreed {
-            return Status::Forged;
-        }
-        // SAFETY: as the caller's.
-        unsafe { Self::acquire(owner, *slot) }
+        unsafe { answer(entered, slot) }
     }
 
     unsafe extern "C" fn remove(owner: *const cap_map_owner, slot: u32) -> Status {
@@ -279,10 +267,8 @@ impl<E: Entry> Ops<E> {
             }
             Some(taken)
         });
-        let Some(taken) = taken else { return Status::OutOfSlots };
         // SAFETY: the caller's `first` is valid.
-        unsafe { first.write(taken) };
-        Status::Ok
+        unsafe { answer(taken.ok_or(Status::OutOfSlots), first) }
     }
 
     unsafe extern "C" fn free(owner: *const cap_map_owner, first: u32, count: u32) -> Status {
@@ -299,8 +285,7 @@ impl<E: Entry> Ops<E> {
 
     unsafe extern "C" fn acquire(owner: *const cap_map_owner, slot: u32) -> Status {
         // SAFETY: the owner came from `create`.
-        let table = unsafe { table::<E>(owner) };
-        at!(table.counts, slot as usize).fetch_add(1, Ordering::Relaxed);
+        unsafe { table::<E>(owner) }.acquire(slot);
         Status::Ok
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 use rustc_hash::FxBuildHasher;
 
-use crate::ops::{MapOps, PoolOps};
+use crate::ops::{MapOps, PoolOps, answer, judged};
 
 struct Hashed {
     slots: HashMap<u32, u32, FxBuildHasher>,
@@ -46,28 +46,27 @@ unsafe fn map<'a>(owner: *const cap_map_owner) -> &'a mut Hashed {
     unsafe { &mut *owner.cast_mut().cast() }
 }
 
+impl Hashed {
+    fn insert(&mut self, badge: u32) -> Option<u32> {
+        let free = self.free.pop()?;
+        self.slots.insert(badge, free);
+        self.entries[free as usize] = (badge, 0);
+        Some(free)
+    }
+}
+
 unsafe extern "C" fn find(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
     // SAFETY: the owner came from `create`.
-    let map = unsafe { map(owner) };
-    match map.slots.get(&badge) {
-        Some(found) => {
-            // SAFETY: the caller's `slot` is valid.
-            unsafe { slot.write(*found) };
-            Status::Ok
-        }
-        None => Status::NotFound,
-    }
+    let found = unsafe { map(owner) }.slots.get(&badge).copied();
+    // SAFETY: the caller's `slot` is valid.
+    unsafe { answer(found.ok_or(Status::NotFound), slot) }
 }
 
 unsafe extern "C" fn insert(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
     // SAFETY: the owner came from `create`.
-    let map = unsafe { map(owner) };
-    let Some(free) = map.free.pop() else { return Status::OutOfSlots };
-    map.slots.insert(badge, free);
-    map.entries[free as usize] = (badge, 0);
+    let taken = unsafe { map(owner) }.insert(badge);
     // SAFETY: the caller's `slot` is valid.
-    unsafe { slot.write(free) };
-    Status::Ok
+    unsafe { answer(taken.ok_or(Status::OutOfSlots), slot) }
 }
 
 unsafe extern "C" fn insert_at(owner: *const cap_map_owner, badge: u32, slot: u32) -> Status {
@@ -88,28 +87,14 @@ unsafe extern "C" fn insert_map(
     kernel: *const cap_map_kernel,
     slot: *mut u32,
 ) -> Status {
+    // SAFETY: the owner came from `create`.
+    let map = unsafe { map(owner) };
+    let known = map.slots.get(&badge).copied();
     // SAFETY: the caller's `kernel` is valid.
-    let kernel = unsafe { &*kernel };
+    let entered = unsafe { judged(kernel, selector, known, || map.insert(badge)) };
+    let entered = entered.inspect(|slot| map.entries[*slot as usize].1 += 1);
     // SAFETY: the caller's `slot` is valid.
-    let slot = unsafe { &mut *slot };
-    // SAFETY: as the caller's.
-    if unsafe { find(owner, badge, slot) } == Status::Ok {
-        let Some(equal) = kernel.equal else { return Status::BadArgument };
-        // SAFETY: the functions of `kernel` take anything.
-        if !unsafe { equal(kernel.context, (*slot as usize) << 12, selector) } {
-            return Status::Forged;
-        }
-    } else {
-        // SAFETY: as the caller's.
-        let status = unsafe { insert(owner, badge, slot) };
-        let Some(map) = kernel.map else { return Status::BadArgument };
-        // SAFETY: the functions of `kernel` take anything.
-        if status != Status::Ok || !unsafe { map(kernel.context, selector, 0) } {
-            return Status::MapFailed;
-        }
-    }
-    // SAFETY: as the caller's.
-    unsafe { acquire(owner, *slot) }
+    unsafe { answer(entered, slot) }
 }
 
 unsafe extern "C" fn remove(owner: *const cap_map_owner, slot: u32) -> Status {

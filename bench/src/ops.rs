@@ -57,6 +57,57 @@ pub(crate) const COMPONENT: u32 = 4096;
 pub(crate) const CORE: u32 = 128 * 1024;
 pub(crate) const FIRST_USER: u32 = 0x200;
 
+/// What `insert_map` asks the kernel in the baselines written here: whether the known
+/// slot holds the same object, or to map it to the slot that `insert` returns.
+///
+/// # Errors
+/// [`Status::Forged`], [`Status::OutOfSlots`], [`Status::MapFailed`].
+///
+/// # Safety
+/// 1. `kernel` is valid, and its functions take anything.
+#[inline]
+pub(crate) unsafe fn judged(
+    kernel: *const cap_map_kernel,
+    selector: usize,
+    known: Option<u32>,
+    insert: impl FnOnce() -> Option<u32>,
+) -> Result<u32, Status> {
+    // SAFETY: duty 1.
+    let kernel = unsafe { &*kernel };
+    let (Some(equal), Some(map)) = (kernel.equal, kernel.map) else {
+        return Err(Status::BadArgument);
+    };
+    match known {
+        Some(slot) => {
+            // SAFETY: duty 1.
+            let same = unsafe { equal(kernel.context, (slot as usize) << 12, selector) };
+            same.then_some(slot).ok_or(Status::Forged)
+        }
+        None => {
+            let slot = insert().ok_or(Status::OutOfSlots)?;
+            // SAFETY: duty 1.
+            let mapped = unsafe { map(kernel.context, selector, (slot as usize) << 12) };
+            mapped.then_some(slot).ok_or(Status::MapFailed)
+        }
+    }
+}
+
+/// Writes a slot that was found, or returns why there is none.
+///
+/// # Safety
+/// 1. `out` is valid.
+#[inline]
+pub(crate) unsafe fn answer(result: Result<u32, Status>, out: *mut u32) -> Status {
+    match result {
+        Ok(value) => {
+            // SAFETY: duty 1.
+            unsafe { out.write(value) };
+            Status::Ok
+        }
+        Err(status) => status,
+    }
+}
+
 /// Who is measured.
 #[derive(Clone, Copy)]
 pub(crate) struct Subject {

@@ -7,7 +7,7 @@ use cap_map_ffi::{Status, cap_map_kernel, cap_map_owner};
 use cap_map_rs::sync::Lock;
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
-use crate::ops::MapOps;
+use crate::ops::{MapOps, answer, judged};
 
 const UNUSED: u32 = 0;
 const RESERVED: u32 = u32::MAX;
@@ -92,6 +92,12 @@ impl Tree {
         self.tree.insert(record);
     }
 
+    fn enter_new(&mut self, badge: u32) -> Option<u32> {
+        let slot = self.alloc(1)?;
+        self.enter(badge, slot);
+        Some(slot)
+    }
+
     fn withdraw(&mut self, slot: u32) {
         let record: *const Record = self.at(slot);
         if self.at(slot).link.is_linked() {
@@ -108,18 +114,11 @@ unsafe fn with<O>(owner: *const cap_map_owner, f: impl FnOnce(&mut Tree) -> O) -
     unsafe { &*owner.cast::<Locked>() }.with(f)
 }
 
-unsafe fn answer(result: Option<u32>, out: *mut u32, failure: Status) -> Status {
-    let Some(value) = result else { return failure };
-    // SAFETY: the caller's `out` is valid.
-    unsafe { out.write(value) };
-    Status::Ok
-}
-
 unsafe extern "C" fn find(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
     // SAFETY: the caller's duties.
     let found = unsafe { with(owner, |tree| tree.find(badge)) };
     // SAFETY: the caller's duties.
-    unsafe { answer(found, slot, Status::NotFound) }
+    unsafe { answer(found.ok_or(Status::NotFound), slot) }
 }
 
 unsafe extern "C" fn insert(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
@@ -127,14 +126,12 @@ unsafe extern "C" fn insert(owner: *const cap_map_owner, badge: u32, slot: *mut 
         if tree.find(badge).is_some() {
             return None;
         }
-        let slot = tree.alloc(1)?;
-        tree.enter(badge, slot);
-        Some(slot)
+        tree.enter_new(badge)
     };
     // SAFETY: the caller's duties.
     let done = unsafe { with(owner, insert) };
     // SAFETY: the caller's duties.
-    unsafe { answer(done, slot, Status::OutOfSlots) }
+    unsafe { answer(done.ok_or(Status::OutOfSlots), slot) }
 }
 
 unsafe extern "C" fn insert_at(owner: *const cap_map_owner, badge: u32, slot: u32) -> Status {
@@ -150,33 +147,17 @@ unsafe extern "C" fn insert_map(
     kernel: *const cap_map_kernel,
     slot: *mut u32,
 ) -> Status {
-    // SAFETY: the caller's `kernel` is valid.
-    let kernel = unsafe { &*kernel };
-    let (Some(equal), Some(map)) = (kernel.equal, kernel.map) else {
-        return Status::BadArgument;
-    };
     let enter = |tree: &mut Tree| {
-        let slot = match tree.find(badge) {
-            Some(slot) => {
-                // SAFETY: the functions of `kernel` take anything.
-                let same = unsafe { equal(kernel.context, (slot as usize) << 12, selector) };
-                same.then_some(slot)?
-            }
-            None => {
-                let slot = tree.alloc(1)?;
-                tree.enter(badge, slot);
-                // SAFETY: the functions of `kernel` take anything.
-                let mapped = unsafe { map(kernel.context, selector, (slot as usize) << 12) };
-                mapped.then_some(slot)?
-            }
-        };
+        let known = tree.find(badge);
+        // SAFETY: the caller's `kernel` is valid.
+        let slot = unsafe { judged(kernel, selector, known, || tree.enter_new(badge)) }?;
         tree.at(slot).references.update(|count| count + 1);
-        Some(slot)
+        Ok(slot)
     };
     // SAFETY: the caller's duties.
     let done = unsafe { with(owner, enter) };
     // SAFETY: the caller's duties.
-    unsafe { answer(done, slot, Status::OutOfSlots) }
+    unsafe { answer(done, slot) }
 }
 
 unsafe extern "C" fn remove(owner: *const cap_map_owner, slot: u32) -> Status {
@@ -193,7 +174,7 @@ unsafe extern "C" fn alloc(owner: *const cap_map_owner, count: u32, first: *mut 
     // SAFETY: the caller's duties.
     let done = unsafe { with(owner, |tree| tree.alloc(count)) };
     // SAFETY: the caller's duties.
-    unsafe { answer(done, first, Status::OutOfSlots) }
+    unsafe { answer(done.ok_or(Status::OutOfSlots), first) }
 }
 
 unsafe extern "C" fn free(owner: *const cap_map_owner, first: u32, count: u32) -> Status {
@@ -231,8 +212,11 @@ unsafe extern "C" fn release(
     let gone = unsafe { with(owner, release) };
     // SAFETY: the caller's `last` is valid.
     unsafe { last.write(gone.is_some()) };
-    // SAFETY: the caller's `badge` is valid.
-    unsafe { answer(gone, badge, Status::Ok) }
+    if let Some(gone) = gone {
+        // SAFETY: the caller's `badge` is valid.
+        unsafe { badge.write(gone) };
+    }
+    Status::Ok
 }
 
 extern "C" fn create(capacity: u32, first_user: u32) -> *mut cap_map_owner {

@@ -340,6 +340,15 @@ fn badges_given_to_a_window_do_not_free_it() {
     assert_eq!(owner.alloc(4), Ok(window));
 }
 
+/// A free slot whose entry for `badge` the index has kept: a monitor changed its word
+/// without a batch before it was freed.
+fn leave_behind(table: &Table, badge: u32) -> u32 {
+    let slot = table.owner.insert(badge).unwrap();
+    table.set_word(slot, SlotWord::used(badge + 400, 0));
+    table.owner.remove(slot).unwrap();
+    slot
+}
+
 /// A slot that a monitor changed without a batch leaves an entry in the index
 /// behind when it is freed. By that, too, it is not found once it is held without a
 /// badge, or by nobody, and the monitor gives it the old badge again.
@@ -347,26 +356,20 @@ fn badges_given_to_a_window_do_not_free_it() {
 fn entries_left_behind_do_not_free_a_window() {
     let table = Table::new(CAPACITY);
     let owner = &table.owner;
-    let leave_behind = |badge| {
-        let slot = owner.insert(badge).unwrap();
-        table.set_word(slot, SlotWord::used(badge + 400, 0));
-        owner.remove(slot).unwrap();
-        slot
-    };
-    let window = leave_behind(400);
+    let window = leave_behind(&table, 400);
     owner.alloc_at(window).unwrap();
     table.set_word(window, SlotWord::used(400, 0));
     assert_eq!(owner.find_acquire(400), Err(Status::NotFound));
     owner.insert_at(400, 50).unwrap();
     assert_eq!(owner.alloc_at(window), Err(Status::InUse));
 
-    let window = leave_behind(404);
+    let window = leave_behind(&table, 404);
     owner.alloc_at(window).unwrap();
     table.set_word(window, SlotWord::used(404, 0));
     let mapped = owner.insert_map(404, 1, &mut Obedient).unwrap();
     assert!(mapped.fresh && mapped.slot != window);
 
-    let nobodys = leave_behind(408);
+    let nobodys = leave_behind(&table, 408);
     table.set_word(nobodys, SlotWord::used(408, 0));
     owner.insert_at(408, nobodys).unwrap();
     assert_eq!(owner.alloc_at(nobodys), Err(Status::InUse));
@@ -398,18 +401,12 @@ impl Kernel for Forger<'_> {
 fn entries_left_behind_do_not_stand_in_the_way_of_their_slot() {
     let table = Table::new(CAPACITY);
     let owner = &table.owner;
-    let leave_behind = |badge| {
-        let slot = owner.insert(badge).unwrap();
-        table.set_word(slot, SlotWord::used(badge + 400, 0));
-        owner.remove(slot).unwrap();
-        slot
-    };
-    let nobodys = leave_behind(400);
+    let nobodys = leave_behind(&table, 400);
     table.set_word(nobodys, SlotWord::used(400, 0));
     assert_eq!(owner.insert(400), Ok(nobodys));
     assert_eq!(owner.find(400), Ok(nobodys));
 
-    let spare = leave_behind(404);
+    let spare = leave_behind(&table, 404);
     let mapped = owner.insert_map(404, 1, &mut Forger { table: &table, badge: 404 }).unwrap();
     assert_eq!((mapped.slot, mapped.fresh), (spare, true));
     assert_eq!(owner.find_acquire(404), Ok(spare));

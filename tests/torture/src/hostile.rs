@@ -17,7 +17,7 @@ use crate::ptrace::Stepped;
 use crate::reach::{LOOK_UP, PASS, Reach};
 use crate::step::{
     CAPACITY, REFERENCED, WINDOW, badge, base, code, dead_batch, dead_section, enter, monitor,
-    prepare, rewrite,
+    prepare, rewrite, rewrite_and_swap,
 };
 use crate::world::{FIRST_USER, World};
 
@@ -256,19 +256,7 @@ fn operations() -> Vec<Operation> {
             &[],
         ),
         operation("rewrite_one", one, rewriting, rewriting_statuses),
-        operation(
-            "rewrite_batch",
-            |world| {
-                let swap = [
-                    Rewrite::new(8, badge(8), 6000),
-                    Rewrite::new(9, badge(9), badge(10)),
-                    Rewrite::new(10, badge(10), badge(9)),
-                ];
-                rewrite(world, &mut { swap })
-            },
-            rewriting,
-            rewriting_statuses,
-        ),
+        operation("rewrite_batch", rewrite_and_swap, rewriting, rewriting_statuses),
         Operation {
             prepare: |world| dead_batch(world, PHASE_STAGING, 2),
             ..operation("rewrite_over_staged", one, rewriting, rewriting_statuses)

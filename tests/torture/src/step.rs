@@ -149,6 +149,16 @@ pub(crate) fn rewrite(world: World, batch: &mut [Rewrite]) -> u64 {
     code(result.map(|()| 0_u32))
 }
 
+/// Gives one slot a new badge and lets two others swap theirs.
+pub(crate) fn rewrite_and_swap(world: World) -> u64 {
+    let batch = &mut [
+        Rewrite::new(8, badge(8), 6000),
+        Rewrite::new(9, badge(9), badge(10)),
+        Rewrite::new(10, badge(10), badge(9)),
+    ];
+    rewrite(world, batch)
+}
+
 fn paths() -> Vec<Path> {
     let used = Slot::Used;
     let moved = |slot| (slot, used(badge(slot) + SHIFT));
@@ -328,19 +338,7 @@ fn paths() -> Vec<Path> {
             vec![base(), with(base(), &[(9, used(6004))])],
             |result| result == 0,
         ),
-        monitors(
-            "rewrite_batch",
-            |world| {
-                let swap = [
-                    Rewrite::new(8, badge(8), 6000),
-                    Rewrite::new(9, badge(9), badge(10)),
-                    Rewrite::new(10, badge(10), badge(9)),
-                ];
-                rewrite(world, &mut { swap })
-            },
-            vec![base(), batch],
-            |result| result == 0,
-        ),
+        monitors("rewrite_batch", rewrite_and_swap, vec![base(), batch], |result| result == 0),
         monitors(
             "rewrite_refused",
             |world| {
