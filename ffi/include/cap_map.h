@@ -10,21 +10,7 @@
 #ifndef CAP_MAP_H
 #define CAP_MAP_H
 
-#if defined(__has_include) && __has_include(<cap_map_types.h>)
-#include <cap_map_types.h> /* the environment has integer types of its own */
-#elif defined(__has_include) && __has_include(<stdint.h>)
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#else /* freestanding without any header: the compiler knows the types */
-typedef __UINT8_TYPE__  uint8_t;
-typedef __UINT32_TYPE__ uint32_t;
-typedef __UINT64_TYPE__ uint64_t;
-typedef __SIZE_TYPE__   size_t;
-#ifndef __cplusplus
-typedef _Bool bool;
-#endif
-#endif
+#include <cap_map_types.h> /* stdint.h and the like, or what the environment has instead */
 
 /*
  * Provided by the environment: called while waiting for another thread or for
