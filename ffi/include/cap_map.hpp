@@ -62,10 +62,10 @@ namespace Cap_map {
 	 ** Memory sizes, usable as array dimension **
 	 *********************************************/
 
-	enum : uint32_t { MIN_SLOTS = 64, MAX_SLOTS = 128*1024 };
+	enum : uint32_t { MIN_SLOTS = CAP_MAP_MIN_SLOTS, MAX_SLOTS = CAP_MAP_MAX_SLOTS };
 
 	/* alignments of the memory passed to 'Owner::create' */
-	enum : size_t { REGION_ALIGN = 64, OWNER_ALIGN = 8 };
+	enum : size_t { REGION_ALIGN = CAP_MAP_REGION_ALIGN, OWNER_ALIGN = CAP_MAP_OWNER_ALIGN };
 
 	constexpr bool slots_in_range(uint32_t slots)
 	{
@@ -85,12 +85,17 @@ namespace Cap_map {
 		return 4*(words + _div_ceil(words, 32));
 	}
 
+	constexpr size_t _index_entry_bytes(size_t slots)
+	{
+		return slots < CAP_MAP_OWNER_WIDE_SLOTS ? 2 : 4;
+	}
+
 	constexpr size_t _private_bytes(size_t slots)
 	{
-		return 8*13*_div_ceil(slots, 64)                        /* pool chains */
-		     + (slots < 65535 ? 2 : 4)*_pow2_ceil(2*slots)       /* badge index */
+		return 8*CAP_MAP_OWNER_CHAINS*_div_ceil(slots, 64)
+		     + _index_entry_bytes(slots)*_pow2_ceil(2*slots)
 		     + _bitmap_bytes(_div_ceil(slots, 32))
-		     + 2*slots;                                 /* reference counts */
+		     + 2*slots; /* reference counts */
 	}
 
 	/**
@@ -98,7 +103,9 @@ namespace Cap_map {
 	 */
 	constexpr size_t region_bytes(uint32_t capacity)
 	{
-		return slots_in_range(capacity) ? 0x200 + size_t(capacity)*8 : 0;
+		return slots_in_range(capacity)
+		     ? CAP_MAP_REGION_HEADER_BYTES + size_t(capacity)*CAP_MAP_REGION_SLOT_BYTES
+		     : 0;
 	}
 
 	/**
@@ -108,7 +115,8 @@ namespace Cap_map {
 	constexpr size_t owner_bytes(uint32_t max_slots)
 	{
 		return slots_in_range(max_slots)
-		     ? 256 + _div_ceil(_private_bytes(max_slots), 8)*8 : 0;
+		     ? CAP_MAP_OWNER_HEADER_BYTES + _div_ceil(_private_bytes(max_slots), 8)*8
+		     : 0;
 	}
 }
 

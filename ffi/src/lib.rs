@@ -1,49 +1,51 @@
-//! The C ABI. `ffi/include/cap_map.h` is generated from this crate and
-//! committed; `ffi/exports.txt` lists what is exported.
+//! Flat capability table, C interface
 //!
-//! Conventions: `cap_map_<noun>_<verb>`; the result is a status unless nothing
-//! can fail; outputs come last and are written on success only; nothing panics,
-//! unwinds, allocates or waits without bound. Pointers are checked for null,
-//! which is all that can be checked.
+//! A function is called `cap_map_<noun>_<verb>`. It returns a status unless it
+//! cannot fail. Outputs come last and are written on success only. An output of
+//! one value may be null, but not the object that a function makes. Null in place
+//! of any other pointer yields BAD_ARGUMENT, or zero or null without a status.
 //!
-//! The environment provides one function, `cap_map_relax`.
+//! All functions require that a pointer is null or valid. A valid pointer to an
+//! owner, a monitor, a pool, or a node leads to one that was made or initialised,
+//! unless the function does that. "Requires" says what a function requires beyond
+//! that. Threads may call all functions at once unless that says otherwise.
+//!
+//! No function allocates memory, aborts, or unwinds. cap_map_node_drain waits for
+//! other threads; no other function waits without a bound. The comments name
+//! statuses without their prefix CAP_MAP_STATUS_.
+
+// `ffi/include/cap_map.h` is generated from this crate by tools/header: the text
+// above, then a section for each module, under the first line of the module's text.
+// `ffi/exports.txt` lists the functions.
 
 #![no_std]
 #![allow(non_camel_case_types)]
 
+mod abi;
+mod answer;
+mod badge;
+mod environment;
 mod monitor;
+mod node;
 mod owner;
 mod pool;
+mod reference;
+mod region;
+mod rewrite;
+mod slot;
+mod snapshot;
+mod status;
 
-pub use cap_map_rs::{Rewrite, Status};
+pub use abi::*;
+pub use badge::*;
+pub use environment::Environment;
 pub use monitor::*;
+pub use node::*;
 pub use owner::*;
 pub use pool::*;
-
-unsafe extern "C" {
-    /// Called while waiting for another thread or for the monitor: yields the
-    /// processor. Must not use this library.
-    fn cap_map_relax();
-}
-
-/// The waiting strategy of all exported functions.
-pub struct Environment;
-
-impl cap_map_rs::sync::RelaxStrategy for Environment {
-    fn relax() {
-        // SAFETY: takes and returns nothing; the environment provides it.
-        unsafe { cap_map_relax() }
-    }
-}
-
-/// Does nothing. The name tells the version of this interface, so that a program
-/// does not link with an archive of another one. An incompatible change comes
-/// with the next number.
-#[unsafe(no_mangle)]
-pub extern "C" fn cap_map_abi_1() {}
-
-/// A message for a status: static, zero-terminated, without a full stop.
-#[unsafe(no_mangle)]
-pub extern "C" fn cap_map_status_message(status: u32) -> *const core::ffi::c_char {
-    cap_map_rs::status::message(status).as_ptr()
-}
+pub use reference::*;
+pub use region::*;
+pub use rewrite::*;
+pub use slot::*;
+pub use snapshot::*;
+pub use status::*;

@@ -1,15 +1,20 @@
-//! A monitor of another component's table.
+//! Monitor of another component's table
 
 use core::ffi::c_void;
 
 use cap_map_rs::memory::region_at;
-use cap_map_rs::{Monitor, Rewrite, SlotWord, Status, layout};
+use cap_map_rs::{Monitor, Status};
 use static_assertions::const_assert;
 
 use crate::Environment;
-use crate::owner::{answer, cap_map_state, give, state_and_badge, status_of};
+use crate::answer::{answer, give};
+use crate::region::CAP_MAP_LABEL_BYTES;
+use crate::slot::{cap_map_state, state_and_badge};
 
-type Attached = Monitor<'static, Environment>;
+pub(crate) type Attached = Monitor<'static, Environment>;
+
+const_assert!(size_of::<Attached>() <= size_of::<cap_map_monitor>());
+const_assert!(align_of::<Attached>() <= align_of::<cap_map_monitor>());
 
 /// Memory of a monitor; its contents are private to the library.
 #[repr(C)]
@@ -17,10 +22,6 @@ pub struct cap_map_monitor {
     /// Not to be touched.
     pub opaque: [u64; 16],
 }
-
-const_assert!(layout::LABEL_BYTES == 64);
-const_assert!(size_of::<Attached>() <= size_of::<cap_map_monitor>());
-const_assert!(align_of::<Attached>() <= align_of::<cap_map_monitor>());
 
 /// The validated shape of a table.
 #[repr(C)]
@@ -35,39 +36,30 @@ pub struct cap_map_geometry {
     /// Significant bits of a badge.
     pub badge_bits: u32,
     /// Component label, UTF-8, padded with zero bytes, not terminated.
-    pub label: [u8; 64],
-}
-
-/// How a snapshot came about.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct cap_map_snapshot {
-    /// Sequence number of the table at that instant.
-    pub sequence: u64,
-    /// Generation of the table at that instant.
-    pub generation: u32,
-    /// Attempts it took.
-    pub attempts: u32,
-    /// Whether all words are of one instant.
-    pub consistent: bool,
+    pub label: [u8; CAP_MAP_LABEL_BYTES],
 }
 
 macro_rules! monitor {
     ($pointer:expr) => {
         // SAFETY: the caller passes null or a monitor that was attached.
-        match unsafe { $pointer.cast::<Attached>().as_ref() } {
+        match unsafe { $pointer.cast::<$crate::monitor::Attached>().as_ref() } {
             Some(monitor) => monitor,
             None => return Status::BadArgument,
         }
     };
 }
+pub(crate) use monitor;
 
 /// Validates the header of untrusted memory and attaches to it. `patience` is
 /// the number of calls of cap_map_relax granted to another monitor.
 ///
+/// # Errors
+/// TOO_SMALL, MISALIGNED, UNPUBLISHED, RETIRED, or the status that names a bad
+/// field of the header.
+///
 /// # Safety
 /// 1. `size` bytes at `memory` stay mapped and are accessed atomically by all.
-/// 2. `monitor` is null or valid for a write.
+/// 2. As for all functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_monitor_attach(
     memory: *mut c_void,
@@ -88,7 +80,7 @@ pub unsafe extern "C" fn cap_map_monitor_attach(
 /// The shape of the table.
 ///
 /// # Safety
-/// 1. `monitor` is null or was attached; `geometry` is null or valid.
+/// 1. As for all functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_monitor_geometry(
     monitor: *const cap_map_monitor,
@@ -107,11 +99,13 @@ pub unsafe extern "C" fn cap_map_monitor_geometry(
     Status::Ok
 }
 
-/// CAP_MAP_STATUS_RETIRED if the owner has moved its table elsewhere; else the
-/// sequence number, which differs whenever a badge changed.
+/// The sequence number of the table, which differs whenever a badge changed.
+///
+/// # Errors
+/// RETIRED if the owner has moved its table elsewhere.
 ///
 /// # Safety
-/// 1. `monitor` is null or was attached; `sequence` is null or valid.
+/// 1. As for all functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_monitor_sequence(
     monitor: *const cap_map_monitor,
@@ -128,8 +122,11 @@ pub unsafe extern "C" fn cap_map_monitor_sequence(
 
 /// State and badge of one slot.
 ///
+/// # Errors
+/// BAD_SLOT; BUSY if it changed at every attempt.
+///
 /// # Safety
-/// 1. `monitor` is null or was attached; `state` and `badge` are null or valid.
+/// 1. As for all functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_monitor_entry(
     monitor: *const cap_map_monitor,
@@ -150,11 +147,13 @@ pub unsafe extern "C" fn cap_map_monitor_entry(
     }
 }
 
-/// The first slot at or behind `from` that carries a badge;
-/// CAP_MAP_STATUS_NOT_FOUND if there is none.
+/// The first slot at or behind `from` that carries a badge.
+///
+/// # Errors
+/// NOT_FOUND if there is none.
 ///
 /// # Safety
-/// 1. `monitor` is null or was attached; `slot` and `badge` are null or valid.
+/// 1. As for all functions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_monitor_next(
     monitor: *const cap_map_monitor,
@@ -170,74 +169,4 @@ pub unsafe extern "C" fn cap_map_monitor_next(
     // SAFETY: duty 1.
     unsafe { give(badge, of_badge) };
     Status::Ok
-}
-
-/// Copies all slot words to `words`, of which there are `count`; none of them
-/// is staged. cap_map_word_entry tells what a word means.
-///
-/// # Safety
-/// 1. `monitor` is null or was attached; `snapshot` is null or valid.
-/// 2. `words` is null or `count` words nobody else uses.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn cap_map_monitor_snapshot(
-    monitor: *const cap_map_monitor,
-    words: *mut u64,
-    count: usize,
-    snapshot: *mut cap_map_snapshot,
-) -> Status {
-    let monitor = monitor!(monitor);
-    if words.is_null() {
-        return Status::BadArgument;
-    }
-    // SAFETY: duty 2; a SlotWord is a transparent u64.
-    let words = unsafe { core::slice::from_raw_parts_mut(words.cast::<SlotWord>(), count) };
-    let taken = monitor.snapshot(words).map(|taken| cap_map_snapshot {
-        sequence: taken.sequence,
-        generation: taken.generation,
-        attempts: taken.attempts,
-        consistent: taken.consistent,
-    });
-    // SAFETY: duty 1.
-    unsafe { answer(taken, snapshot) }
-}
-
-/// State and badge that a word of a snapshot stands for.
-///
-/// # Safety
-/// 1. `badge` is null or valid.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn cap_map_word_entry(word: u64, badge: *mut u32) -> cap_map_state {
-    let (state, of_badge) = state_and_badge(SlotWord(word).meaning());
-    // SAFETY: duty 1.
-    unsafe { give(badge, of_badge) };
-    state
-}
-
-/// Changes the badges of a batch, all or none. `slot` receives the slot that a
-/// refusal is about, or UINT32_MAX.
-///
-/// # Safety
-/// 1. `monitor` is null or was attached; `slot` is null or valid.
-/// 2. `batch` is `count` entries nobody else uses; their scratch fields change.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn cap_map_monitor_rewrite(
-    monitor: *const cap_map_monitor,
-    batch: *mut Rewrite,
-    count: usize,
-    slot: *mut u32,
-) -> Status {
-    let monitor = monitor!(monitor);
-    if batch.is_null() {
-        return Status::BadArgument;
-    }
-    // SAFETY: duty 2.
-    let batch = unsafe { core::slice::from_raw_parts_mut(batch, count) };
-    match monitor.rewrite(batch) {
-        Ok(()) => status_of(Ok(())),
-        Err(refusal) => {
-            // SAFETY: duty 1.
-            unsafe { give(slot, refusal.slot.unwrap_or(u32::MAX)) };
-            refusal.status
-        }
-    }
 }

@@ -1,0 +1,35 @@
+//! How results reach the caller: statuses, and outputs that may be null.
+
+use core::ptr::NonNull;
+
+use cap_map_rs::Status;
+
+/// Writes an output if the caller wants it.
+///
+/// # Safety
+/// 1. `out` is null or valid for a write.
+pub(crate) unsafe fn give<T>(out: *mut T, value: T) {
+    if let Some(out) = NonNull::new(out) {
+        // SAFETY: duty 1.
+        unsafe { out.write(value) }
+    }
+}
+
+/// Turns a result with one output into a status.
+///
+/// # Safety
+/// 1. `out` is null or valid for a write.
+pub(crate) unsafe fn answer<T>(result: Result<T, Status>, out: *mut T) -> Status {
+    match result {
+        Ok(value) => {
+            // SAFETY: duty 1.
+            unsafe { give(out, value) };
+            Status::Ok
+        }
+        Err(status) => status,
+    }
+}
+
+pub(crate) fn status_of(result: Result<(), Status>) -> Status {
+    result.err().unwrap_or(Status::Ok)
+}
