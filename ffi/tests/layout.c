@@ -28,6 +28,29 @@ static const uint8_t golden[0x80] = {
 	'g', 'o', 'l', 'd', 'e', 'n',                   /* 0x40 label */
 };
 
+/* The function that the number of the interface names; else this does not link. */
+#define ABI_FUNCTION_OF(version) cap_map_abi_##version
+#define ABI_FUNCTION(version) ABI_FUNCTION_OF(version)
+
+static void constants(void)
+{
+	ABI_FUNCTION(CAP_MAP_ABI_VERSION)();
+	CHECK_EQ(CAP_MAP_ABI_VERSION, 1);
+	CHECK_EQ(CAP_MAP_MIN_SLOTS, 64);
+	CHECK_EQ(CAP_MAP_MAX_SLOTS, 128 * 1024);
+	CHECK_EQ(CAP_MAP_REGION_ALIGN, 64);
+	CHECK_EQ(CAP_MAP_REGION_HEADER_BYTES, 0x200);
+	CHECK_EQ(CAP_MAP_REGION_SLOT_BYTES, 8);
+	CHECK_EQ(CAP_MAP_LABEL_BYTES, 64);
+	CHECK_EQ(CAP_MAP_OWNER_ALIGN, 8);
+	CHECK_EQ(CAP_MAP_OWNER_HEADER_BYTES, 256);
+	CHECK_EQ(CAP_MAP_OWNER_CHAINS, 13);
+	CHECK_EQ(CAP_MAP_OWNER_WIDE_SLOTS, 65535);
+	CHECK_EQ(CAP_MAP_MAX_SHIFT, 32);
+	CHECK_EQ(CAP_MAP_MAX_BADGE_BITS, 28);
+	CHECK_EQ(CAP_MAP_REF_MANY, 65535);
+}
+
 static void structures(void)
 {
 	size_t const word = sizeof(void *);
@@ -129,6 +152,7 @@ int main(void)
 	uint32_t u32 = 0, slot = 0, first;
 	unsigned i;
 
+	constants();
 	structures();
 	statuses();
 

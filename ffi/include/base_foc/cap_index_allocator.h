@@ -8,6 +8,7 @@
 #define _BASE_FOC__CAP_INDEX_ALLOCATOR_H_
 
 #include <base_foc/cap_index.h>
+#include <base_foc/cap_space.h>
 
 namespace Base_foc { template <typename> class Cap_index_allocator; }
 

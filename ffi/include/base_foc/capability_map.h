@@ -8,6 +8,7 @@
 #define _BASE_FOC__CAPABILITY_MAP_H_
 
 #include <base_foc/cap_index.h>
+#include <base_foc/cap_space.h>
 
 namespace Base_foc { template <typename> class Capability_map; }
 

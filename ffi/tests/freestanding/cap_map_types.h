@@ -11,7 +11,7 @@ typedef __UINT64_TYPE__ uint64_t;
 typedef __SIZE_TYPE__   size_t;
 
 #ifndef __cplusplus
-typedef _Bool bool;
+#define bool _Bool
 #endif
 
 #endif /* FREESTANDING_CAP_MAP_TYPES_H */
