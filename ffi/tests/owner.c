@@ -159,6 +159,7 @@ static void publish_and_move(void)
 	label_fails += CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), broken, 2),
 	                            BAD_LABEL);
 	CHECK_EQ(label_fails, 1);
+	CHECK_STATUS(cap_map_owner_move(owner, region, sizeof(region), label, 4), IN_USE);
 	CHECK_STATUS(cap_map_monitor_sequence(&monitor, &sequence), OK);
 	CHECK_EQ(cap_map_owner_capacity(owner), SLOTS);
 

@@ -11,6 +11,7 @@ static void references(void)
 	bool last = true;
 
 	CHECK_STATUS(cap_map_ref_acquire(owner, LARGE), BAD_SLOT);
+	CHECK_STATUS(cap_map_ref_acquire(owner, FIRST), NOT_ALLOCATED);
 	CHECK_STATUS(cap_map_ref_release(owner, LARGE, &last, &badge), NOT_ALLOCATED);
 	CHECK_EQ(cap_map_ref_count(owner, LARGE), 0);
 

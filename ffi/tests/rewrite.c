@@ -18,7 +18,7 @@ static void rewrite(void)
 	cap_map_owner *owner = fresh();
 	cap_map_monitor monitor;
 	cap_map_rewrite batch[3];
-	uint64_t before = 0, after = 0;
+	uint64_t words[SLOTS], before = 0, after = 0;
 	uint32_t slot = 77, i;
 
 	CHECK_STATUS(cap_map_badge_insert_at(owner, 4, 10), OK);
@@ -111,6 +111,7 @@ static void rewrite(void)
 	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), NULL, 0), OK);
 	batch[0] = change(10, 44, 48);
 	CHECK_STATUS(cap_map_monitor_rewrite(&monitor, batch, 1, &slot), RETIRED);
+	CHECK_STATUS(cap_map_monitor_snapshot(&monitor, words, SLOTS, NULL), RETIRED);
 	CHECK_EQ(entry(owner, 10), USED(44));
 }
 

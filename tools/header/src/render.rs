@@ -213,3 +213,56 @@ fn filled(text: &str, width: usize) -> Vec<String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{block, items, title, wrapped};
+
+    fn lines(text: &str) -> Vec<String> {
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_comment_that_fits_has_one_line() {
+        let comment = "Gives 'a' back.\n\n# Errors\nBUSY.\n\n# Safety\n1. As for all functions.";
+        assert_eq!(block(&lines(comment)), "/* Gives 'a' back. Errors: BUSY. */\n");
+    }
+
+    #[test]
+    fn a_long_comment_keeps_duties_apart() {
+        let text = "word ".repeat(17);
+        let comment = format!(
+            "{text}\n\n# Safety\n1. As for all functions; 'a' is\n   valid.\n2. Nobody uses 'b'."
+        );
+        assert_eq!(
+            block(&lines(&comment)),
+            format!("/*\n * {}\n * Requires: 'a' is valid. Nobody uses 'b'.\n */\n", text.trim())
+        );
+    }
+
+    #[test]
+    fn enumerations_are_one_type_in_cpp() {
+        let code = "// Why.\nenum kind\n {\n  // First.\n  A = 0,\n  // Second.\n  BB = 1,\n};\n";
+        assert_eq!(
+            items([("kind", code)].into_iter()).as_deref(),
+            Ok("\n/* Why. */\n#ifdef __cplusplus\nenum kind : uint32_t\n#else\n\
+                typedef uint32_t kind;\nenum\n#endif\n{\n\tA = 0,  /* First. */\n\
+                \tBB = 1, /* Second. */\n};\n")
+        );
+        assert!(items([("kind", "enum kind;\n")].into_iter()).is_err());
+    }
+
+    #[test]
+    fn declarations_break_between_arguments() {
+        let argument = format!("const a_rather_long_type_{} *name", "x".repeat(20));
+        assert_eq!(
+            wrapped(&format!("extern status do_it({argument}, {argument});")),
+            format!("status do_it({argument},\n             {argument});\n")
+        );
+    }
+
+    #[test]
+    fn titles_stand_in_a_box() {
+        assert_eq!(title("Ab"), "\n\n/********\n ** Ab **\n ********/\n");
+    }
+}
