@@ -9,7 +9,7 @@ use static_assertions::const_assert;
 use crate::Environment;
 use crate::answer::{answer, give};
 use crate::region::CAP_MAP_LABEL_BYTES;
-use crate::slot::{cap_map_state, state_and_badge};
+use crate::slot::{answer_entry, cap_map_state};
 
 pub(crate) type Attached = Monitor<'static, Environment>;
 
@@ -134,17 +134,9 @@ pub unsafe extern "C" fn cap_map_monitor_entry(
     state: *mut cap_map_state,
     badge: *mut u32,
 ) -> Status {
-    match monitor!(monitor).entry(slot) {
-        Ok(entry) => {
-            let (of_state, of_badge) = state_and_badge(entry);
-            // SAFETY: duty 1.
-            unsafe { give(state, of_state) };
-            // SAFETY: duty 1.
-            unsafe { give(badge, of_badge) };
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    let entry = monitor!(monitor).entry(slot);
+    // SAFETY: duty 1.
+    unsafe { answer_entry(entry, state, badge) }
 }
 
 /// The first slot at or behind `from` that carries a badge.

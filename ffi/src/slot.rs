@@ -31,6 +31,26 @@ pub(crate) fn state_and_badge(slot: Slot) -> (cap_map_state, u32) {
     }
 }
 
+/// Turns what a slot holds into a status.
+///
+/// # Safety
+/// 1. `state` and `badge` are null or valid for a write.
+pub(crate) unsafe fn answer_entry(
+    entry: Result<Slot, Status>,
+    state: *mut cap_map_state,
+    badge: *mut u32,
+) -> Status {
+    let (of_state, of_badge) = match entry {
+        Ok(entry) => state_and_badge(entry),
+        Err(status) => return status,
+    };
+    // SAFETY: duty 1.
+    unsafe { give(state, of_state) };
+    // SAFETY: duty 1.
+    unsafe { give(badge, of_badge) };
+    Status::Ok
+}
+
 /// Allocates `count` consecutive slots.
 ///
 /// # Errors
@@ -91,17 +111,9 @@ pub unsafe extern "C" fn cap_map_slot_entry(
     state: *mut cap_map_state,
     badge: *mut u32,
 ) -> Status {
-    match owner!(owner).entry(slot) {
-        Ok(entry) => {
-            let (of_state, of_badge) = state_and_badge(entry);
-            // SAFETY: duty 1.
-            unsafe { give(state, of_state) };
-            // SAFETY: duty 1.
-            unsafe { give(badge, of_badge) };
-            Status::Ok
-        }
-        Err(status) => status,
-    }
+    let entry = owner!(owner).entry(slot);
+    // SAFETY: duty 1.
+    unsafe { answer_entry(entry, state, badge) }
 }
 
 /// The badge of a slot, also of a detached one; 0 if there is none.
