@@ -1,11 +1,9 @@
-//! Entering a received capability, with the kernel as judge.
+//! Entering a received capability, as the kernel decides.
 
+use crate::limits::LOST_RACES;
 use crate::owner::Owner;
 use crate::status::Status;
 use crate::sync::RelaxStrategy;
-
-/// Races lost in a row before giving up; each means another thread's success.
-const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 64 };
 
 /// What the kernel is asked for. Selectors belong to the calling component.
 pub trait Kernel {
@@ -61,7 +59,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         kernel: &mut impl Kernel,
         spare: &mut Option<u32>,
     ) -> Result<Mapped, Status> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..LOST_RACES {
             match self.find_acquire_known(badge) {
                 Ok((slot, referenced)) => {
                     let known = self.selector(slot);

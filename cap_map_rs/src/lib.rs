@@ -13,7 +13,7 @@
 //!   no pointer or offset from the region is followed, every loop is bounded.
 //! * **It runs before anything else does**: no allocation, no panic, no unwinding.
 //!
-//! Modules, importing downwards only: `layout` (bytes), `word` and `head` (values);
+//! Modules, importing downwards only: `layout` (bytes), `limits` (bounds of loops), `word` and `head` (values);
 //! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
 //! `region` and `protocol` (sequence lock, intents, batches); `owner`, `monitor`
 //! and `pool` (the roles).
@@ -22,6 +22,7 @@
 #![deny(unsafe_code)]
 
 pub mod layout;
+pub mod limits;
 pub mod memory;
 pub mod monitor;
 pub mod owner;

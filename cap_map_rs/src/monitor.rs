@@ -4,24 +4,13 @@
 use core::marker::PhantomData;
 
 use crate::layout::{STATE_SHIFT, STATE_STAGED};
+use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
 use crate::protocol::read_slot;
 pub use crate::region::Geometry;
 use crate::region::Region;
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};
-
-/// Attempts to see the whole table at one instant.
-const SNAPSHOTS: u32 = if cfg!(loom) { 1 } else { 10 };
-
-/// Slots copied between two looks at the control word. An attempt that has
-/// failed is given up soon, as each line read has to be fetched back by an owner
-/// that writes it.
-const CHUNK: usize = 512;
-
-/// Half of the first pause after a failed attempt, in calls of `spin_loop` (about
-/// 15 ns).
-const PAUSE: u32 = 2;
 
 /// An attached monitor of one region.
 pub struct Monitor<'m, R> {
@@ -109,7 +98,8 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
         for attempt in 1..=SNAPSHOTS {
             let before = self.region.control(Ordering::Acquire);
             let mut bits = 0;
-            let mut chunks = self.region.slots().chunks(CHUNK).zip(words.chunks_mut(CHUNK));
+            let mut chunks =
+                self.region.slots().chunks(SNAPSHOT_CHUNK).zip(words.chunks_mut(SNAPSHOT_CHUNK));
             let unchanged = chunks.all(|(cells, words)| {
                 for (cell, word) in cells.iter().zip(words) {
                     *word = SlotWord(cell.load(Ordering::Relaxed));
@@ -159,7 +149,7 @@ fn pause(attempt: u32, spin: impl Fn()) {
     if cfg!(loom) {
         return;
     }
-    for _ in 0..PAUSE << attempt.min(SNAPSHOTS) {
+    for _ in 0..SNAPSHOT_PAUSE << attempt.min(SNAPSHOTS) {
         spin();
     }
 }
@@ -175,11 +165,13 @@ mod tests {
         spins.get()
     }
 
-    /// 4092 in sum are about 60 us.
     #[test]
     fn pauses_double_and_are_bounded() {
         let pauses: Vec<_> = (1..=SNAPSHOTS).map(spins).collect();
-        assert_eq!(pauses, [4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048]);
-        assert_eq!(spins(u32::MAX), 2048);
+        assert_eq!(pauses.first(), Some(&(2 * SNAPSHOT_PAUSE)));
+        assert!(pauses.windows(2).all(|pair| pair[1] == 2 * pair[0]));
+        assert_eq!(pauses.last(), Some(&spins(u32::MAX)));
+        // About 15 ns each, so that all pauses of one snapshot take 60 us.
+        assert_eq!(pauses.iter().sum::<u32>(), 4092);
     }
 }

@@ -10,6 +10,7 @@ use core::marker::PhantomData;
 use crate::head::Head;
 use crate::index::{Found, Index, NOWHERE};
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
+use crate::limits::LOOK_UPS;
 use crate::memory::{CurrentRegion, Private};
 use crate::protocol::{publish, quietly, read_slot, read_staged, retire};
 use crate::region::{Geometry, Region};
@@ -33,9 +34,6 @@ const SATURATED: u16 = COUNT - 1;
 
 /// The slot is free. Nothing else has all bits set, as counts stay below `COUNT`.
 const FREE: u16 = u16::MAX;
-
-/// Lock-free attempts of a look-up before it takes the private lock.
-const LOOK_UPS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// What a table is made for; fixed for its life.
 #[derive(Clone, Copy, Debug)]

@@ -55,16 +55,13 @@ use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_ada
 use static_assertions::assert_impl_all;
 
 use crate::head::{Head, ONE};
+use crate::limits::DISPATCHES;
 use crate::owner::Owner;
 use crate::status::Status;
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
 
 /// The slot changed hands; the badge may be in another one.
 struct Moved;
-
-/// Look-ups of a dispatch that did not succeed at once; each but the first means
-/// that a badge moved.
-const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// The part of an object that makes it a member of a pool.
 ///
@@ -245,7 +242,7 @@ impl<R: RelaxStrategy> Pool<R> {
     /// Like [`Pool::acquire`], for badges that are not where they belong, or move.
     #[inline(never)]
     fn acquire_far(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
-        for _ in 0..ATTEMPTS {
+        for _ in 0..DISPATCHES {
             let slot = owner.find(badge).ok()?;
             if let Ok(found) = self.acquire_at(owner, slot, badge) {
                 return found;

@@ -22,13 +22,11 @@
 //!   announced to be resolving.
 
 use crate::layout::*;
+use crate::limits::{SLOT_RESOLUTIONS, STAGED_READS, TRANSITIONS};
 use crate::region::{Region, Seat};
 use crate::status::Status;
 use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};
-
-/// How often a transition is tried before the peer counts as hostile.
-const ATTEMPTS: u32 = if cfg!(loom) { 8 } else { 256 };
 
 #[inline]
 fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
@@ -108,7 +106,7 @@ pub(crate) fn publish<R: RelaxStrategy>(
 ) -> bool {
     let Some(cell) = region.slot(slot) else { return true };
     let control = region.control_word();
-    let mut budget = Budget { waits: patience, tries: ATTEMPTS };
+    let mut budget = Budget { waits: patience, tries: TRANSITIONS };
     loop {
         let idle = settle::<R>(region, &mut budget);
         if generation.is_some_and(|generation| generation != idle.decided()) {
@@ -152,13 +150,13 @@ pub(crate) fn quietly<O>(region: Region<'_>, work: impl FnOnce() -> O) -> O {
 /// Owner: finishes whatever was going on when the memory was saved.
 pub(crate) fn quiesce<R: RelaxStrategy>(region: Region<'_>, patience: u32) {
     region.quiet().store(0, Ordering::Relaxed);
-    settle::<R>(region, &mut Budget { waits: patience, tries: ATTEMPTS });
+    settle::<R>(region, &mut Budget { waits: patience, tries: TRANSITIONS });
 }
 
 /// Owner: closes the region for good, since its table has moved. Monitors find
 /// out at their next transition. Callers hold the owner's private lock.
 pub(crate) fn retire<R: RelaxStrategy>(region: Region<'_>, patience: u32) -> Control {
-    let mut budget = Budget { waits: patience, tries: ATTEMPTS };
+    let mut budget = Budget { waits: patience, tries: TRANSITIONS };
     loop {
         let idle = settle::<R>(region, &mut budget);
         let retired = idle.to(PHASE_RETIRED);
@@ -215,9 +213,9 @@ pub(crate) fn conclude(region: Region<'_>, decided: Control, seat: Seat) {
 ///
 /// Tried again if the slot changes meanwhile: the monitor whose batch was
 /// aborted may stage it at the last moment, another resolver may be faster.
-/// Each does so once, so more changes than that are a hostile peer's.
+/// More changes than [`SLOT_RESOLUTIONS`] are a hostile peer's.
 pub(crate) fn resolve_slot(cell: &AtomicU64, decided: Control) {
-    for _ in 0..4 {
+    for _ in 0..SLOT_RESOLUTIONS {
         let old = SlotWord(cell.load(Ordering::Acquire));
         let Some(new) = resolved(old, decided) else { return };
         if cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok() {
@@ -257,7 +255,7 @@ pub(crate) fn begin<R: RelaxStrategy>(
     let word = region.control_word();
     let mut waited = 0;
     let mut tried = 0;
-    while tried < ATTEMPTS {
+    while tried < TRANSITIONS {
         let now = region.control(Ordering::Acquire);
         match now.phase() {
             // Only a hint, so that batch after batch does not starve the owner.
@@ -322,7 +320,7 @@ pub(crate) fn read_slot(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord
 #[cold]
 #[inline(never)]
 pub(crate) fn read_staged(control: &AtomicU64, cell: &AtomicU64) -> Option<SlotWord> {
-    for _ in 0..ATTEMPTS {
+    for _ in 0..STAGED_READS {
         let before = Control(control.load(Ordering::Acquire));
         let word = SlotWord(cell.load(Ordering::Relaxed));
         // Pairs with the release of staging and resolving writes: who saw this

@@ -5,15 +5,13 @@
 //! by the one who began it: an owner or a later monitor rolls it back or forward.
 
 use crate::layout::{PHASE_ABORTED, PHASE_COMMITTED};
+use crate::limits::BATCHES;
 use crate::monitor::Monitor;
 use crate::protocol::{announce, begin, conclude, resolve_slot};
 use crate::region::{Region, Seat};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
 use crate::word::{Control, Slot, SlotWord};
-
-/// Batches begun before an owner that keeps interfering makes it fail.
-const ATTEMPTS: u32 = if cfg!(loom) { 1 } else { 16 };
 
 /// End of a chain of [`Rewrite::next`].
 const END: u32 = u32::MAX;
@@ -82,7 +80,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     /// [`Status::Corrupt`]. Nothing has changed then.
     pub fn rewrite(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
         let batch = self.check(batch)?;
-        for _ in 0..ATTEMPTS {
+        for _ in 0..BATCHES {
             let staging = begin::<R>(self.region, self.patience)?;
             let staged = self.stage(&batch, staging);
             let (decided, done) = match staged {

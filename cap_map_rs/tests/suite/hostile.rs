@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_map_rs::layout::*;
+use cap_map_rs::limits::{BATCHES, LOOK_UPS, LOST_RACES, SNAPSHOTS};
 use cap_map_rs::word::Control;
 use cap_map_rs::{Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
 
@@ -73,9 +74,13 @@ fn under_attack(words: &'static [AtomicU64], seed: u64, mut work: impl FnMut(&mu
     });
 }
 
-/// Relax calls that any one call may take: each of a few look-ups may wait the
-/// patience out for each slot that it writes.
-const BOUND: u64 = 64 * (PATIENCE as u64 + 8);
+/// Writes of the longest call, `insert_at`. Each of its rounds removes a slot, and
+/// tries to write another one.
+const WRITES: u64 = (LOOK_UPS as u64 + 1) * (LOOK_UPS as u64 + 2);
+
+/// Relax calls that one call of the owner may take. Each write waits the patience
+/// out, each contended look-up relaxes once.
+const BOUND: u64 = WRITES * PATIENCE as u64 + LOOK_UPS as u64;
 
 fn bounded<T>(call: impl FnOnce() -> T) -> T {
     let (result, waited) = waits(call);
@@ -198,9 +203,9 @@ fn owner_survives_all_operations() {
         match random.below(12) {
             0 => drop(bounded(|| owner.insert_at(badge, slot))),
             1..3 => {
-                // At most 64 lost races, each as any other call.
+                // Each lost race waits as any other call.
                 let (_, waited) = waits(|| owner.insert_map(badge, 99, &mut Moody(random)));
-                assert!(waited <= 64 * BOUND);
+                assert!(waited <= u64::from(LOST_RACES) * BOUND);
             }
             3 => drop(bounded(|| owner.find_acquire(badge))),
             4 => drop(bounded(|| owner.remove(slot))),
@@ -228,7 +233,7 @@ fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [S
     match random.below(6) {
         0 => match bounded(|| monitor.snapshot(words)) {
             Ok(snapshot) => {
-                assert!(snapshot.attempts <= 16);
+                assert!(snapshot.attempts <= SNAPSHOTS);
                 // Each word has a meaning of its own, whatever the phase.
                 assert!(words.iter().all(|word| !word.is_staged()));
             }
@@ -250,9 +255,10 @@ fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [S
                     _ => None,
                 })
                 .collect();
-            match bounded(|| monitor.rewrite(&mut batch)) {
-                Ok(()) => {}
-                Err(refusal) => assert!(refusal.slot.is_none_or(|slot| slot < CAPACITY)),
+            let (result, waited) = waits(|| monitor.rewrite(&mut batch));
+            assert!(waited <= u64::from(BATCHES * PATIENCE));
+            if let Err(refusal) = result {
+                assert!(refusal.slot.is_none_or(|slot| slot < CAPACITY));
             }
         }
     }

@@ -8,6 +8,7 @@ use std::ptr::{null, null_mut};
 
 use cap_map_ffi::*;
 use cap_map_rs::layout::*;
+use cap_map_rs::limits::LOST_RACES;
 
 use crate::guarded::{Guarded, Place};
 use crate::hostile::{Relax, Script, bounded, hook, under_attack};
@@ -29,7 +30,7 @@ const NODES: usize = 4;
 const SLOT_LIMIT: u32 = 128;
 
 /// More than any call of these tests waits.
-const BOUND: u64 = 64 * 32 * (8 + 8);
+const BOUND: u64 = LOST_RACES as u64 * 32 * (8 + 8);
 
 fn answer() -> bool {
     hook();

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_map_rs::layout::*;
+use cap_map_rs::limits::{BATCHES, SNAPSHOTS};
 use cap_map_rs::{Monitor, Rewrite, Slot, SlotWord};
 
 use crate::guarded::{Guarded, Place};
@@ -13,9 +14,6 @@ use crate::input::Input;
 thread_local! {
     static MEMORY: OnceCell<Guarded> = const { OnceCell::new() };
 }
-
-/// Batches that one rewrite begins at most, each of which may wait.
-const BATCHES: u64 = 16;
 
 /// Decodes the size and place of a region, and what it holds at first.
 fn fill(input: &mut Input<'_>, memory: Guarded) -> (Place, usize) {
@@ -123,7 +121,7 @@ fn step(
             let room = if length.is_multiple_of(4) { short } else { words.len() };
             if let Ok(snapshot) = bounded(0, || monitor.snapshot(&mut words[..room])) {
                 assert!(room == words.len(), "all slots or none");
-                assert!(snapshot.attempts <= 16, "{} attempts", snapshot.attempts);
+                assert!(snapshot.attempts <= SNAPSHOTS, "{} attempts", snapshot.attempts);
                 assert!(words.iter().all(|word| !word.is_staged()), "a meaning of its own");
             }
         }
@@ -133,7 +131,7 @@ fn step(
         _ => {
             let mut batch: Vec<_> =
                 (0..input.byte() % 24).map(|_| rewrite(input, monitor)).collect();
-            let result = bounded(BATCHES * patience, || monitor.rewrite(&mut batch));
+            let result = bounded(u64::from(BATCHES) * patience, || monitor.rewrite(&mut batch));
             if let Err(refusal) = result
                 && let Some(slot) = refusal.slot
             {

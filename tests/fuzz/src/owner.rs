@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 
 use cap_map_rs::layout::*;
+use cap_map_rs::limits::LOST_RACES;
 use cap_map_rs::{Config, Kernel, Mapped, Owner, Released, Slot, Status};
 
 use crate::guarded::{Guarded, Place};
@@ -295,7 +296,7 @@ impl Test<'_> {
     }
 
     fn insert_map(&mut self, badge: u32, input: &mut Input<'_>) {
-        let bound = 64 * self.bound();
+        let bound = u64::from(LOST_RACES) * self.bound();
         let owner = &self.owner;
         let model = &mut self.model;
         let mut kernel = Moody { input, model, mapped: None, shift: self.shift };

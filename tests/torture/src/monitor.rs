@@ -4,6 +4,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
+use cap_map_rs::limits::BATCHES;
 use cap_map_rs::{Monitor, Rewrite, Slot, SlotWord, Status};
 use fastrand::Rng;
 
@@ -93,8 +94,8 @@ impl Work {
         journal.status.store(status::INTENDED, SeqCst);
         waits();
         let result = self.monitor.rewrite(&mut batch);
-        // Another monitor's batch may be waited for in each of 16 attempts.
-        let (waited, bound) = (waits(), 16 * ledger.patience.load(SeqCst));
+        // Another monitor's batch may be waited for at each attempt.
+        let (waited, bound) = (waits(), BATCHES * ledger.patience.load(SeqCst));
         if waited > bound {
             return Err(format!("rewrite waited {waited} times, bound {bound}"));
         }

@@ -1,21 +1,16 @@
 //! The most instructions that an operation may take under attack, from the bounds
 //! of its loops.
 
+use cap_map_rs::limits::{BATCHES, LOOK_UPS, LOST_RACES, SNAPSHOT_PAUSE, SNAPSHOTS, TRANSITIONS};
+
 use crate::step::{CAPACITY, PATIENCE};
 
-// Bounds of the loops in cap_map_rs, and the instructions of one round of each,
-// about twice as many as counted in the code of the release profile.
+// The instructions of one round of each loop in cap_map_rs, about twice as many as
+// counted in the code of the release profile.
 
-/// Transitions, and looks at a staged slot.
-const ATTEMPTS: u64 = 256;
 /// Transitions that succeed, if nobody changes the control word: to close what
 /// was open, to open a section, to close it.
 const UNDISTURBED: u64 = 4;
-/// Look-ups, each after the first with monitors asked for quiet.
-const LOOK_UPS: u64 = 8;
-const SNAPSHOTS: u64 = 10;
-const BATCHES: u64 = 16;
-const RACES: u64 = 64;
 /// A transition that fails, with what leads to it.
 const TRANSITION: u64 = 192;
 /// A look-up in an index that need not be rebuilt; any function but for its loops.
@@ -24,8 +19,8 @@ pub(crate) const LOOK_UP: u64 = 512;
 pub(crate) const PASS: u64 = CAPACITY as u64 * 128;
 /// A look at a staged slot.
 const LOOK: u64 = 24;
-/// The pauses between snapshots: 4092 calls of `spin_loop`.
-const PAUSES: u64 = 4 * 4092;
+/// The pauses between snapshots, each twice as long as the one before.
+const PAUSES: u64 = 4 * (SNAPSHOT_PAUSE * ((2 << SNAPSHOTS) - 2)) as u64;
 
 /// What a peer can force an operation to repeat.
 #[derive(Clone, Copy)]
@@ -40,7 +35,7 @@ pub(crate) struct Reach {
 
 impl Reach {
     pub(crate) fn tries(self) -> u64 {
-        if self.transitions { ATTEMPTS } else { UNDISTURBED }
+        if self.transitions { u64::from(TRANSITIONS) } else { UNDISTURBED }
     }
 
     pub(crate) fn transitions(self) -> u64 {
@@ -53,7 +48,7 @@ impl Reach {
     }
 
     pub(crate) fn rounds(self) -> u64 {
-        1 + if self.generations { LOOK_UPS } else { 0 }
+        1 + if self.generations { u64::from(LOOK_UPS) } else { 0 }
     }
 
     pub(crate) fn read(self) -> u64 {
@@ -74,19 +69,19 @@ impl Reach {
     }
 
     pub(crate) fn insert_at(self) -> u64 {
-        (1 + LOOK_UPS) * (self.find() + 2 * self.write() + self.file())
+        u64::from(1 + LOOK_UPS) * (self.find() + 2 * self.write() + self.file())
     }
 
     pub(crate) fn insert_map(self) -> u64 {
-        RACES * (2 * self.find() + self.write() + self.file())
+        u64::from(LOST_RACES) * (2 * self.find() + self.write() + self.file())
     }
 
     pub(crate) fn snapshot(self) -> u64 {
-        SNAPSHOTS * PASS + PAUSES + u64::from(CAPACITY) * self.read()
+        u64::from(SNAPSHOTS) * PASS + PAUSES + u64::from(CAPACITY) * self.read()
     }
 
     pub(crate) fn rewrite(self) -> u64 {
         // A batch that cannot be begun is the last one.
-        self.transitions() + BATCHES * (UNDISTURBED * TRANSITION + 2 * PASS)
+        self.transitions() + u64::from(BATCHES) * (UNDISTURBED * TRANSITION + 2 * PASS)
     }
 }
