@@ -15,7 +15,7 @@
 //!
 //! Modules, importing downwards only: `layout` (bytes), `limits` (bounds of loops), `word` and `head` (values);
 //! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
-//! `region` and `protocol` (sequence lock, intents, batches); `owner`, `monitor`
+//! `region` and `seqlock` (sequence lock, intents, batches); `owner`, `monitor`
 //! and `pool` (the roles).
 
 #![cfg_attr(not(any(test, loom)), no_std)]
@@ -34,9 +34,9 @@ pub mod word;
 mod head;
 mod index;
 mod insert_map;
-mod protocol;
 mod region;
 mod rewrite;
+mod seqlock;
 mod slot_bitmap;
 
 pub use insert_map::{Kernel, Mapped};

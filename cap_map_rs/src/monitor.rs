@@ -5,9 +5,9 @@ use core::marker::PhantomData;
 
 use crate::layout::{STATE_SHIFT, STATE_STAGED};
 use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
-use crate::protocol::read_slot;
 pub use crate::region::Geometry;
 use crate::region::Region;
+use crate::seqlock::read_slot;
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};

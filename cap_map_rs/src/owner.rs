@@ -9,15 +9,17 @@ use core::marker::PhantomData;
 
 use crate::head::Head;
 use crate::index::{Found, Index, NOWHERE};
-use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY, PHASE_IDLE};
+use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY};
 use crate::limits::LOOK_UPS;
 use crate::memory::{CurrentRegion, Private};
-use crate::protocol::{publish, quietly, read_slot, read_staged, retire};
 use crate::region::{Geometry, Region};
+use crate::seqlock::{
+    continue_in, publish, quietly, read_slot, read_staged, retire, write_plain, write_unshared,
+};
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Lock, Ordering, RelaxStrategy};
-use crate::word::{Control, Slot, SlotWord};
+use crate::word::{Slot, SlotWord};
 
 // The private record of a slot: a count, and whether the component itself gave
 // the slot a badge. A hostile monitor may write what it likes into slot words,
@@ -497,10 +499,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             return publish::<R>(region, slot, self.patience, generation, word);
         }
         if let Some(cell) = region.slot(slot) {
-            // Nobody but this component sees the region. Release pairs with
-            // the load in `read_slot`.
-            let old = SlotWord(cell.load(Ordering::Relaxed));
-            cell.store(word(old, 0).0, Ordering::Release);
+            write_unshared(cell, word);
         }
         true
     }
@@ -902,14 +901,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             } else {
                 old.control(Ordering::Relaxed)
             };
-            region.clear();
-            for (from, to) in old.slots().iter().zip(region.slots()) {
-                let word = SlotWord(from.load(Ordering::Relaxed)).settled(retired);
-                to.store(word.0, Ordering::Relaxed);
-            }
-            // The sequence goes on, so the tags stay younger than all before.
-            let control = Control::new(PHASE_IDLE, retired.sequence() + 1, retired.decided());
-            region.control_word().store(control.0, Ordering::Relaxed);
+            continue_in(region, old, retired);
             region.write_header(&Geometry {
                 capacity: capacity_of(region),
                 label,
@@ -960,7 +952,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.slots.with(|bitmap| {
             let region = self.current.get();
             if self.shared.load(Ordering::Relaxed) {
-                crate::protocol::quiesce::<R>(region, self.patience);
+                crate::seqlock::quiesce::<R>(region, self.patience);
             }
             bitmap.clear();
             for (slot, cell) in (0u32..).zip(region.slots()) {
@@ -1010,16 +1002,6 @@ fn is_decided(region: Region<'_>, generation: u32) -> bool {
 fn capacity_of(region: Region<'_>) -> u32 {
     // Regions are cut to 128 Ki slots where they are made.
     u32::try_from(region.capacity()).unwrap_or(u32::MAX)
-}
-
-/// Writes a slot that has no badge and gets none: not worth a section, since
-/// only the owner touches such a slot. The tag stays.
-#[inline]
-fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
-    let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
-    // Release pairs with the fence of a snapshot: who sees this sees the section
-    // that took the badge out before.
-    cell.store(word(tag).0, Ordering::Release);
 }
 
 fn fitted(region: Region<'_>, max_slots: usize) -> Result<Region<'_>, Status> {

@@ -7,8 +7,8 @@
 use crate::layout::{PHASE_ABORTED, PHASE_COMMITTED};
 use crate::limits::BATCHES;
 use crate::monitor::Monitor;
-use crate::protocol::{announce, begin, conclude, resolve_slot};
 use crate::region::{Region, Seat};
+use crate::seqlock::{announce, begin, conclude, decide, resolve_slot, stage};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
 use crate::word::{Control, Slot, SlotWord};
@@ -87,14 +87,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 Ok(()) => (staging.advanced(PHASE_COMMITTED, 1), true),
                 Err(_) => (staging.advanced(PHASE_ABORTED, 1), false),
             };
-            // Release: who sees the decision sees all staged words. Fails if
-            // the owner wanted to write and aborted the batch.
-            let decides = self
-                .region
-                .control_word()
-                .compare_exchange(staging.0, decided.0, Ordering::AcqRel, Ordering::Relaxed)
-                .is_ok();
-            if !decides {
+            if !decide(self.region, staging, decided) {
                 continue;
             }
             self.resolve_batch(batch.entries(), decided);
@@ -166,9 +159,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 }
             }
             let new = SlotWord::staged(entry.expected, entry.replacement, staging.batch());
-            // Release pairs with the readers' fence: who sees the staged word
-            // sees at least `Staging`.
-            if cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_err() {
+            if !stage(cell, old, new) {
                 return refuse(Status::Changed);
             }
         }

@@ -137,6 +137,23 @@ pub(crate) fn publish<R: RelaxStrategy>(
     }
 }
 
+/// Owner: writes a slot that has no badge and gets none. A section is not needed,
+/// because only the owner touches such a slot. The tag stays.
+#[inline]
+pub(crate) fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
+    let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
+    // Release pairs with the fence of a snapshot: who sees this sees the section
+    // that took the badge out before.
+    cell.store(word(tag).0, Ordering::Release);
+}
+
+/// Owner: writes a slot of a region that no monitor sees.
+pub(crate) fn write_unshared(cell: &AtomicU64, word: impl Fn(SlotWord, u64) -> SlotWord) {
+    let old = SlotWord(cell.load(Ordering::Relaxed));
+    // Release pairs with the load in `read_slot`.
+    cell.store(word(old, 0).0, Ordering::Release);
+}
+
 /// Owner: asks monitors not to begin a batch while `work` is done. Callers hold
 /// the owner's private lock.
 pub(crate) fn quietly<O>(region: Region<'_>, work: impl FnOnce() -> O) -> O {
@@ -168,6 +185,19 @@ pub(crate) fn retire<R: RelaxStrategy>(region: Region<'_>, patience: u32) -> Con
             return retired;
         }
     }
+}
+
+/// Owner: fills `region`, which nobody sees yet, with what `old` holds under its
+/// last control word.
+pub(crate) fn continue_in(region: Region<'_>, old: Region<'_>, retired: Control) {
+    region.clear();
+    for (from, to) in old.slots().iter().zip(region.slots()) {
+        let word = SlotWord(from.load(Ordering::Relaxed)).settled(retired);
+        to.store(word.0, Ordering::Relaxed);
+    }
+    // The sequence goes on, so the tags stay younger than all before.
+    let control = Control::new(PHASE_IDLE, retired.sequence() + 1, retired.decided());
+    region.control_word().store(control.0, Ordering::Relaxed);
 }
 
 /// Either side: finishes the write section `open` of an owner that stopped.
@@ -303,6 +333,19 @@ fn unannounced(region: Region<'_>, idle: Control) -> Control {
         }
     }
     staging
+}
+
+/// Monitor: replaces the slot word `old` by a staged one; false if it has changed.
+pub(crate) fn stage(cell: &AtomicU64, old: SlotWord, new: SlotWord) -> bool {
+    // Release pairs with the readers' fence: who sees the staged word sees at
+    // least `Staging`.
+    cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok()
+}
+
+/// Monitor: decides its batch; false if the owner wanted to write and aborted it.
+pub(crate) fn decide(region: Region<'_>, staging: Control, decided: Control) -> bool {
+    // Release inside: who sees the decision sees all staged words.
+    exchange(region.control_word(), staging, decided)
 }
 
 /// Reader: what a slot means at one instant, whatever is going on around it.
