@@ -33,15 +33,13 @@ pub mod word;
 
 mod head;
 mod index;
-mod insert_map;
 mod region;
 mod rewrite;
 mod seqlock;
 mod slot_bitmap;
 
-pub use insert_map::{Kernel, Mapped};
 pub use monitor::{Attached, Geometry, Monitor, Snapshot};
-pub use owner::{Config, Owner, Released};
+pub use owner::{Config, Kernel, Mapped, Owner, Released};
 pub use region::Region;
 pub use rewrite::{Refusal, Rewrite};
 pub use status::Status;

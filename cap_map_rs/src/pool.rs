@@ -231,7 +231,7 @@ impl<R: RelaxStrategy> Pool<R> {
     /// `None` for a badge that leads to no object of this pool.
     #[inline]
     pub fn acquire(&self, owner: &Owner<'_, R>, badge: u32) -> Option<NonNull<Node>> {
-        if let Some(slot) = owner.find_near(badge)
+        if let Some(slot) = owner.find_fast(badge)
             && let Ok(found) = self.acquire_at(owner, slot, badge)
         {
             return found;

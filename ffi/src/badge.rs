@@ -35,7 +35,7 @@ pub unsafe extern "C" fn cap_map_badge_find(
     badge: u32,
     slot: *mut u32,
 ) -> Status {
-    match owner!(owner).find_near(badge) {
+    match owner!(owner).find_fast(badge) {
         Some(found) => {
             // SAFETY: duty 1.
             unsafe { give(slot, found) };
@@ -43,17 +43,17 @@ pub unsafe extern "C" fn cap_map_badge_find(
         }
         // Same arguments, same result: a jump, so that the frequent case needs no frame.
         // SAFETY: as the caller's.
-        None => unsafe { find_far(owner, badge, slot) },
+        None => unsafe { find_slow(owner, badge, slot) },
     }
 }
 
 /// # Safety
 /// As for [`cap_map_badge_find`].
 #[inline(never)]
-unsafe extern "C" fn find_far(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
+unsafe extern "C" fn find_slow(owner: *const cap_map_owner, badge: u32, slot: *mut u32) -> Status {
     let owner = owner!(owner);
     // SAFETY: as the caller's.
-    unsafe { answer(owner.find_far(badge), slot) }
+    unsafe { answer(owner.find_slow(badge), slot) }
 }
 
 /// The slot that carries `badge`, with a reference taken in the same step.

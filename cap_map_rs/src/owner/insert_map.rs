@@ -1,7 +1,7 @@
 //! Entering a received capability, as the kernel decides.
 
+use super::Owner;
 use crate::limits::LOST_RACES;
-use crate::owner::Owner;
 use crate::status::Status;
 use crate::sync::RelaxStrategy;
 
@@ -11,31 +11,31 @@ pub trait Kernel {
     fn equal(&mut self, a: usize, b: usize) -> bool;
     /// Whether the selector names an object that still exists.
     fn valid(&mut self, selector: usize) -> bool;
-    /// Moves the capability at `from` to `to`; `from` may be empty afterwards.
+    /// Moves the capability at `from` to `to`. Afterwards `from` may be empty.
     fn map(&mut self, from: usize, to: usize) -> bool;
 }
 
-/// A capability that was entered; the caller owns one reference to it.
+/// A capability that was entered. The caller owns one reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mapped {
     /// Its slot.
     pub slot: u32,
-    /// Whether the slot was allocated for it; else the badge was known.
+    /// Whether the slot was allocated for it. Otherwise the badge was known.
     pub fresh: bool,
 }
 
 impl<R: RelaxStrategy> Owner<'_, R> {
     /// Enters the capability received at `selector` under `badge`.
     ///
-    /// If the badge is known and the kernel says both are equal, the known slot
-    /// is used; if the known capability is dead, it is replaced. The kernel is
-    /// asked outside the private lock, and its answer counts only if the table
-    /// did not change meanwhile.
+    /// If the badge is known and the kernel says that both capabilities are equal,
+    /// the known slot is used. If the known capability is dead, it is replaced. The
+    /// kernel is asked outside the private lock, and its answer counts only if the
+    /// table did not change meanwhile.
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::Forged`], [`Status::OutOfSlots`],
     /// [`Status::MapFailed`], [`Status::Busy`] (lost too many races). Nothing
-    /// is entered then; a dead capability of that badge may have gone.
+    /// is entered then. A dead capability of that badge may have been removed.
     pub fn insert_map(
         &self,
         badge: u32,
@@ -46,7 +46,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         let mut spare = None;
         let result = self.enter(badge, selector, kernel, &mut spare);
         if let Some(slot) = spare {
-            // Cannot fail: the slot is ours, reserved and without references.
+            // This cannot fail: the slot is reserved for this call, without references.
             let _ = self.free(slot, 1);
         }
         result

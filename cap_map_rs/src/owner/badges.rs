@@ -1,0 +1,126 @@
+//! Slots with badges: giving a badge to a slot, and taking it away.
+
+use super::Owner;
+use super::capacity_of;
+use super::record::Record;
+use crate::index::Found;
+use crate::limits::LOOK_UPS;
+use crate::slot_bitmap::SlotBitmap;
+use crate::status::Status;
+use crate::sync::RelaxStrategy;
+use crate::word::{Slot, SlotWord};
+
+impl<R: RelaxStrategy> Owner<'_, R> {
+    /// Allocates a slot for a new badge. It starts without references.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::Exists`], [`Status::OutOfSlots`], and
+    /// [`Status::Busy`] if a hostile monitor rewrote badges at every attempt.
+    pub fn insert(&self, badge: u32) -> Result<u32, Status> {
+        if !self.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            let slot = bitmap.find_one(capacity_of(region)).ok_or(Status::OutOfSlots)?;
+            // Refresh first: a rebuild would index this slot although it is still free.
+            // The record follows, because a thread that finds the badge counts a
+            // reference at once.
+            self.refresh_locked(region);
+            self.records.set(slot, Record::BADGED);
+            self.file_locked(region, slot, badge)
+                .inspect_err(|_| self.records.set(slot, Record::FREE))?;
+            bitmap.set(slot);
+            Ok(slot)
+        })
+    }
+
+    /// Lets the given slot carry `badge`, allocating it if it is free. Another
+    /// slot that carried the badge is removed as by [`Owner::remove`]; a badge
+    /// that the slot carried is replaced. Its references stay.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::BadSlot`], [`Status::Busy`].
+    pub fn insert_at(&self, badge: u32, slot: u32) -> Result<(), Status> {
+        if !self.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        self.slots.with(|bitmap| {
+            let region = self.current.get();
+            if slot >= capacity_of(region) {
+                return Err(Status::BadSlot);
+            }
+            // The next round follows if a monitor gives the badge to another slot.
+            for _ in 0..=LOOK_UPS {
+                match self.find_locked(badge) {
+                    Found::Slot(same) if same == slot => return Ok(()),
+                    Found::Slot(other) => self.remove_locked(bitmap, other),
+                    Found::Nothing | Found::Disturbed => {}
+                }
+                if bitmap.is_set(slot) {
+                    self.unfile_locked(slot);
+                } else {
+                    self.occupy_locked(bitmap, region, slot, slot + 1);
+                }
+                self.records.set_badged(slot);
+                match self.file_locked(region, slot, badge) {
+                    Err(Status::Exists) => {}
+                    result => return result,
+                }
+            }
+            Err(Status::Busy)
+        })
+    }
+
+    /// Gives a reserved slot its badge and one reference, unless the badge
+    /// exists by now.
+    pub(super) fn insert_reserved(&self, badge: u32, slot: u32) -> Result<(), Status> {
+        self.slots.with(|_| {
+            self.records.set(slot, Record::BADGED_ONCE);
+            self.file_locked(self.current.get(), slot, badge)
+                .inspect_err(|_| self.records.set(slot, Record::UNBADGED))
+        })
+    }
+
+    /// Takes the badge of an allocated slot out of the table. The slot is free
+    /// afterwards, or detached until its last reference goes.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`], [`Status::NotAllocated`].
+    pub fn remove(&self, slot: u32) -> Result<(), Status> {
+        self.slots.with(|bitmap| {
+            if slot >= capacity_of(self.current.get()) {
+                return Err(Status::BadSlot);
+            }
+            if !bitmap.is_set(slot) {
+                return Err(Status::NotAllocated);
+            }
+            self.remove_locked(bitmap, slot);
+            Ok(())
+        })
+    }
+
+    /// Like [`Owner::remove`], for an allocated slot.
+    #[inline]
+    pub(super) fn remove_locked(&self, bitmap: &SlotBitmap<'_>, slot: u32) {
+        let record = self.records.get(slot);
+        if !record.is_referenced() {
+            self.vacate_locked(bitmap, self.current.get(), slot);
+        } else if record.is_badged() {
+            self.detach_locked(slot);
+        }
+    }
+
+    /// Marks a referenced slot as detached, so that its badge does not find it.
+    #[inline(never)]
+    fn detach_locked(&self, slot: u32) {
+        let region = self.current.get();
+        if let Ok(Slot::Used(_)) = self.entry(slot) {
+            self.unfile_locked(slot);
+            // The section reads the badge. A monitor may have rewritten it until then.
+            self.write_locked(region, slot, |old, sequence| {
+                SlotWord::detached(old.badge(), sequence)
+            });
+        }
+    }
+}

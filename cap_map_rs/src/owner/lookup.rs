@@ -1,0 +1,163 @@
+//! Look-ups: from a badge to the slot that carries it.
+//!
+//! The fast path reads two places of the index and one slot word. The slow path
+//! walks the index. The contended path tries again while other parties change the
+//! table, and takes the private lock in the end. No other path takes a lock.
+
+use core::cell::Cell;
+
+use super::Owner;
+use super::refresh::is_decided;
+use crate::index::Found;
+use crate::limits::LOOK_UPS;
+use crate::region::Region;
+use crate::seqlock::{quietly, read_staged};
+use crate::status::Status;
+use crate::sync::{Ordering, RelaxStrategy};
+use crate::word::SlotWord;
+
+impl<R: RelaxStrategy> Owner<'_, R> {
+    /// The slot that carries `badge`.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    #[inline]
+    pub fn find(&self, badge: u32) -> Result<u32, Status> {
+        match self.find_fast(badge) {
+            Some(slot) => Ok(slot),
+            None => self.find_slow(badge),
+        }
+    }
+
+    /// The slot that carries `badge`, if it is filed at its home place or next to
+    /// it, as most slots are. Otherwise [`Owner::find_slow`] has the answer.
+    #[inline]
+    pub fn find_fast(&self, badge: u32) -> Option<u32> {
+        if !self.accepts(badge) {
+            return None;
+        }
+        let slot = self.index.near(badge);
+        let cell = self.current.slots().get(slot as usize)?;
+        // Acquire pairs with the release of the party that wrote the word.
+        SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge).then_some(slot)
+    }
+
+    /// Like [`Owner::find`], for badges that [`Owner::find_fast`] has not found.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    #[inline(never)]
+    pub fn find_slow(&self, badge: u32) -> Result<u32, Status> {
+        if !self.accepts(badge) {
+            return Err(Status::BadBadge);
+        }
+        let generation = self.index_generation();
+        let region = self.current.get();
+        // A staged word may mean this badge. The contended path finds that out.
+        let staged = Cell::new(false);
+        let found = self.index.find(badge, |slot| {
+            let Some(cell) = region.slot(slot) else { return false };
+            // Acquire pairs with the release of the party that wrote the word.
+            let word = SlotWord(cell.load(Ordering::Acquire));
+            staged.set(staged.get() | word.is_staged());
+            word.is_used_by(badge)
+        });
+        match found {
+            Found::Slot(slot) => Ok(slot),
+            Found::Nothing if !staged.get() && is_decided(region, generation) => {
+                Err(Status::NotFound)
+            }
+            _ => self.find_contended(badge),
+        }
+    }
+
+    /// Like [`Owner::find`], while other parties change the index or the slots.
+    #[cold]
+    #[inline(never)]
+    fn find_contended(&self, badge: u32) -> Result<u32, Status> {
+        for _ in 0..LOOK_UPS {
+            let generation = self.index_generation();
+            let region = self.current.get();
+            match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
+                Found::Slot(slot) => return Ok(slot),
+                Found::Nothing if is_decided(region, generation) => {
+                    return Err(Status::NotFound);
+                }
+                Found::Nothing => break,
+                Found::Disturbed => R::relax(),
+            }
+        }
+        match self.slots.with(|_| self.find_locked(badge)) {
+            Found::Slot(slot) => Ok(slot),
+            _ => Err(Status::NotFound),
+        }
+    }
+
+    /// Looks up a badge. `Found::Nothing` is certain, and stays true until the lock
+    /// is released. `Found::Disturbed` is not.
+    #[inline]
+    pub(super) fn find_locked(&self, badge: u32) -> Found {
+        let region = self.current.get();
+        match self.try_find_locked(region, badge) {
+            Found::Disturbed => self.find_quietly_locked(region, badge),
+            found => found,
+        }
+    }
+
+    /// Looks up a badge while monitors that rewrite over and over are asked to pause.
+    #[cold]
+    #[inline(never)]
+    fn find_quietly_locked(&self, region: Region<'_>, badge: u32) -> Found {
+        quietly(region, || {
+            for _ in 0..LOOK_UPS {
+                let found = self.try_find_locked(region, badge);
+                if found != Found::Disturbed {
+                    return found;
+                }
+            }
+            Found::Disturbed
+        })
+    }
+
+    #[inline]
+    fn try_find_locked(&self, region: Region<'_>, badge: u32) -> Found {
+        self.refresh_locked(region);
+        let found = self.index.find(badge, |slot| self.holds_locked(region, slot, badge));
+        if matches!(found, Found::Slot(_)) || is_decided(region, self.index_generation()) {
+            return found;
+        }
+        Found::Disturbed
+    }
+
+    /// Whether the slot carries `badge` now.
+    #[inline]
+    pub(crate) fn carries(&self, slot: u32, badge: u32) -> bool {
+        let Some(cell) = self.current.slots().get(slot as usize) else { return false };
+        // Acquire as in `carries_in`, which reads a staged word again.
+        let word = SlotWord(cell.load(Ordering::Acquire));
+        word.is_used_by(badge)
+            || word.is_staged() && self.carries_in(self.current.get(), slot, badge)
+    }
+
+    /// Like [`Owner::carries`], for a slot of the given region.
+    #[inline]
+    fn carries_in(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
+        let Some(cell) = region.slot(slot) else { return false };
+        // Acquire pairs with the release of the party that wrote the word.
+        let word = SlotWord(cell.load(Ordering::Acquire));
+        word.is_used_by(badge)
+            || word.is_staged()
+                && read_staged(region.control_word(), cell)
+                    .is_some_and(|word| word.is_used_by(badge))
+    }
+
+    /// Whether the slot carries `badge`, and the component itself gave it a badge.
+    ///
+    /// The index may still have an entry for a slot to which the component gave none:
+    /// a hostile monitor takes a badge away, the slot is freed, and the monitor puts
+    /// the badge back.
+    #[inline]
+    pub(super) fn holds_locked(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
+        self.carries_in(region, slot, badge) && self.records.get(slot).is_badged()
+    }
+}

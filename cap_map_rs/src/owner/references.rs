@@ -1,0 +1,138 @@
+//! References: taking them, giving them back, and what becomes of the slot when the
+//! last one goes.
+
+use core::cell::Cell;
+
+use super::record::Record;
+use super::{Owner, Released};
+use crate::index::Found;
+use crate::status::Status;
+use crate::sync::RelaxStrategy;
+use crate::word::{Slot, SlotWord};
+
+impl<R: RelaxStrategy> Owner<'_, R> {
+    /// The number of references to a slot; 65535 stands for "too many to count".
+    pub fn references(&self, slot: u32) -> u16 {
+        self.records.get(slot).references()
+    }
+
+    /// Takes a reference. The caller holds one already, or the slot is its own.
+    ///
+    /// # Errors
+    /// [`Status::BadSlot`], [`Status::NotAllocated`].
+    #[inline]
+    pub fn acquire(&self, slot: u32) -> Result<(), Status> {
+        if self.is_static(slot) {
+            return Ok(());
+        }
+        match self.records.change(slot, Record::one_more) {
+            Err(Record::FREE) if slot >= self.capacity() => Err(Status::BadSlot),
+            Err(Record::FREE) => Err(Status::NotAllocated),
+            // Saturated counts stay as they are.
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a reference back if others are certainly left. Otherwise it does nothing
+    /// and returns false, and the caller calls [`Owner::release`].
+    #[inline]
+    pub fn release_shared(&self, slot: u32) -> bool {
+        !self.is_static(slot) && self.records.change(slot, Record::one_of_many).is_ok()
+    }
+
+    /// Gives a reference back.
+    ///
+    /// # Errors
+    /// [`Status::NotAllocated`] if there is none to give back.
+    #[inline]
+    pub fn release(&self, slot: u32) -> Result<Released, Status> {
+        if self.is_static(slot) {
+            return Ok(Released::Kept);
+        }
+        match self.records.change(slot, Record::one_of_many) {
+            Ok(_) => Ok(Released::Kept),
+            Err(record) if record.is_saturated() => Ok(Released::Kept),
+            Err(record) if record.is_counted() => self.release_last(slot),
+            Err(_) => Err(Status::NotAllocated),
+        }
+    }
+
+    /// Gives back a reference that may be the last one.
+    ///
+    /// A count reaches zero only under the lock. A hit takes its reference under the
+    /// lock, too, so neither can overtake the other.
+    fn release_last(&self, slot: u32) -> Result<Released, Status> {
+        self.slots.with(|_| {
+            match self.records.change(slot, Record::one_less) {
+                Ok(Record::BADGED_ONCE) => {}
+                // The badge went before.
+                Ok(record) if record.is_last() => return Ok(Released::Last(0)),
+                Ok(_) => return Ok(Released::Kept),
+                Err(record) if record.is_saturated() => return Ok(Released::Kept),
+                Err(_) => return Err(Status::NotAllocated),
+            }
+            let region = self.current.get();
+            self.unfile_locked(slot);
+            // The section reads the badge. A monitor may have rewritten it until then.
+            let badge = Cell::new(0);
+            self.write_locked(region, slot, |old, sequence| {
+                badge.set(match old.meaning() {
+                    Slot::Used(badge) => badge,
+                    _ => 0,
+                });
+                SlotWord::reserved(sequence)
+            });
+            self.records.set(slot, Record::UNBADGED);
+            Ok(Released::Last(badge.get()))
+        })
+    }
+
+    /// Finds `badge` and takes a reference in one step.
+    ///
+    /// # Errors
+    /// [`Status::BadBadge`], [`Status::NotFound`].
+    pub fn find_acquire(&self, badge: u32) -> Result<u32, Status> {
+        self.find_acquire_known(badge).map(|(slot, _)| slot)
+    }
+
+    /// Like [`Owner::find_acquire`]. The result also says whether the slot was
+    /// referenced before.
+    pub(super) fn find_acquire_known(&self, badge: u32) -> Result<(u32, bool), Status> {
+        // A miss needs no lock. A hit is checked again under the lock.
+        let found = self.find(badge)?;
+        self.slots.with(|_| {
+            // The slot may have been freed since the look-up, and a hostile monitor
+            // gives badges to slots that the component does not have.
+            let slot = match found {
+                slot if self.holds_locked(self.current.get(), slot, badge) => slot,
+                _ => match self.find_locked(badge) {
+                    Found::Slot(slot) => slot,
+                    _ => return Err(Status::NotFound),
+                },
+            };
+            let referenced = self.records.get(slot).is_referenced();
+            self.acquire(slot)?;
+            Ok((slot, referenced))
+        })
+    }
+
+    /// Gives back a reference that the caller took, and removes the slot if it still
+    /// carries `badge`.
+    ///
+    /// Without that badge the slot is removed only if nobody references it any more,
+    /// and either its badge is gone or the slot was referenced before.
+    pub(super) fn abandon(&self, slot: u32, badge: Option<u32>, referenced: bool) {
+        self.slots.with(|bitmap| {
+            if !self.is_static(slot) {
+                let _ = self.records.change(slot, Record::one_less);
+            }
+            let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
+            let orphaned = !self.is_static(slot) && !self.records.get(slot).is_referenced();
+            if badge.is_some_and(|badge| self.holds_locked(self.current.get(), slot, badge))
+                || orphaned && (detached || referenced)
+            {
+                self.remove_locked(bitmap, slot);
+            }
+        });
+    }
+}
