@@ -15,7 +15,7 @@
 //!
 //! Modules, importing downwards only: `layout` (bytes), `limits` (bounds of loops), `word` and `head` (values);
 //! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
-//! `region` and `seqlock` (sequence lock, intents, batches); `owner`, `monitor`
+//! `region` and `header` (words, and what they claim); `seqlock` (sequence lock, intents, batches); `owner`, `monitor`
 //! and `pool` (the roles).
 
 #![cfg_attr(not(any(test, loom)), no_std)]
@@ -32,13 +32,15 @@ pub mod sync;
 pub mod word;
 
 mod head;
+mod header;
 mod index;
 mod region;
 mod rewrite;
 mod seqlock;
 mod slot_bitmap;
 
-pub use monitor::{Attached, Geometry, Monitor, Snapshot};
+pub use header::Geometry;
+pub use monitor::{Attached, Monitor, Snapshot};
 pub use owner::{Config, Kernel, Mapped, Owner, Released};
 pub use region::Region;
 pub use rewrite::{Refusal, Rewrite};

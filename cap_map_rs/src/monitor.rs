@@ -3,9 +3,9 @@
 
 use core::marker::PhantomData;
 
+use crate::header::Geometry;
 use crate::layout::{STATE_SHIFT, STATE_STAGED};
 use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
-pub use crate::region::Geometry;
 use crate::region::Region;
 use crate::seqlock::read_slot;
 use crate::status::Status;

@@ -33,10 +33,11 @@ use core::marker::PhantomData;
 
 pub use self::insert_map::{Kernel, Mapped};
 use self::record::Records;
+use crate::header::Geometry;
 use crate::index::Index;
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY};
 use crate::memory::{CurrentRegion, Private};
-use crate::region::{Geometry, Region};
+use crate::region::Region;
 use crate::seqlock::read_slot;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;

@@ -4,9 +4,10 @@
 use super::record::Record;
 use super::{Owner, capacity_of, fitted};
 use crate::head::Head;
+use crate::header::Geometry;
 use crate::layout::LABEL_BYTES;
 use crate::memory::CurrentRegion;
-use crate::region::{Geometry, Region};
+use crate::region::Region;
 use crate::seqlock::{continue_in, quiesce, retire};
 use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicU32, Ordering, RelaxStrategy};
