@@ -35,14 +35,12 @@ mod head;
 mod header;
 mod index;
 mod region;
-mod rewrite;
 mod seqlock;
 mod slot_bitmap;
 
 pub use header::Geometry;
-pub use monitor::{Attached, Monitor, Snapshot};
+pub use monitor::{Attached, Monitor, Refusal, Rewrite, Snapshot};
 pub use owner::{Config, Kernel, Mapped, Owner, Released};
 pub use region::Region;
-pub use rewrite::{Refusal, Rewrite};
 pub use status::Status;
 pub use word::{Slot, SlotWord};

@@ -9,7 +9,7 @@
  * written and read as one: who reads them checks the control word afterwards. Memory is sequentially
  * consistent here; weak ordering is the business of tests/loom.
  *
- * The names are those of cap_map_rs/src/seqlock.rs and rewrite.rs. The
+ * The names are those of cap_map_rs/src/seqlock.rs and monitor/rewrite.rs. The
  * file mutants lists what tests/spin/run breaks to see the claims fail.
  *
  * Claims, checked in every reachable state:

@@ -1,27 +1,12 @@
-//! The monitor's side: looking at a table that its owner keeps changing, whose
-//! owner may be stopped, dead or hostile. Nothing here waits for the owner.
+//! Seeing the whole table at one instant.
 
-use core::marker::PhantomData;
-
-use crate::header::Geometry;
+use super::Monitor;
 use crate::layout::{STATE_SHIFT, STATE_STAGED};
 use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
-use crate::region::Region;
 use crate::seqlock::read_slot;
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy, fence};
-use crate::word::{Control, Phase, Slot, SlotWord};
-
-/// An attached monitor of one region.
-pub struct Monitor<'m, R> {
-    pub(crate) region: Region<'m>,
-    pub(crate) geometry: Geometry,
-    pub(crate) patience: u32,
-    relax: PhantomData<fn() -> R>,
-}
-
-/// What [`Monitor::attach`] gives: the monitor.
-pub type Attached<'m, R> = Result<Monitor<'m, R>, Status>;
+use crate::word::{Control, Phase, SlotWord};
 
 /// How a snapshot came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,59 +21,10 @@ pub struct Snapshot {
     pub attempts: u32,
 }
 
-impl<'m, R: RelaxStrategy> Monitor<'m, R> {
-    /// Validates the header of untrusted memory and copies it. `patience` is
-    /// the number of calls of the waiting strategy granted to another monitor's
-    /// batch.
-    ///
-    /// # Errors
-    /// [`Status::Unpublished`], [`Status::Retired`], or the status that names
-    /// the bad header field.
-    pub fn attach(region: Region<'m>, patience: u32) -> Attached<'m, R> {
-        let geometry = region.geometry()?;
-        let region = region.truncated(geometry.capacity as usize).ok_or(Status::BadSize)?;
-        if region.control(Ordering::Acquire).phase() == Phase::Retired {
-            return Err(Status::Retired);
-        }
-        Ok(Monitor { region, geometry, patience, relax: PhantomData })
-    }
-
-    /// The validated shape of the table.
-    pub fn geometry(&self) -> &Geometry {
-        &self.geometry
-    }
-
-    /// Whether the owner has moved its table elsewhere.
-    pub fn is_retired(&self) -> bool {
-        self.region.control(Ordering::Acquire).phase() == Phase::Retired
-    }
-
-    /// A number that differs whenever the owner or a monitor changed a badge.
-    pub fn sequence(&self) -> u64 {
-        self.region.control(Ordering::Acquire).sequence()
-    }
-
-    /// What one slot holds.
-    ///
-    /// # Errors
-    /// [`Status::BadSlot`]; [`Status::Busy`] if it changed at every attempt.
-    pub fn entry(&self, slot: u32) -> Result<Slot, Status> {
-        let cell = self.region.slot(slot).ok_or(Status::BadSlot)?;
-        Ok(read_slot(self.region, cell).ok_or(Status::Busy)?.meaning())
-    }
-
-    /// The first slot at or behind `from` that carries a badge, and the badge.
-    /// Iteration sees each slot at an instant of its own.
-    pub fn next_used(&self, from: u32) -> Option<(u32, u32)> {
-        (from..self.geometry.capacity).find_map(|slot| match self.entry(slot) {
-            Ok(Slot::Used(badge)) => Some((slot, badge)),
-            _ => None,
-        })
-    }
-
-    /// Copies all slot words to `words`, of which there must be at least as
-    /// many as slots. No word is staged any more; [`SlotWord::decode`] with any
-    /// control word tells its meaning.
+impl<R: RelaxStrategy> Monitor<'_, R> {
+    /// Copies all slot words to `words`, of which there must be at least as many as
+    /// slots. No copied word is staged, so [`SlotWord::decode`] tells its meaning with
+    /// any control word.
     ///
     /// # Errors
     /// [`Status::TooSmall`], [`Status::Retired`].
@@ -105,9 +41,9 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
                     *word = SlotWord(cell.load(Ordering::Relaxed));
                     bits |= word.0;
                 }
-                // Pairs with the release of each write to a slot: who has seen one
-                // sees at least the phase that it was made in. A section writes one
-                // slot, so the phase `Writing` itself does no harm.
+                // Pairs with the release of each write to a slot. A reader that has seen
+                // such a write sees at least the phase in which it was made. A section
+                // writes one slot, so the phase `Writing` itself does no harm.
                 fence(Ordering::Acquire);
                 last = self.region.control(Ordering::Relaxed);
                 last == before
@@ -118,9 +54,9 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
             }
             match last.phase() {
                 Phase::Retired => return Err(Status::Retired),
-                // No word has the top bit of `STATE_STAGED`: none is staged.
+                // No word has the top bit of `STATE_STAGED`, so none is staged.
                 _ if bits >> STATE_SHIFT < STATE_STAGED => {}
-                // In all phases: a hostile owner leaves staged words where it likes.
+                // A hostile owner leaves staged words in every phase.
                 _ => words.iter_mut().for_each(|word| *word = word.settled(last)),
             }
             return Ok(Snapshot {
@@ -143,8 +79,8 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
     }
 }
 
-/// Lets go of the table's cache lines, each time for twice as long: a busy owner
-/// gets on, and may be done. No call of the waiting strategy, which may take long.
+/// Leaves the table's cache lines alone, each time for twice as long, so that a busy
+/// owner gets on. The waiting strategy is not called, because it may take long.
 fn pause(attempt: u32, spin: impl Fn()) {
     if cfg!(loom) {
         return;
