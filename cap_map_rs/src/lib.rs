@@ -31,7 +31,7 @@ pub mod status;
 pub mod sync;
 pub mod word;
 
-mod head;
+mod chain;
 mod header;
 mod index;
 mod region;

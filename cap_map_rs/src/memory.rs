@@ -1,6 +1,8 @@
-//! Raw memory as slices of atomic words: with `pool` and the C ABI the only
-//! unsafe code. Memory that a peer may write at any time is an *allegation*:
-//! it is only ever seen through atomics, and what it says is checked elsewhere.
+//! Raw memory as slices of atomic words.
+//!
+//! Memory that a peer may write at any time is an *allegation*. It is only ever seen
+//! through atomics, and what it says is checked elsewhere. This file, `chain`, `pool`
+//! and the opening of a restored lock are the only unsafe code of the crate.
 
 #![allow(unsafe_code)]
 

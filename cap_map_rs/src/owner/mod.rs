@@ -33,6 +33,7 @@ use core::marker::PhantomData;
 
 pub use self::insert_map::{Kernel, Mapped};
 use self::record::Records;
+use crate::chain::Buckets;
 use crate::header::Geometry;
 use crate::index::Index;
 use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY};
@@ -83,9 +84,7 @@ pub struct Owner<'m, R> {
     generation: AtomicU32,
     records: Records<'m>,
     /// Heads of the object pools' chains.
-    buckets: &'m [AtomicU64],
-    /// All bits of a chain's number.
-    bucket_mask: u32,
+    buckets: Buckets<'m>,
     /// Which slots are allocated. The lock around it is the private lock.
     slots: Lock<SlotBitmap<'m>, R>,
     relax: PhantomData<fn() -> R>,
@@ -101,7 +100,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// [`Status::TooSmall`].
     pub fn new(config: Config, private: Private<'m>, region: Region<'m>) -> Result<Self, Status> {
         let region = fitted(region, private.refs.len())?;
-        let buckets = u32::try_from(private.buckets.len()).map_err(|_| Status::BadArgument)?;
+        let buckets = Buckets::new(private.buckets)?;
         let capacity = u32::try_from(region.capacity()).map_err(|_| Status::BadCapacity)?;
         if config.first_user >= capacity {
             return Err(Status::BadFirstUser);
@@ -128,8 +127,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             index: Index::new(private.index, private.refs.len()),
             generation: AtomicU32::new(0),
             records: Records::new(private.refs),
-            buckets: private.buckets,
-            bucket_mask: u32::MAX.wrapping_shr(buckets.leading_zeros()),
+            buckets,
             slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary, config.first_user)),
             relax: PhantomData,
         })
@@ -199,16 +197,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     }
 
     /// The head of the chain for objects at `slot`.
-    ///
-    /// Objects of one pool mostly have neighbouring slots, so the slot itself spreads
-    /// best. The nodes of a chain tell their pools apart. The number of chains is no
-    /// power of two. As in linear hashing (W. Litwin, VLDB 1980), numbers beyond the
-    /// last chain are folded back.
     #[inline]
     pub(crate) fn bucket(&self, slot: u32) -> Option<&'m AtomicU64> {
-        let at = (slot & self.bucket_mask) as usize;
-        let folded = (slot & self.bucket_mask >> 1) as usize;
-        self.buckets.get(if at < self.buckets.len() { at } else { folded })
+        self.buckets.of(slot)
     }
 
     /// Runs `f` under the private lock.

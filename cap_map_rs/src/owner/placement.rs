@@ -3,7 +3,6 @@
 
 use super::record::Record;
 use super::{Owner, capacity_of, fitted};
-use crate::head::Head;
 use crate::header::Geometry;
 use crate::layout::LABEL_BYTES;
 use crate::memory::CurrentRegion;
@@ -85,9 +84,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.shared = AtomicBool::new(false);
         self.slots.with(|bitmap| bitmap.clear());
         self.records.clear();
-        for bucket in self.buckets {
-            bucket.store(0, Ordering::Relaxed);
-        }
+        self.buckets.clear();
         self.index.rebuild(core::iter::empty());
         self.generation = AtomicU32::new(0);
         Ok(())
@@ -122,12 +119,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             }
             self.refresh_to_locked(region, region.control(Ordering::Acquire).decided());
         });
-        // Threads that walked a chain never leave it. Threads that use an object are
-        // not inside a function of the table. They stay, and give the object back.
-        for bucket in self.buckets {
-            let head = Head(bucket.load(Ordering::Relaxed));
-            bucket.store(head.deserted().0, Ordering::Relaxed);
-        }
+        self.buckets.desert();
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! A head holds the address of the first node (48 bits, of which the lowest one
 //! is free as nodes are aligned), a mode (that bit) and a count. The count is on
-//! top, so that it wraps without a change of anything else. What mode and count
-//! mean is told in [`crate::pool`].
+//! top, so that it wraps without a change of anything else. [`crate::chain`] says
+//! what mode and count mean.
 
 /// Bits of the count. Few in models, which cannot count far.
 const COUNT_BITS: u32 = if cfg!(loom) { 2 } else { 16 };
