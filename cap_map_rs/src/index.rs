@@ -1,123 +1,31 @@
-//! The private index from badge to slot: open addressing with linear probing,
-//! read without a lock while its owner changes it.
+//! The private index from badge to slot: open addressing with linear probing. Readers
+//! take no lock while the owner changes it.
 //!
-//! An entry is zero, or a slot number plus one, below a tag: as many bits of the
-//! badge's hash as fit. Entries with another tag are passed by without a look at
-//! the slot. A hit is checked against the slot itself, so a reader can never be
-//! misled, only miss what is being moved; a version number, odd during a move,
-//! tells it so. Deletion shifts entries back (Knuth, The Art of Computer
-//! Programming 3, algorithm 6.4R), which keeps probe sequences short however
-//! long the table lives.
+//! An empty entry is zero. Any other one is a slot number plus one, below a tag of as
+//! many bits of the badge's hash as fit. A look-up passes by entries with another tag
+//! without a look at their slots. It checks each hit against the slot itself, so it is
+//! never misled. It may miss an entry that is being moved. A version number, which is
+//! odd during a move, tells it so.
+//!
+//! Deletion shifts entries back (Knuth, The Art of Computer Programming 3, algorithm
+//! 6.4R). Probe sequences therefore stay short however long the table lives.
 
 use core::hint::select_unpredictable;
 
+use crate::entries::{Entries, Entry, get, mask, pair};
 use crate::layout::MAX_CAPACITY;
-use crate::sync::{AtomicU16, AtomicU32, Ordering, fence};
+use crate::sync::{AtomicU32, Ordering, fence};
 
-/// Entries wide enough for the table's slot numbers; their number is a power of two.
-pub(crate) enum Entries<'m> {
-    Narrow(&'m [AtomicU16]),
-    Wide(&'m [AtomicU32]),
-}
-
-/// An entry of either width.
-trait Entry {
-    const BITS: u32;
-    /// Acquire pairs with `set`: who finds a slot here sees it filled.
-    fn get(&self) -> u32;
-    fn set(&self, value: u32);
-}
-
-impl Entry for AtomicU16 {
-    const BITS: u32 = u16::BITS;
-
-    #[inline]
-    fn get(&self) -> u32 {
-        u32::from(self.load(Ordering::Acquire))
-    }
-
-    #[inline]
-    #[allow(clippy::cast_possible_truncation)] // used only where all slot numbers fit
-    fn set(&self, value: u32) {
-        self.store(value as u16, Ordering::Release);
-    }
-}
-
-impl Entry for AtomicU32 {
-    const BITS: u32 = u32::BITS;
-
-    #[inline]
-    fn get(&self) -> u32 {
-        self.load(Ordering::Acquire)
-    }
-
-    #[inline]
-    fn set(&self, value: u32) {
-        self.store(value, Ordering::Release);
-    }
-}
-
-impl Entries<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Entries::Narrow(entries) => entries.len(),
-            Entries::Wide(entries) => entries.len(),
-        }
-    }
-
-    #[inline]
-    fn get(&self, at: usize) -> u32 {
-        match self {
-            Entries::Narrow(entries) => get(entries, at),
-            Entries::Wide(entries) => get(entries, at),
-        }
-    }
-
-    #[inline]
-    fn set(&self, at: usize, value: u32) {
-        match self {
-            Entries::Narrow(entries) => {
-                if let Some(entry) = entries.get(at) {
-                    entry.set(value);
-                }
-            }
-            Entries::Wide(entries) => {
-                if let Some(entry) = entries.get(at) {
-                    entry.set(value);
-                }
-            }
-        }
-    }
-}
-
-#[inline]
-fn get(entries: &[impl Entry], at: usize) -> u32 {
-    entries.get(at).map_or(0, Entry::get)
-}
-
-/// What a place wraps around with: the number of entries is a power of two.
-#[inline]
-fn mask(entries: &[impl Entry]) -> usize {
-    entries.len().wrapping_sub(1)
-}
-
-/// The entries at a hash's home and behind it.
-#[inline]
-fn pair(entries: &[impl Entry], home: usize) -> (u32, u32) {
-    let mask = mask(entries);
-    (get(entries, home & mask), get(entries, (home + 1) & mask))
-}
-
-/// The place of an empty entry where there is none.
+/// The place that stands for "no empty entry".
 pub(crate) const NOWHERE: usize = usize::MAX;
 
 /// 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A hash is cut here: above lie the bits of the home, 18 in the largest index.
+/// The lowest bit of a home place in a hash. The largest index has 18 such bits.
 const HOME_SHIFT: u32 = 64 - (2 * MAX_CAPACITY).trailing_zeros();
 
-/// A tag is part of the 32 bits that end where the home begins.
+/// The lowest bit of a tag in a hash. A tag is part of the 32 bits below the home place.
 const TAG_SHIFT: u32 = HOME_SHIFT - u32::BITS;
 
 static_assertions::const_assert!((2 * MAX_CAPACITY).is_power_of_two());
@@ -136,10 +44,10 @@ pub(crate) enum Found {
 /// The index. Changes need the owner's private lock, look-ups do not.
 pub(crate) struct Index<'m> {
     entries: Entries<'m>,
-    /// What a badge is multiplied by. The golden section of the number of places, in
-    /// units of 2^-`HOME_SHIFT`: so the shift is the same for all sizes.
+    /// The factor of Fibonacci hashing. It is scaled so that one constant shift,
+    /// `HOME_SHIFT`, yields the home place for every table size.
     factor: u64,
-    /// The bits of an entry that hold the tag; the others hold a slot number plus one.
+    /// The bits of an entry that hold the tag. The others hold a slot number plus one.
     tag_mask: u32,
     version: AtomicU32,
 }
@@ -149,12 +57,12 @@ impl<'m> Index<'m> {
     /// entries.
     pub(crate) fn new(entries: Entries<'m>, slots: usize) -> Self {
         let width = match entries {
-            Entries::Narrow(_) => AtomicU16::BITS,
-            Entries::Wide(_) => AtomicU32::BITS,
+            Entries::Narrow(_) => u16::BITS,
+            Entries::Wide(_) => u32::BITS,
         };
         // Slot numbers plus one are `slots` at most, which fits into an entry.
         let slot_mask = u32::MAX.wrapping_shr(slots.leading_zeros().wrapping_sub(usize::BITS));
-        // How many bits of the largest index's homes this one does not need.
+        // The bits of a home place in the largest index that this one does not need.
         let unused = (u64::BITS - HOME_SHIFT).wrapping_sub(entries.len().trailing_zeros());
         Index {
             factor: GOLDEN.wrapping_shr(unused) | 1,
@@ -169,7 +77,8 @@ impl<'m> Index<'m> {
         self.entries.len().wrapping_sub(1)
     }
 
-    /// Fibonacci hashing (Knuth 3, 6.4): badges are ascending multiples of four.
+    /// Fibonacci hashing (Knuth 3, 6.4). It spreads badges well, because they are
+    /// ascending multiples of four.
     #[inline]
     fn hash(&self, badge: u32) -> u64 {
         u64::from(badge).wrapping_mul(self.factor)
@@ -189,9 +98,9 @@ impl<'m> Index<'m> {
         (hash >> TAG_SHIFT) as u32 & self.tag_mask
     }
 
-    /// A slot filed under the tag of `badge` at the first two places where it may
-    /// be, or a number too large to be a slot. Which of both it is nobody can
-    /// predict: no branch.
+    /// A slot filed under the tag of `badge` at its home place or the next one, or a
+    /// number too large to be a slot. There is no branch, because the processor cannot
+    /// predict which of both places it is.
     #[inline]
     pub(crate) fn near(&self, badge: u32) -> u32 {
         let hash = self.hash(badge);
@@ -200,14 +109,13 @@ impl<'m> Index<'m> {
             Entries::Narrow(entries) => pair(entries, home),
             Entries::Wide(entries) => pair(entries, home),
         };
-        // What remains of another tag makes the number too large, and zero wraps.
+        // The rest of another tag makes the number too large, and an empty entry wraps.
         let (first, second) = (first ^ tag, second ^ tag);
         select_unpredictable(first & self.tag_mask == 0, first, second).wrapping_sub(1)
     }
 
-    /// Walks the chain of `badge` to the slot for which `is` holds, or to the
-    /// empty entry at its end, which is [`NOWHERE`] if the index is full. The width
-    /// is told apart once, not at each step.
+    /// Walks the probe sequence of `badge` to the slot for which `is` holds, or to the
+    /// empty entry at its end. That is [`NOWHERE`] if the index is full.
     #[inline]
     pub(crate) fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
         match self.entries {
@@ -216,6 +124,7 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// Like [`Index::probe`]. The width of entries is told apart once, not at each step.
     #[inline]
     fn probe_in(
         &self,
@@ -268,26 +177,27 @@ impl<'m> Index<'m> {
         self.entries.set(place, self.entry(badge, slot));
     }
 
+    /// The entry of `slot` under `badge`.
     #[inline]
     fn entry(&self, badge: u32, slot: u32) -> u32 {
         self.tag(self.hash(badge)) | (slot + 1)
     }
 
-    /// Takes out `slot`, filed under `badge`; `badge_of` tells where others belong.
+    /// Takes out `slot`, which is filed under `badge`. `badge_of` tells the badges of
+    /// other slots, and so where their entries belong.
     #[inline]
     pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
         let (hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
         if self.entries.get((hole + 1) & self.mask()) == 0 {
-            // No probe leads past the hole, so nothing moves and nobody is misled:
-            // this is as if the entry had not been made.
+            // No probe leads past the hole, so nothing needs to move. A reader sees the
+            // index as if the entry had never been made.
             self.entries.set(hole, 0);
         } else {
             self.change(|| self.close(hole, badge_of));
         }
     }
 
-    /// Moves entries back into the hole, as far as that is where a probe for
-    /// them passes by.
+    /// Moves those entries back into the hole whose probes pass by the hole.
     fn close(&self, mut hole: usize, badge_of: impl Fn(u32) -> u32) {
         let mut at = hole;
         for _ in 0..=self.mask() {
@@ -317,7 +227,7 @@ impl<'m> Index<'m> {
     fn refill(&self, entries: &[impl Entry], content: impl Iterator<Item = (u32, u32)>) {
         entries.iter().for_each(|entry| entry.set(0));
         for (badge, slot) in content {
-            // Twice the entries than slots: never full.
+            // The index has twice as many entries as slots, so it is never full.
             let (place, _) = self.probe_in(entries, badge, |_| false);
             if let Some(entry) = entries.get(place) {
                 entry.set(self.entry(badge, slot));
@@ -325,9 +235,10 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// Does `work` while the version number is odd.
     #[inline]
     fn change(&self, work: impl FnOnce()) {
-        // Odd already if a change was cut off, and its memory restored later.
+        // The number is odd already if a change was cut off in a restored memory image.
         let changing = self.version.load(Ordering::Relaxed) | 1;
         self.version.store(changing, Ordering::Relaxed);
         // Pairs with the acquire fence in `find`.
@@ -341,6 +252,7 @@ impl<'m> Index<'m> {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
+    use crate::sync::AtomicU16;
 
     #[test]
     fn a_change_that_was_cut_off_is_over_after_the_next() {

@@ -7,16 +7,22 @@
 //! * **Badges live in one place**, the shared region. Everything else (index,
 //!   reference counts, free slots, object pools) is private to the component,
 //!   derived from it, and rebuilt when a monitor has rewritten badges.
-//! * **Neither side can hold up the other.** Each write is announced before it
-//!   is made, so whoever finds it unfinished finishes it; every wait is bounded.
-//! * **The other side is not trusted.** Geometry is copied and validated once,
-//!   no pointer or offset from the region is followed, every loop is bounded.
+//! * **Neither side can hold up the other.** Each write is announced before it is
+//!   made. A party that finds an announced write completes it. Every wait is bounded.
+//! * **The other side is not trusted.** Geometry is copied and validated once. No
+//!   pointer or offset from the region is followed. Every loop is bounded.
 //! * **It runs before anything else does**: no allocation, no panic, no unwinding.
 //!
-//! Modules, importing downwards only: `layout` (bytes), `limits` (bounds of loops), `word` and `head` (values);
-//! `memory` (raw memory as atomic words) and `sync` (the only source of atomics);
-//! `region` and `header` (words, and what they claim); `seqlock` (sequence lock, intents, batches); `owner`, `monitor`
-//! and `pool` (the roles).
+//! Modules, importing downwards only:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | roles | `owner` (the component), `monitor`, `pool` (from badges to objects) |
+//! | private structures | `index`, `slot_bitmap`, `chain` |
+//! | protocol | `seqlock` (all transitions of the shared words) |
+//! | access | `memory` (raw memory as atomic words), `header`, `region`, `entries` |
+//! | atomics | `sync` (the only source of atomics, fences and the private lock) |
+//! | values | `layout` (bytes), `word`, `status`, `limits` (bounds of all loops) |
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![deny(unsafe_code)]
@@ -32,6 +38,7 @@ pub mod sync;
 pub mod word;
 
 mod chain;
+mod entries;
 mod header;
 mod index;
 mod region;

@@ -6,7 +6,7 @@
 
 #![allow(unsafe_code)]
 
-use crate::index::Entries;
+use crate::entries::Entries;
 use crate::layout::{MAX_CAPACITY, MIN_CAPACITY, REGION_ALIGN, SLOTS, WORD_BYTES};
 use crate::region::{HEADER_WORDS, Region};
 use crate::status::Status;
