@@ -11,7 +11,7 @@ use cap_map_rs::layout::{
 use cap_map_rs::memory::{Private, PrivateSizes};
 use cap_map_rs::sync::RelaxStrategy;
 use cap_map_rs::word::Control;
-use cap_map_rs::{Config, Monitor, Owner, Region, Slot, SlotWord};
+use cap_map_rs::{Config, Kernel, Monitor, Owner, Region, Slot, SlotWord};
 
 thread_local! {
     static RELAXED: Cell<u64> = const { Cell::new(0) };
@@ -163,6 +163,21 @@ pub(crate) fn goes_on(begin: Instant, time: Duration, enough: bool) -> bool {
     passed < time || !enough
 }
 
+/// A kernel that says yes.
+pub(crate) struct Obedient;
+
+impl Kernel for Obedient {
+    fn equal(&mut self, _: usize, _: usize) -> bool {
+        true
+    }
+    fn valid(&mut self, _: usize) -> bool {
+        true
+    }
+    fn map(&mut self, _: usize, _: usize) -> bool {
+        true
+    }
+}
+
 /// Ends the loops of other threads, also if this one panics.
 pub(crate) struct Stop<'a>(pub(crate) &'a AtomicBool);
 
@@ -172,23 +187,20 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// A small generator of reproducible numbers (Marsaglia, "Xorshift RNGs").
-pub(crate) struct Random(u64);
+/// Reproducible random numbers.
+pub(crate) struct Random(fastrand::Rng);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Random(fastrand::Rng::with_seed(seed))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.u64(..)
     }
 
     /// A number below `end`.
     pub(crate) fn below(&mut self, end: u32) -> u32 {
-        u32::try_from(((self.next() >> 32) * u64::from(end)) >> 32).expect("below a u32")
+        self.0.u32(..end)
     }
 }

@@ -9,10 +9,9 @@ use cap_map_rs::word::Control;
 use cap_map_rs::{Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
 
 use crate::common::{
-    HEADER_WORDS, PATIENCE, Random, Relax, Stop, Table, TestMonitor, TestOwner, goes_on, region,
-    region_words, waits,
+    HEADER_WORDS, Obedient, PATIENCE, Random, Relax, Stop, Table, TestMonitor, TestOwner, goes_on,
+    region, region_words, waits,
 };
-use crate::owner::Obedient;
 
 const TIME: Duration = Duration::from_millis(900);
 const CAPACITY: u32 = 200;

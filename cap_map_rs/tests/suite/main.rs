@@ -3,14 +3,19 @@
 #![cfg(not(loom))]
 
 mod attach;
+mod badges;
 mod budget;
 mod common;
 mod helping;
 mod history;
 mod hostile;
+mod insert_map;
 mod literal_layout;
-mod owner;
+mod model;
+mod placement;
 mod pool;
 mod reader;
+mod references;
 mod rewrite;
+mod slots;
 mod stress;
