@@ -38,12 +38,12 @@ pub unsafe fn region_at<'m>(base: *mut u8, size: usize) -> Result<Region<'m>, St
     Region::new(words).ok_or(Status::TooSmall)
 }
 
-/// The region that an owner works on at present; it can be switched while
-/// readers use it. A region that was current once must stay readable.
+/// The region that an owner works on at present. The owner can switch it while readers
+/// use it. A region that was current once must stay readable.
 ///
 /// # Invariants
-/// `slots` points to at least `len` words at every instant: capacities never
-/// shrink, and the pointers are published before `len`.
+/// `slots` points to at least `len` words at every instant, because capacities never
+/// shrink and the pointers are published before `len`.
 pub(crate) struct CurrentRegion {
     header: AtomicPtr<[AtomicU64; HEADER_WORDS]>,
     slots: AtomicPtr<AtomicU64>,
@@ -67,18 +67,18 @@ impl CurrentRegion {
         Region::from_parts(unsafe { &*header }, slots)
     }
 
-    /// Like [`CurrentRegion::get`], for those who need no header.
+    /// The slots alone, for callers that need no header.
     #[inline]
     pub(crate) fn slots<'m>(&self) -> &'m [AtomicU64] {
-        // Acquire pairs with the releases in `switch`: who sees the new length
-        // sees the new pointers, and the old length is valid for both.
+        // Acquire pairs with the releases in `switch`: a reader that sees the new length
+        // sees the new pointers. The old length is valid for both regions.
         let len = self.len.load(Ordering::Acquire);
         let slots = self.slots.load(Ordering::Acquire);
         // SAFETY: the invariant; `'m` is the lifetime of the owner's memory.
         unsafe { core::slice::from_raw_parts(slots, len) }
     }
 
-    /// Makes `region` current; refuses one with fewer slots than now.
+    /// Makes `region` current. It refuses a region with fewer slots than now.
     pub(crate) fn switch(&self, region: Region<'_>) -> Result<(), Status> {
         if region.slots().len() < self.len.load(Ordering::Relaxed) {
             return Err(Status::TooSmall);

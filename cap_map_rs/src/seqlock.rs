@@ -1,11 +1,11 @@
-//! The sequence lock: write sections of the owner, batches of a monitor, and
-//! how each finishes what the other left behind.
+//! The seqlock: write sections of the owner, batches of a monitor, and how each side
+//! finishes what the other one left behind. All transitions of the words that both
+//! sides share are here.
 //!
-//! One control word holds phase, sequence and generation, so each transition is
-//! one compare-and-exchange. After H.-J. Boehm, "Can seqlocks get along with
-//! programming language memory models?" (MSPC 2012): the words are atomic, a
-//! reader loads them relaxed, puts an acquire fence behind, and loads the
-//! control word once more.
+//! One control word holds phase, sequence and generation, so each transition is one
+//! compare-and-exchange. The reads follow H.-J. Boehm, "Can seqlocks get along with
+//! programming language memory models?" (MSPC 2012). The words are atomic. A reader
+//! loads them relaxed, executes an acquire fence, and loads the control word once more.
 //!
 //! ```text
 //!            owner                       monitor
@@ -13,13 +13,12 @@
 //!                                             └────> Aborted ────> Idle
 //! ```
 //!
-//! Why a party that was stopped and wakes up late does no harm:
-//! * its transitions fail, since the sequence moved on;
-//! * its write to a plain slot word fails, since the word carries the tag of
-//!   the section that wrote it (an aborted batch renews the tags of all slots);
-//! * its write to a staged word fails, since a staged word carries the number
-//!   of its batch, and no batch starts under a number that somebody has
-//!   announced to be resolving.
+//! Why does a party that was stopped and wakes up late do no harm?
+//! * Its transitions fail, because the sequence has moved on.
+//! * Its write to a plain slot word fails, because the word carries the tag of the
+//!   section that wrote it. An aborted batch renews the tags of all slots.
+//! * Its write to a staged word fails, because a staged word carries the number of its
+//!   batch. No batch starts under a number that a party has announced to be resolving.
 
 use crate::layout::*;
 use crate::limits::{SLOT_RESOLUTIONS, STAGED_READS, TRANSITIONS};
@@ -28,9 +27,10 @@ use crate::status::Status;
 use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
 use crate::word::{Control, Phase, Slot, SlotWord};
 
+/// Replaces the control word `old`; false if it has changed.
 #[inline]
 fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
-    // Acquire pairs with the release of whoever wrote `old`; release publishes
+    // Acquire pairs with the release of the party that wrote `old`. Release publishes
     // what this side did in the phase that ends.
     word.compare_exchange(old.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
@@ -93,7 +93,8 @@ fn settle_batch<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Co
 }
 
 /// Owner: writes one slot in a section of its own. `word` makes the new word
-/// from the old one (not staged) and the section's sequence. Callers hold the owner's private lock.
+/// from the old one (not staged) and the section's sequence. Callers hold the owner's
+/// private lock.
 ///
 /// With a `generation`, writes only while that is the last decided one, and
 /// returns false otherwise: what the caller found out before may be outdated.
@@ -142,8 +143,8 @@ pub(crate) fn publish<R: RelaxStrategy>(
 #[inline]
 pub(crate) fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
     let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
-    // Release pairs with the fence of a snapshot: who sees this sees the section
-    // that took the badge out before.
+    // Release pairs with the fence of a snapshot: a reader that sees this word sees the
+    // section that took the badge out before.
     cell.store(word(tag).0, Ordering::Release);
 }
 
@@ -337,14 +338,14 @@ fn unannounced(region: Region<'_>, idle: Control) -> Control {
 
 /// Monitor: replaces the slot word `old` by a staged one; false if it has changed.
 pub(crate) fn stage(cell: &AtomicU64, old: SlotWord, new: SlotWord) -> bool {
-    // Release pairs with the readers' fence: who sees the staged word sees at
+    // Release pairs with the readers' fence: a reader that sees the staged word sees at
     // least `Staging`.
     cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
 /// Monitor: decides its batch; false if the owner wanted to write and aborted it.
 pub(crate) fn decide(region: Region<'_>, staging: Control, decided: Control) -> bool {
-    // Release inside: who sees the decision sees all staged words.
+    // Release inside: a party that sees the decision sees all staged words.
     exchange(region.control_word(), staging, decided)
 }
 
@@ -354,7 +355,7 @@ pub(crate) fn decide(region: Region<'_>, staging: Control, decided: Control) -> 
 /// `None` if the table changed at each of a bounded number of attempts.
 #[inline]
 pub(crate) fn read_slot(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
-    // Acquire pairs with the release of whoever wrote the word.
+    // Acquire pairs with the release of the party that wrote the word.
     let word = SlotWord(cell.load(Ordering::Acquire));
     if word.is_staged() { read_staged(region.control_word(), cell) } else { Some(word) }
 }
@@ -366,8 +367,8 @@ pub(crate) fn read_staged(control: &AtomicU64, cell: &AtomicU64) -> Option<SlotW
     for _ in 0..STAGED_READS {
         let before = Control(control.load(Ordering::Acquire));
         let word = SlotWord(cell.load(Ordering::Relaxed));
-        // Pairs with the release of staging and resolving writes: who saw this
-        // word sees at least the phase it was written in.
+        // Pairs with the release of staging and resolving writes: a reader that saw this
+        // word sees at least the phase in which it was written.
         fence(Ordering::Acquire);
         if !word.is_staged() || control.load(Ordering::Relaxed) == before.0 {
             return Some(word.settled(before));

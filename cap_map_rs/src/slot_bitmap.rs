@@ -1,7 +1,7 @@
 //! Which slots are free: a bitmap with a summary of it, one bit per word.
 //!
-//! Guarded by the owner's private lock; the words are atomic (relaxed) only
-//! because the arrays are shared references.
+//! The owner's private lock guards both. Their words are atomic (relaxed) only because
+//! the arrays are shared references.
 
 use core::cell::Cell;
 
@@ -98,7 +98,7 @@ impl<'m> SlotBitmap<'m> {
         self.window_hint.set(self.from);
     }
 
-    /// Whether the slot is allocated; slots outside the bitmap always are.
+    /// Whether the slot is allocated. A slot outside the bitmap always is.
     #[inline]
     pub(crate) fn is_set(&self, slot: u32) -> bool {
         load(self.words, slot / BITS) & bit(slot) != 0

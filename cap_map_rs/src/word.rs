@@ -15,7 +15,7 @@ pub enum Slot {
     Reserved,
     /// Carries this badge and is found by it.
     Used(u32),
-    /// Carried this badge until its object died; not found by it.
+    /// Carried this badge until its object died. The badge does not find it.
     Detached(u32),
     /// A state that no correct writer produces.
     Corrupt,

@@ -55,9 +55,9 @@ impl Head {
         Head(self.0 & (ADDRESS | LONG))
     }
 
-    /// What becomes of the head when the node at `address` comes first; `alone`
-    /// tells whether it is the only one, or there is none. Walkers stay counted,
-    /// and keep the mode; arrivals do not.
+    /// What becomes of the head when the node at `address` comes first. `alone` says
+    /// whether it is the only one, or there is none. Walkers stay counted, and keep the
+    /// mode. Arrivals do not.
     #[inline]
     pub(crate) fn led_by(self, address: u64, alone: bool) -> Self {
         let walkers = if self.is_long() { self.0 & !(ADDRESS | LONG) } else { 0 };

@@ -29,9 +29,9 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     /// # Errors
     /// [`Status::BadSlot`], [`Status::BadBadge`], [`Status::DuplicateSlot`],
     /// [`Status::DuplicateBadge`], [`Status::UnexpectedBadge`],
-    /// [`Status::NotRewritable`] with the slot; [`Status::Changed`] (the owner
-    /// kept changing the table), [`Status::Busy`], [`Status::Retired`],
-    /// [`Status::Corrupt`]. Nothing has changed then.
+    /// [`Status::NotRewritable`] with the slot. [`Status::Changed`] (the owner kept
+    /// changing the table), [`Status::Busy`], [`Status::Retired`] and
+    /// [`Status::Corrupt`] concern the whole table. Nothing has changed then.
     pub fn rewrite(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
         let batch = Batch::checked(batch, &self.geometry)?;
         for _ in 0..BATCHES {

@@ -36,8 +36,8 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     }
 
     /// Lets the given slot carry `badge`, allocating it if it is free. Another
-    /// slot that carried the badge is removed as by [`Owner::remove`]; a badge
-    /// that the slot carried is replaced. Its references stay.
+    /// slot that carried the badge is removed as by [`Owner::remove`]. A badge that the
+    /// slot carried is replaced, and its references stay.
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::BadSlot`], [`Status::Busy`].
