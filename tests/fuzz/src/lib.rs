@@ -14,8 +14,10 @@
 
 pub mod abi;
 pub mod checkpoint_file;
+pub mod corpus;
 pub mod monitor;
 pub mod owner;
+pub mod seeds;
 
 mod guarded;
 mod hostile;

@@ -1,21 +1,69 @@
-//! Every file of the corpus once, without libFuzzer.
+//! Every seed and every input of the corpus once, without libFuzzer.
 
 use std::fs;
-use std::path::Path;
+
+use cap_map_fuzz::TARGETS;
+use cap_map_fuzz::corpus::{Corpus, path};
+use cap_map_fuzz::seeds::seeds;
+
+fn text(target: &str) -> String {
+    let path = path(target);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 #[test]
 fn corpus_passes() {
-    for (name, run) in cap_map_fuzz::TARGETS {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-        let files =
-            fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-        let mut count = 0;
-        for file in files {
-            let path = file.unwrap().path();
-            run(&fs::read(&path).unwrap());
-            count += 1;
-        }
-        assert!(count > 0, "{name}: no corpus");
-        println!("{name}: {count} files");
+    for (name, run) in TARGETS {
+        let corpus = Corpus::parse(&text(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (seeds, count) = (seeds(name), corpus.inputs().count());
+        assert!(!seeds.is_empty() && count > 0, "{name}: {} seeds, {count} inputs", seeds.len());
+        seeds.iter().for_each(|seed| run(seed));
+        corpus.inputs().for_each(|(input, _)| run(input));
+        println!("{name}: {} seeds, {count} inputs", seeds.len());
     }
+}
+
+/// Otherwise the next campaign would change lines that it has nothing to do with.
+#[test]
+fn files_are_in_their_only_form() {
+    for (name, _) in TARGETS {
+        let text = text(name);
+        let corpus = Corpus::parse(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(corpus.format() == text, "{name}: write it with `corpus pack`");
+        let seeds = seeds(name);
+        let repeated = corpus.inputs().filter(|(input, _)| seeds.iter().any(|s| s == input));
+        assert_eq!(repeated.count(), 0, "{name}: seeds are not repeated");
+    }
+}
+
+#[test]
+fn inputs_survive_being_text() {
+    let inputs: [&[u8]; 7] =
+        [&[], &[0], &[0; 4], &[7; 1600], &[1, 2, 2, 2, 3], &[0, 0, 0, 0, 1], &[9, 0, 0, 0, 0]];
+    let mut corpus = Corpus::parse("# of the file\n\n").expect("a corpus without inputs");
+    for input in inputs {
+        assert!(corpus.insert(input.to_vec(), Vec::new()));
+        assert!(!corpus.insert(input.to_vec(), Vec::new()), "each input occurs once");
+    }
+    let pinned = vec![0xab, 0xcd];
+    assert!(corpus.insert(pinned.clone(), vec!["# of the input".to_owned()]));
+    let text = corpus.format();
+    assert_eq!(
+        text,
+        "# of the file\n\n-\n00\n# of the input\nabcd\n00*4\n00*4 01\n0102020203\n09 00*4\n07*1600\n"
+    );
+    let mut again = Corpus::parse(&text).expect("what was written can be read");
+    assert_eq!(again, corpus);
+    again.clear();
+    assert_eq!(again.inputs().collect::<Vec<_>>(), [(pinned.as_slice(), true)]);
+}
+
+#[test]
+fn lines_that_are_no_input_are_refused() {
+    for line in ["0", "0g", "000", "*4", "0001*4", "00*", "00*-1", "- 00", "00*4*4", "+1", "é"] {
+        let text = format!("# of the file\n\n00\n{line}\n");
+        let refusal = Corpus::parse(&text).expect_err(line);
+        assert!(refusal.starts_with("line 4: "), "{line}: {refusal}");
+    }
+    assert_eq!(Corpus::parse("00\n00\n"), Err("line 2: occurs already".to_owned()));
 }
