@@ -1,5 +1,5 @@
 //! The driver: starts owner and monitor, stops and kills them at random
-//! moments, and has the table judged after each round.
+//! moments, and asks the oracle about the table after each round.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Child, Command};
@@ -11,8 +11,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::judge::{judge, settle};
 use crate::monitor::Work;
+use crate::oracle::{settle, verify};
 use crate::world::{BADGES, FIRST_BADGE, LANES, World};
 
 /// Nothing takes this long unless somebody waits for somebody.
@@ -133,7 +133,7 @@ impl Driver {
         self.totals.tables += 1;
         self.start_owner(false)?;
         self.await_owner()?;
-        judge(self.world)?;
+        verify(self.world)?;
         self.let_go();
         self.start_monitor()
     }
@@ -241,11 +241,11 @@ impl Driver {
         Ok(())
     }
 
-    /// Stops everybody and judges.
-    fn judge(&mut self) -> Result<(), String> {
+    /// Stops everybody and asks the oracle.
+    fn stop_and_verify(&mut self) -> Result<(), String> {
         self.stop_owner()?;
         self.stop_monitor()?;
-        judge(self.world)
+        verify(self.world)
     }
 
     /// Has everybody pause between operations; the owner inspects its index.
@@ -262,7 +262,7 @@ impl Driver {
         }
         ledger.inspect.store(pause, SeqCst);
         self.until("inspection", || ledger.inspected.load(SeqCst) == pause)?;
-        judge(self.world)?;
+        verify(self.world)?;
         self.check_bounds()?;
         ledger.pause.store(pause + 1, SeqCst);
         Ok(())
@@ -305,7 +305,7 @@ impl Driver {
                 return Err("a batch was refused beside a dead owner".to_owned());
             }
             work.snapshot()?;
-            judge(self.world)?;
+            verify(self.world)?;
         }
         Ok(())
     }
@@ -329,7 +329,7 @@ impl Driver {
             self.kill_owner();
             let running = self.monitor.as_ref().is_some_and(|monitor| !monitor.stopped);
             self.stop_monitor()?;
-            judge(self.world)?;
+            verify(self.world)?;
             if running && let Some(monitor) = &mut self.monitor {
                 monitor.resume()?;
             }
@@ -338,7 +338,7 @@ impl Driver {
         self.await_owner()?;
         let running = self.monitor.as_ref().is_some_and(|monitor| !monitor.stopped);
         self.stop_monitor()?;
-        judge(self.world)?;
+        verify(self.world)?;
         if running && let Some(monitor) = &mut self.monitor {
             monitor.resume()?;
         }
@@ -360,21 +360,21 @@ impl Driver {
                 self.stop_monitor()?;
                 self.owner_goes_on()?;
                 self.delay();
-                self.judge()?;
+                self.stop_and_verify()?;
                 self.resume_all()?;
             }
             2 | 3 => {
                 self.stop_owner()?;
                 self.monitor_goes_on()?;
                 self.delay();
-                self.judge()?;
+                self.stop_and_verify()?;
                 self.resume_all()?;
             }
             4 | 5 => {
                 self.kill_monitor();
                 self.owner_goes_on()?;
                 self.delay();
-                self.judge()?;
+                self.stop_and_verify()?;
                 settle(self.world);
                 self.resume_all()?;
                 self.start_monitor()?;
@@ -385,7 +385,7 @@ impl Driver {
                     self.monitor_goes_on()?;
                     self.delay();
                 }
-                self.judge()?;
+                self.stop_and_verify()?;
                 if self.rng.bool() {
                     self.kill_monitor();
                     settle(self.world);
@@ -401,7 +401,7 @@ impl Driver {
             9 | 10 => {
                 self.kill_owner();
                 self.kill_monitor();
-                self.judge()?;
+                self.stop_and_verify()?;
                 settle(self.world);
                 if self.rng.bool() {
                     self.attach_and_rewrite()?;
@@ -410,7 +410,7 @@ impl Driver {
                 self.start_monitor()?;
             }
             _ => {
-                self.judge()?;
+                self.stop_and_verify()?;
                 self.resume_all()?;
             }
         }

@@ -1,5 +1,5 @@
 //! Torture of `cap_map_rs`: a component and its monitor as real processes that
-//! are stopped, continued and killed at any moment, with a judge who knows from
+//! are stopped, continued and killed at any moment, with an oracle that knows from
 //! a ledger what may be.
 //!
 //! `torture --rounds N` or `--soak SECONDS` uses signals at random points,
@@ -11,22 +11,23 @@ use std::time::{Duration, Instant};
 
 use clap::{Parser, Subcommand};
 
+mod claims;
 mod driver;
+mod fixture;
 mod hostile;
-mod judge;
 mod monitor;
+mod oracle;
 mod owner;
-mod peer;
 mod ptrace;
-mod reach;
 mod step;
 mod world;
 
 use driver::Driver;
+use ptrace::Stepped;
 use world::World;
 
 #[derive(Parser)]
-#[command(about = "Owner and monitor under signals, judged by what they intended")]
+#[command(about = "Owner and monitor under signals, verified against what they intended")]
 struct Arguments {
     /// Rounds of signals.
     #[arg(long, default_value_t = 300)]
@@ -37,7 +38,7 @@ struct Arguments {
     /// Single steps instead, through the paths of this name, or `all`.
     #[arg(long)]
     step: Option<String>,
-    /// Judge each so many instructions only.
+    /// Stop at each so many instructions only.
     #[arg(long, default_value_t = 1)]
     stride: u64,
     /// Start of all random numbers.
@@ -86,7 +87,7 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let Some(which) = &arguments.step else { return signals(&arguments) };
-    match step::main(which, arguments.stride.max(1), arguments.seed) {
+    match single_steps(which, arguments.stride.max(1), arguments.seed) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(text) => {
@@ -94,6 +95,33 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Single steps: the paths of this name, and attacks. Returns whether all is well.
+fn single_steps(which: &str, stride: u64, seed: u64) -> Result<bool, String> {
+    let (world, _memory) = World::create().map_err(|error| error.to_string())?;
+    fixture::prepare(world)?;
+    if let Err(text) = Stepped::start(world, |_| 0, |_| {}) {
+        println!("not run: {text}");
+        return Ok(true);
+    }
+    let start = Instant::now();
+    let (mut good, mut all) = (true, 0);
+    let mut report = |name: &str, points: u64, failures: &[String]| {
+        println!("step: {name}: {points} points, {} failures", failures.len());
+        for text in failures {
+            println!("step: {name}: {text}");
+        }
+        good &= failures.is_empty() && points > 0;
+        all += points;
+    };
+    step::main(world, which, stride, seed, &mut report)?;
+    if which == "all" || which.starts_with("hostile") {
+        let (attacks, failures) = hostile::main(world, which, stride, seed)?;
+        report("hostile", attacks, &failures);
+    }
+    println!("step: {all} points in {:.1} s", start.elapsed().as_secs_f32());
+    Ok(good && all > 0)
 }
 
 /// Rounds of signals; prints what was found.

@@ -8,8 +8,7 @@ use cap_map_rs::limits::BATCHES;
 use cap_map_rs::{Monitor, Rewrite, Slot, SlotWord, Status};
 use fastrand::Rng;
 
-use crate::owner::processor_micros;
-use crate::world::{BADGES, FIRST_BADGE, Relax, World, status, waits};
+use crate::world::{BADGES, FIRST_BADGE, Relax, World, processor_micros, status, waits};
 
 /// A monitor of the table in region 0.
 pub(crate) struct Work {

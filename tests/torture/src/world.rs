@@ -12,6 +12,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use cap_map_rs::layout::{REGION_ALIGN, SLOTS, WORD_BYTES};
 use cap_map_rs::memory::{Private, region_at};
@@ -19,6 +20,7 @@ use cap_map_rs::sync::RelaxStrategy;
 use cap_map_rs::{Config, Owner, Region};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect};
+use nix::time::{ClockId, clock_gettime};
 
 /// Largest capacity in use.
 pub(crate) const MAX_SLOTS: usize = 4096;
@@ -52,7 +54,7 @@ pub(crate) const TABLE_BYTES: usize = OFF_LEDGER;
 /// What an owner's thread or a monitor is doing.
 #[repr(C)]
 pub(crate) struct Lane {
-    /// An [`crate::owner::Op`] in progress, or zero; its arguments follow.
+    /// An [`crate::claims::Op`] in progress, or zero; its arguments follow.
     pub(crate) op: AtomicU32,
     pub(crate) slot: AtomicU32,
     pub(crate) count: AtomicU32,
@@ -127,7 +129,7 @@ pub(crate) struct Ledger {
     pub(crate) lanes: [Lane; LANES],
     pub(crate) monitor: Lane,
     pub(crate) batch: Batch,
-    /// Who was handed out each slot, for what: see [`crate::owner::Claim`].
+    /// Who was handed out each slot, for what: see [`crate::claims::Claim`].
     pub(crate) claims: [AtomicU64; MAX_SLOTS],
     /// The toy kernel's capabilities: incarnation by slot.
     pub(crate) kernel: [AtomicU32; MAX_SLOTS],
@@ -149,7 +151,7 @@ impl Ledger {
             self.violated.store(2, SeqCst);
         }
         loop {
-            std::thread::sleep(std::time::Duration::from_secs(1));
+            std::thread::sleep(Duration::from_secs(1));
         }
     }
 
@@ -159,7 +161,7 @@ impl Ledger {
         match self.violated.load(SeqCst) {
             0 => return None,
             2 => {}
-            _ => std::thread::sleep(std::time::Duration::from_millis(10)),
+            _ => std::thread::sleep(Duration::from_millis(10)),
         }
         let bytes: Vec<u8> = self.violation.iter().map(|byte| byte.load(SeqCst)).collect();
         Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned())
@@ -187,6 +189,13 @@ impl RelaxStrategy for Relax {
         WAITS.set(WAITS.get().wrapping_add(1));
         std::thread::yield_now();
     }
+}
+
+/// Microseconds of processor time that this thread has used: what it spends
+/// stopped or waiting for a processor does not count.
+pub(crate) fn processor_micros() -> u64 {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map_or(0, |time| u64::try_from(Duration::from(time).as_micros()).unwrap_or(u64::MAX))
 }
 
 /// The waits of this thread since the last call.

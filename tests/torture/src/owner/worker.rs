@@ -1,102 +1,15 @@
-//! The owner's process: threads that change the table all the time, each
-//! saying before what it is up to and afterwards what came of it.
+//! One thread of the owner. It says before each operation what it is up to, and
+//! afterwards what came of it.
 
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
-use cap_map_rs::{Kernel, Released, Slot, Status};
+use cap_map_rs::{Kernel, Released, Status};
 use fastrand::Rng;
-use nix::time::{ClockId, clock_gettime};
 
-use crate::world::{BADGES, FIRST_BADGE, FIRST_USER, LANES, Ledger, OBJECTS, Table, World, waits};
-
-/// What a lane is doing; zero is nothing.
-pub(crate) struct Op;
-
-impl Op {
-    /// Looks at the table only.
-    pub(crate) const LOOK: u32 = 1;
-    /// Allocates `count` slots.
-    pub(crate) const ALLOC: u32 = 2;
-    /// Frees `count` slots from `slot` on; their claims are gone already.
-    pub(crate) const FREE: u32 = 3;
-    /// Inserts a new badge, whose capability is `ident`, somewhere.
-    pub(crate) const INSERT: u32 = 4;
-    /// Gives it to the reserved `slot`.
-    pub(crate) const INSERT_AT: u32 = 5;
-    /// Removes `slot`, which carries `ident`.
-    pub(crate) const REMOVE: u32 = 6;
-    /// Takes a reference.
-    pub(crate) const ACQUIRE: u32 = 7;
-    /// Gives one back; `slot` carries `ident`.
-    pub(crate) const RELEASE: u32 = 8;
-    /// Enters the incarnation `ident`.
-    pub(crate) const INSERT_MAP: u32 = 9;
-    /// Gives a reference to an object back, and frees its slot with the last.
-    pub(crate) const RELEASE_OBJECT: u32 = 10;
-}
-
-/// What a slot was handed out for: kind in bits 40 to 47, lane in 32 to 39,
-/// capability in 0 to 31.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Claim {
-    /// Nobody.
-    None,
-    /// Part of a receive window.
-    Window(u32),
-    /// A capability that this lane inserted.
-    Used(u32, u32),
-    /// The same, removed while there was a reference.
-    Detached(u32, u32),
-    /// An incarnation of an object, shared by all lanes.
-    Object(u32),
-}
-
-impl Claim {
-    pub(crate) fn encode(self) -> u64 {
-        let (kind, lane, ident) = match self {
-            Claim::None => return 0,
-            Claim::Window(lane) => (1, lane, 0),
-            Claim::Used(lane, ident) => (2, lane, ident),
-            Claim::Detached(lane, ident) => (3, lane, ident),
-            Claim::Object(ident) => (4, 0, ident),
-        };
-        kind << 40 | u64::from(lane) << 32 | u64::from(ident)
-    }
-
-    pub(crate) fn decode(word: u64) -> Self {
-        let lane = u32::from(word.to_le_bytes()[4]);
-        let ident = u32::try_from(word & 0xffff_ffff).unwrap_or(0);
-        match word >> 40 {
-            1 => Claim::Window(lane),
-            2 => Claim::Used(lane, ident),
-            3 => Claim::Detached(lane, ident),
-            4 => Claim::Object(ident),
-            _ => Claim::None,
-        }
-    }
-}
-
-/// Badge of an object; a monitor rewrites it at most by itself.
-pub(crate) fn object_badge(object: u32) -> u32 {
-    4 * (object + 1)
-}
-
-/// The object of an incarnation.
-pub(crate) fn object_of(incarnation: u32) -> u32 {
-    incarnation >> 16
-}
-
-/// The incarnation of an object that lives now.
-pub(crate) fn living(ledger: &Ledger, object: u32) -> u32 {
-    let generation = ledger.alive.get(object as usize).map_or(0, |alive| alive.load(SeqCst));
-    object << 16 | (generation & 0x7fff) << 1 | 1
-}
-
-/// Whether the object has died since.
-pub(crate) fn is_dead(ledger: &Ledger, incarnation: u32) -> bool {
-    living(ledger, object_of(incarnation)) != incarnation
-}
+use crate::claims::{Claim, Op, fresh, is_dead, living, object_badge, object_of};
+use crate::owner::inspect::inspect;
+use crate::world::{FIRST_BADGE, Ledger, OBJECTS, Table, World, processor_micros, waits};
 
 /// The kernel's answers, from a table of what each selector names.
 struct Toy {
@@ -124,15 +37,8 @@ impl Kernel for Toy {
     }
 }
 
-/// Microseconds of processor time that this thread has used: what it spends
-/// stopped or waiting for a processor does not count.
-pub(crate) fn processor_micros() -> u64 {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map_or(0, |time| u64::try_from(Duration::from(time).as_micros()).unwrap_or(u64::MAX))
-}
-
 /// One thread of the owner.
-struct Worker {
+pub(crate) struct Worker {
     world: World,
     ledger: &'static Ledger,
     table: &'static Table,
@@ -146,21 +52,8 @@ struct Worker {
     before: u64,
 }
 
-/// Fresh badge and capability, known to the ledger; `None` if they ran out.
-pub(crate) fn fresh(world: World) -> Option<(u32, u32)> {
-    let ledger = world.ledger();
-    let badge = ledger.next_badge.fetch_add(1, SeqCst);
-    let ident = ledger.next_ident.fetch_add(1, SeqCst);
-    if badge as usize >= BADGES - 1 {
-        ledger.next_badge.store(u32::try_from(BADGES).unwrap_or(0), SeqCst);
-        return None;
-    }
-    world.idents()[badge as usize].store(ident, SeqCst);
-    Some((badge, ident))
-}
-
 impl Worker {
-    fn new(world: World, table: &'static Table, lane: u32, seed: u64) -> Self {
+    pub(crate) fn new(world: World, table: &'static Table, lane: u32, seed: u64) -> Self {
         let ledger = world.ledger();
         let mut worker = Worker {
             world,
@@ -500,7 +393,7 @@ impl Worker {
         self.end();
     }
 
-    fn run(mut self) {
+    pub(crate) fn run(mut self) {
         let lane = &self.ledger.lanes[self.lane as usize];
         loop {
             let pause = self.ledger.pause.load(SeqCst);
@@ -522,139 +415,4 @@ impl Worker {
             self.step();
         }
     }
-}
-
-/// The index finds exactly what the table says, and all free slots are usable.
-fn inspect(world: World, table: &Table, rng: &mut Rng) {
-    let ledger = world.ledger();
-    let mut free = 0;
-    for slot in 0..table.capacity() {
-        match table.entry(slot) {
-            Ok(Slot::Used(badge)) => {
-                let found = table.find(badge);
-                if found != Ok(slot) {
-                    ledger.violate(&format!("inspection: slot {slot} carries {badge}: {found:?}"));
-                }
-            }
-            Ok(Slot::Free) if slot >= FIRST_USER => free += 1,
-            Ok(_) => {}
-            Err(status) => ledger.violate(&format!("inspection: slot {slot}: {status:?}")),
-        }
-    }
-    let carried =
-        |badge| (0..table.capacity()).any(|slot| table.entry(slot) == Ok(Slot::Used(badge)));
-    let batch = &ledger.batch;
-    let entries = batch.entries.iter().take((batch.len.load(SeqCst) as usize).min(8));
-    let gone = entries.flat_map(|entry| [entry.old.load(SeqCst), entry.new.load(SeqCst)]);
-    for badge in gone.chain((0..8).map(|_| rng.u32(1..FIRST_BADGE * 2))) {
-        let found = table.find(badge);
-        if found.is_ok() != carried(badge) && badge != 0 {
-            ledger.violate(&format!("inspection: badge {badge}: {found:?}"));
-        }
-    }
-    if rng.u8(0..4) == 0 {
-        let mut slots = Vec::new();
-        while slots.len() <= free
-            && let Ok(slot) = table.alloc(1)
-        {
-            slots.push(slot);
-        }
-        if slots.len() != free {
-            ledger.violate(&format!("inspection: {free} slots free, {} usable", slots.len()));
-        }
-        for slot in slots {
-            if let Err(status) = table.free(slot, 1) {
-                ledger.violate(&format!("inspection: free {slot}: {status:?}"));
-            }
-        }
-    }
-}
-
-/// Brings ledger and table in agreement about what dead threads were at.
-fn clean_up(world: World, table: &Table) {
-    let ledger = world.ledger();
-    for slot in 0..table.capacity() {
-        ledger.cleaning.store(slot + 1, SeqCst);
-        let word = &ledger.claims[slot as usize];
-        let held = ledger.held(slot as usize);
-        // A reference of somebody who died within an operation.
-        while u32::from(table.references(slot)) > held {
-            if let Err(status) = table.release(slot) {
-                ledger.violate(&format!("clean-up: release {slot}: {status:?}"));
-            }
-        }
-        let entry = table.entry(slot);
-        let keep = match (entry, Claim::decode(word.load(SeqCst))) {
-            (Ok(Slot::Free), _) => {
-                word.store(0, SeqCst);
-                true
-            }
-            (Ok(Slot::Reserved), Claim::Window(_)) | (Ok(Slot::Used(_)), Claim::Used(..)) => true,
-            (Ok(Slot::Detached(_)), Claim::Detached(..)) => held != 0,
-            (Ok(Slot::Used(_) | Slot::Detached(_)), Claim::Object(incarnation)) => {
-                // Else it is the claim of a dead one that the table replaced.
-                held != 0 && incarnation == ledger.kernel[slot as usize].load(SeqCst)
-            }
-            _ => false,
-        };
-        if !keep {
-            word.store(0, SeqCst);
-            for lane in &ledger.holds {
-                lane[slot as usize].store(0, SeqCst);
-            }
-            while table.references(slot) != 0 {
-                if let Err(status) = table.release(slot) {
-                    ledger.violate(&format!("clean-up: {entry:?} {slot}: {status:?}"));
-                }
-            }
-            if let Err(status) = table.free(slot, 1) {
-                ledger.violate(&format!("clean-up: free {slot}, {entry:?}: {status:?}"));
-            }
-        }
-    }
-    ledger.cleaning.store(0, SeqCst);
-    for lane in &ledger.lanes {
-        lane.op.store(0, SeqCst);
-    }
-}
-
-/// The owner's process. Never returns; the driver kills it.
-pub(crate) fn main(world: World, restored: bool, alone: bool, seed: u64) {
-    let ledger = world.ledger();
-    let mut rng = Rng::with_seed(seed);
-    let table = if restored {
-        let table = world.recovered();
-        clean_up(world, table);
-        table
-    } else {
-        let table = world.found();
-        if let Err(status) = table.publish(b"torture") {
-            ledger.violate(&format!("publish: {status:?}"));
-        }
-        for _ in 0..table.capacity() / 2 {
-            let Some((badge, ident)) = fresh(world) else { break };
-            let lane = rng.u32(0..ledger.lanes_used.load(SeqCst));
-            if let Ok(slot) = table.insert(badge) {
-                ledger.claims[slot as usize].store(Claim::Used(lane, ident).encode(), SeqCst);
-            }
-        }
-        table
-    };
-    ledger.lanes[0].count.store(u32::MAX, SeqCst);
-    ledger.lanes[0].op.store(Op::ALLOC, SeqCst);
-    // Beside a monitor, what it compares could change meanwhile.
-    if alone {
-        inspect(world, table, &mut rng);
-    }
-    ledger.lanes[0].op.store(0, SeqCst);
-    waits();
-    ledger.ready.store(1, SeqCst);
-    while ledger.go.load(SeqCst) == 0 {
-        std::thread::sleep(Duration::from_micros(20));
-    }
-    std::thread::scope(|scope| {
-        for lane in 0..ledger.lanes_used.load(SeqCst).min(u32::try_from(LANES).unwrap_or(1)) {
-            scope.spawn(move || Worker::new(world, table, lane, seed).run());
-        }
-    });
 }

@@ -1,4 +1,4 @@
-//! Decides whether a table at rest is one that may be: whoever works on it is
+//! The oracle: decides whether a table at rest is one that may be: whoever works on it is
 //! dead, stopped at any instruction, or pauses between two operations.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use cap_map_rs::layout::{OFF_CONTROL, SLOTS, WORD_BYTES};
 use cap_map_rs::word::{Control, Phase};
 use cap_map_rs::{Slot, SlotWord};
 
-use crate::owner::{Claim, Op, is_dead, object_badge, object_of};
+use crate::claims::{Claim, Op, is_dead, object_badge, object_of};
 use crate::world::{FIRST_BADGE, Lane, World, status};
 
 /// An operation in progress, as its lane announced it.
@@ -73,7 +73,7 @@ impl Progress {
 }
 
 /// The whole table must be permissible; the error says what is not.
-pub(crate) fn judge(world: World) -> Result<(), String> {
+pub(crate) fn verify(world: World) -> Result<(), String> {
     let ledger = world.ledger();
     if let Some(text) = ledger.violation() {
         return Err(text);
@@ -90,7 +90,7 @@ pub(crate) fn judge(world: World) -> Result<(), String> {
         }
     }
     let entries: Vec<Slot> = slots.iter().map(|word| word.decode(control)).collect();
-    let overlay = judge_batch(world, &entries)?;
+    let overlay = verify_batch(world, &entries)?;
     let ident_of = |badge: u32| {
         let known = || world.idents().get(badge as usize).map_or(0, |ident| ident.load(SeqCst));
         overlay.get(&badge).copied().unwrap_or_else(known)
@@ -171,7 +171,7 @@ fn names(entry: Option<Slot>, badge: u32) -> bool {
 
 /// The last batch took place as a whole or not at all. Returns the new
 /// capabilities of badges if it did and the ledger does not know yet.
-fn judge_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, String> {
+fn verify_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, String> {
     let batch = &world.ledger().batch;
     let status = batch.status.load(SeqCst);
     let mut overlay = HashMap::new();
@@ -206,7 +206,7 @@ fn judge_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, Stri
 }
 
 /// Enters in the ledger what a dead monitor's last batch came to. To be called
-/// on a table that has been judged.
+/// on a table that [`verify`] has accepted.
 pub(crate) fn settle(world: World) {
     let words = world.words(0);
     let control = Control(words[OFF_CONTROL / WORD_BYTES].load(SeqCst));

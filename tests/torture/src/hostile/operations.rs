@@ -1,30 +1,18 @@
-//! Operations under the attack of a peer that acts between any two instructions,
-//! always so that the operation has to try again: each loop reaches its bound.
-//!
-//! The operation must end within a number of instructions that is computed from
-//! these bounds, with a status that it documents, and with the peer at rest the
-//! table must work. What lies around the regions is out of its reach.
-
-use std::sync::atomic::Ordering::SeqCst;
+//! The operations that are exposed to attacks, the attacks, and which of them reach
+//! the bound of which loop.
 
 use cap_map_rs::layout::{
     PHASE_ABORTED, PHASE_COMMITTED, PHASE_IDLE, PHASE_RETIRED, PHASE_STAGING, PHASE_WRITING,
 };
-use cap_map_rs::{Rewrite, Slot, SlotWord, Status};
+use cap_map_rs::{Rewrite, SlotWord, Status};
 
-use crate::peer::{ABSENT, Attack, Controls, ELUSIVE, Peer, Rest, Slots, attack, controls};
-use crate::ptrace::Stepped;
-use crate::reach::{LOOK_UP, PASS, Reach};
-use crate::step::{
-    CAPACITY, REFERENCED, WINDOW, badge, base, code, dead_batch, dead_section, enter, monitor,
-    prepare, rewrite, rewrite_and_swap,
+use crate::fixture::{
+    CAPACITY, REFERENCED, WINDOW, badge, code, dead_batch, dead_section, enter, monitor, rewrite,
+    rewrite_and_swap,
 };
-use crate::world::{FIRST_USER, World};
-
-type Verdict = Result<(), String>;
-
-/// What an operation has not returned.
-const RUNNING: u64 = u64::MAX;
+use crate::hostile::peer::{ABSENT, Attack, Controls, ELUSIVE, Rest, Slots, attack, controls};
+use crate::hostile::reach::{LOOK_UP, PASS, Reach};
+use crate::world::World;
 
 const NEVER_IDLE: Attack = controls("always_committed", Controls::Always(PHASE_COMMITTED, 0));
 const OTHER_SEQUENCE: Attack = controls("always_idle", Controls::Always(PHASE_IDLE, 0));
@@ -39,7 +27,7 @@ const ELUSIVE_TWICE: Attack = attack("elusive", Controls::Kept, Slots::Elusive(2
 const THREAD: Attack = attack("thread", Controls::Kept, Slots::Kept, Rest::Thread);
 
 /// Attacks that each operation is exposed to.
-const ATTACKS: [Attack; 26] = [
+pub(crate) const ATTACKS: [Attack; 26] = [
     OTHER_SEQUENCE,
     controls("always_writing", Controls::Always(PHASE_WRITING, 0)),
     controls("always_staging", Controls::Always(PHASE_STAGING, 0)),
@@ -69,23 +57,25 @@ const ATTACKS: [Attack; 26] = [
 ];
 
 /// What is exposed to attacks.
-struct Operation {
-    name: &'static str,
-    prepare: fn(World),
-    act: fn(World) -> u64,
+pub(crate) struct Operation {
+    pub(crate) name: &'static str,
+    pub(crate) prepare: fn(World),
+    pub(crate) act: fn(World) -> u64,
     /// The most instructions that it may take.
-    bound: fn(Reach) -> u64,
+    pub(crate) bound: fn(Reach) -> u64,
     /// What it may return instead of a result.
-    statuses: &'static [Status],
+    pub(crate) statuses: &'static [Status],
     /// Slots that may be free afterwards although they were not before.
-    frees: &'static [u32],
+    pub(crate) frees: &'static [u32],
 }
 
-fn failed(status: Status) -> u64 {
+/// The result of an operation that failed.
+pub(crate) fn failed(status: Status) -> u64 {
     code::<u32>(Err(status))
 }
 
-fn operations() -> Vec<Operation> {
+/// All operations.
+pub(crate) fn operations() -> Vec<Operation> {
     use Status::{
         BadBadgeBits, BadCapacity, BadFirstUser, BadLabel, BadMagic, BadShift, BadSize,
         BadSlotsOffset, BadVersion, Busy, Changed, Corrupt, DuplicateBadge, DuplicateSlot, Exists,
@@ -274,7 +264,7 @@ fn operations() -> Vec<Operation> {
 
 /// The bound of each loop, the operation and the attack that reach it, and what
 /// tells that it was reached where the result does.
-fn bounds() -> Vec<(&'static str, Attack, Option<u64>)> {
+pub(crate) fn bounds() -> Vec<(&'static str, Attack, Option<u64>)> {
     let status = |status| Some(failed(status));
     vec![
         // Transitions of the owner: while the table is not idle, ...
@@ -303,134 +293,4 @@ fn bounds() -> Vec<(&'static str, Attack, Option<u64>)> {
         // Snapshots: not of one instant.
         ("snapshot", OTHER_SEQUENCE, Some(0)),
     ]
-}
-
-/// With the peer at rest, new badges come and go, and a monitor rewrites them.
-fn works(world: World, operation: &Operation) -> Verdict {
-    let table = world.table();
-    // The monitor attaches to a header that nobody has damaged.
-    table.publish(b"step").map_err(|status| format!("publish afterwards: {status:?}"))?;
-    let held = base();
-    if operation.name == "recover" {
-        // What did not look free counts as allocated, until the component frees it.
-        for slot in (FIRST_USER..CAPACITY).filter(|slot| held[*slot as usize] == Slot::Free) {
-            let _ = table.free(slot, 1);
-        }
-    }
-    let mut slots = Vec::new();
-    for number in 0..8 {
-        let badge = 7000 + 4 * number;
-        let slot = table
-            .insert(badge)
-            .map_err(|status| format!("insert afterwards, number {number}: {status:?}"))?;
-        let known = held[slot as usize] != Slot::Free && !operation.frees.contains(&slot);
-        if known || slot < FIRST_USER {
-            return Err(format!("slot {slot} handed out twice"));
-        }
-        slots.push((slot, badge));
-    }
-    for (slot, badge) in slots {
-        let rewritten = badge + 1;
-        let monitor = monitor(world, usize::from(operation.name == "move"))
-            .map_err(|status| format!("attach afterwards: {status:?}"))?;
-        let mut words = [SlotWord(0); CAPACITY as usize];
-        let snapshot = monitor
-            .snapshot(&mut words)
-            .map_err(|status| format!("snapshot afterwards: {status:?}"))?;
-        if !snapshot.consistent || snapshot.attempts != 1 {
-            return Err(format!("afterwards, nobody interferes, but {snapshot:?}"));
-        }
-        monitor
-            .rewrite_one(slot, badge, rewritten)
-            .map_err(|refusal| format!("rewrite afterwards: {refusal:?}"))?;
-        let found = table.find(rewritten);
-        if found != Ok(slot) {
-            return Err(format!("find afterwards: {found:?}, not slot {slot}"));
-        }
-        table.remove(slot).map_err(|status| format!("remove afterwards: {status:?}"))?;
-        if let Ok(found) = table.find(rewritten) {
-            return Err(format!("removed, but found in slot {found}"));
-        }
-    }
-    Ok(())
-}
-
-/// Exposes the operation to the attack; the instructions it took.
-fn expose(
-    world: World,
-    operation: &Operation,
-    attack: Attack,
-    expected: Option<u64>,
-) -> Result<u64, String> {
-    prepare(world)?;
-    (operation.prepare)(world);
-    let returned = &world.ledger().batch.number;
-    returned.store(RUNNING, SeqCst);
-    let mut child = Stepped::start(world, operation.act, |result| returned.store(result, SeqCst))?;
-    let mut peer = Peer::new(attack, world);
-    let bound = (operation.bound)(attack.reach());
-    while returned.load(SeqCst) == RUNNING {
-        if peer.steps == bound {
-            return Err(format!("not over after {bound} instructions"));
-        }
-        child.go()?;
-        peer.act(world, &child)?;
-    }
-    let result = returned.load(SeqCst);
-    let allowed =
-        result < 1_000_000 || operation.statuses.iter().any(|status| result == failed(*status));
-    if !allowed || expected.is_some_and(|expected| result != expected) {
-        return Err(format!("returned {result}"));
-    }
-    works(world, operation)?;
-    Ok(peer.steps)
-}
-
-/// Exposes operations to attacks: `which` is `hostile`, `hostile/OPERATION`,
-/// `hostile/OPERATION/ATTACK`, or `all`. Those that reach a bound come first, then
-/// one of `stride * stride` others. Returns how many, and the failures.
-pub(crate) fn main(
-    world: World,
-    which: &str,
-    stride: u64,
-    offset: u64,
-) -> Result<(u64, Vec<String>), String> {
-    let operations = operations();
-    let bounds = bounds();
-    let of = |name: &str| operations.iter().find(|operation| operation.name == name);
-    let mut cases = Vec::new();
-    for (name, attack, expected) in &bounds {
-        cases.push((of(name).ok_or("no such operation")?, *attack, *expected));
-    }
-    let others = operations.iter().flat_map(|operation| ATTACKS.map(|attack| (operation, attack)));
-    let reaches_none = |(operation, attack): &(&Operation, Attack)| {
-        !bounds.iter().any(|(name, of, _)| *name == operation.name && of.name == attack.name)
-    };
-    for (number, (operation, attack)) in (offset..).zip(others.filter(reaches_none)) {
-        let chosen = number % (stride * stride) == 0;
-        // A pass over the table at each attempt takes long.
-        if chosen && (stride == 1 || !attack.reach().passes) {
-            cases.push((operation, attack, None));
-        }
-    }
-    let (mut exposed, mut instructions, mut failures) = (0, 0, Vec::new());
-    for (operation, attack, expected) in cases {
-        let name = format!("hostile/{}/{}", operation.name, attack.name);
-        if which != "all" && !format!("{name}/").starts_with(&format!("{which}/")) {
-            continue;
-        }
-        exposed += 1;
-        match expose(world, operation, attack, expected) {
-            Ok(steps) => {
-                instructions += steps;
-                if which != "all" {
-                    let bound = (operation.bound)(attack.reach());
-                    println!("step: {name}: {steps} instructions of at most {bound}");
-                }
-            }
-            Err(text) => failures.push(format!("{name}: {text}")),
-        }
-    }
-    println!("step: hostile: {exposed} attacks, {instructions} instructions");
-    Ok((exposed, failures))
 }

@@ -3,7 +3,7 @@
 
 use cap_map_rs::limits::{BATCHES, LOOK_UPS, LOST_RACES, SNAPSHOT_PAUSE, SNAPSHOTS, TRANSITIONS};
 
-use crate::step::{CAPACITY, PATIENCE};
+use crate::fixture::{CAPACITY, PATIENCE};
 
 // The instructions of one round of each loop in cap_map_rs, about twice as many as
 // counted in the code of the release profile.

@@ -9,9 +9,9 @@ use cap_map_rs::layout::{
 };
 use cap_map_rs::word::Control;
 
+use crate::fixture::{CAPACITY, badge, slot_word, word};
+use crate::hostile::reach::Reach;
 use crate::ptrace::Stepped;
-use crate::reach::Reach;
-use crate::step::{CAPACITY, badge, slot_word, word};
 use crate::world::{FIRST_USER, World, without_waiting};
 
 /// No slot carries it.

@@ -1,0 +1,105 @@
+//! The owner's process: it makes or takes up a table, and runs the threads that change
+//! it all the time.
+
+mod inspect;
+mod worker;
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
+
+use cap_map_rs::Slot;
+use fastrand::Rng;
+
+use crate::claims::{Claim, Op, fresh};
+use crate::world::{LANES, Table, World, waits};
+use inspect::inspect;
+use worker::Worker;
+
+/// Brings ledger and table in agreement about what dead threads were at.
+fn clean_up(world: World, table: &Table) {
+    let ledger = world.ledger();
+    for slot in 0..table.capacity() {
+        ledger.cleaning.store(slot + 1, SeqCst);
+        let word = &ledger.claims[slot as usize];
+        let held = ledger.held(slot as usize);
+        // A reference of somebody who died within an operation.
+        while u32::from(table.references(slot)) > held {
+            if let Err(status) = table.release(slot) {
+                ledger.violate(&format!("clean-up: release {slot}: {status:?}"));
+            }
+        }
+        let entry = table.entry(slot);
+        let keep = match (entry, Claim::decode(word.load(SeqCst))) {
+            (Ok(Slot::Free), _) => {
+                word.store(0, SeqCst);
+                true
+            }
+            (Ok(Slot::Reserved), Claim::Window(_)) | (Ok(Slot::Used(_)), Claim::Used(..)) => true,
+            (Ok(Slot::Detached(_)), Claim::Detached(..)) => held != 0,
+            (Ok(Slot::Used(_) | Slot::Detached(_)), Claim::Object(incarnation)) => {
+                // Else it is the claim of a dead one that the table replaced.
+                held != 0 && incarnation == ledger.kernel[slot as usize].load(SeqCst)
+            }
+            _ => false,
+        };
+        if !keep {
+            word.store(0, SeqCst);
+            for lane in &ledger.holds {
+                lane[slot as usize].store(0, SeqCst);
+            }
+            while table.references(slot) != 0 {
+                if let Err(status) = table.release(slot) {
+                    ledger.violate(&format!("clean-up: {entry:?} {slot}: {status:?}"));
+                }
+            }
+            if let Err(status) = table.free(slot, 1) {
+                ledger.violate(&format!("clean-up: free {slot}, {entry:?}: {status:?}"));
+            }
+        }
+    }
+    ledger.cleaning.store(0, SeqCst);
+    for lane in &ledger.lanes {
+        lane.op.store(0, SeqCst);
+    }
+}
+
+/// The owner's process. Never returns; the driver kills it.
+pub(crate) fn main(world: World, restored: bool, alone: bool, seed: u64) {
+    let ledger = world.ledger();
+    let mut rng = Rng::with_seed(seed);
+    let table = if restored {
+        let table = world.recovered();
+        clean_up(world, table);
+        table
+    } else {
+        let table = world.found();
+        if let Err(status) = table.publish(b"torture") {
+            ledger.violate(&format!("publish: {status:?}"));
+        }
+        for _ in 0..table.capacity() / 2 {
+            let Some((badge, ident)) = fresh(world) else { break };
+            let lane = rng.u32(0..ledger.lanes_used.load(SeqCst));
+            if let Ok(slot) = table.insert(badge) {
+                ledger.claims[slot as usize].store(Claim::Used(lane, ident).encode(), SeqCst);
+            }
+        }
+        table
+    };
+    ledger.lanes[0].count.store(u32::MAX, SeqCst);
+    ledger.lanes[0].op.store(Op::ALLOC, SeqCst);
+    // Beside a monitor, what it compares could change meanwhile.
+    if alone {
+        inspect(world, table, &mut rng);
+    }
+    ledger.lanes[0].op.store(0, SeqCst);
+    waits();
+    ledger.ready.store(1, SeqCst);
+    while ledger.go.load(SeqCst) == 0 {
+        std::thread::sleep(Duration::from_micros(20));
+    }
+    std::thread::scope(|scope| {
+        for lane in 0..ledger.lanes_used.load(SeqCst).min(u32::try_from(LANES).unwrap_or(1)) {
+            scope.spawn(move || Worker::new(world, table, lane, seed).run());
+        }
+    });
+}
