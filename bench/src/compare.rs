@@ -2,41 +2,12 @@
 
 use std::time::Duration;
 
+use crate::figures::{Column, Row};
 use crate::measure::{Effort, Spread, processor_time};
-use crate::ops::{BARE, PUBLISHED, TREE, subjects};
-use crate::report;
-use crate::workload::{Operation, Pattern, Workload};
-
-/// The figures of one operation at one size.
-pub(crate) struct Row {
-    pub(crate) operation: Operation,
-    pub(crate) pattern: Pattern,
-    pub(crate) size: u32,
-    pub(crate) columns: Vec<Column>,
-    /// Nanoseconds of the floor, and the tree's time divided by that; no figures
-    /// for operations without a floor.
-    pub(crate) floor: Spread,
-    pub(crate) tree_to_floor: Spread,
-    /// The tree's time divided by that of the least that a table can do.
-    pub(crate) tree_to_bare: Spread,
-}
-
-/// The figures of one subject.
-pub(crate) struct Column {
-    pub(crate) subject: &'static str,
-    /// Nanoseconds per operation.
-    pub(crate) time: Spread,
-    /// Its time divided by that of our private table, per repetition.
-    pub(crate) ratio: Spread,
-    /// The same for our published table.
-    pub(crate) published: Spread,
-}
-
-impl Row {
-    pub(crate) fn column(&self, subject: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.subject == subject)
-    }
-}
+use crate::operation::{Operation, Pattern};
+use crate::ops::Subject;
+use crate::subjects::{BARE, PUBLISHED, TREE, subjects};
+use crate::workload::Workload;
 
 /// What is measured for a pattern, in this order on the same maps.
 fn operations(pattern: Pattern) -> &'static [Operation] {
@@ -58,10 +29,9 @@ fn operations(pattern: Pattern) -> &'static [Operation] {
     }
 }
 
-/// All rows; prints them as they come.
+/// All rows. Tells on standard error how far it is, as it takes minutes.
 pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Row> {
     let mut rows = Vec::new();
-    report::print_head();
     let patterns = [Pattern::Random, Pattern::Sequential, Pattern::Recent, Pattern::Clustered];
     for pattern in patterns.into_iter().filter(|p| !effort.quick || *p == Pattern::Random) {
         for (size, capacity) in effort.sizes() {
@@ -75,10 +45,9 @@ pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Row> {
                 .map(|subject| (subject, Workload::new(&subject, size, capacity, pattern)))
                 .collect();
             for operation in chosen {
-                let row = one(effort, *operation, pattern, size, &mut maps);
-                report::print_row(&row);
-                rows.push(row);
+                rows.push(one(effort, *operation, pattern, size, &mut maps));
             }
+            eprintln!("bench: measured {size} capabilities, {} badges", pattern.name());
         }
     }
     rows
@@ -89,7 +58,7 @@ fn one(
     operation: Operation,
     pattern: Pattern,
     size: u32,
-    maps: &mut [(crate::ops::Subject, Workload)],
+    maps: &mut [(Subject, Workload)],
 ) -> Row {
     let mut running: Vec<_> =
         maps.iter_mut().filter(|(subject, _)| operation.applies_to(subject)).collect();
@@ -99,7 +68,7 @@ fn one(
         counts.push(calibrate(effort, operation, workload));
     }
     let mut times = vec![Vec::new(); running.len()];
-    let mut floor = Vec::new();
+    let mut lower_bound = Vec::new();
     for repetition in 0..effort.repetitions {
         for turn in 0..running.len() {
             // Another one begins each time.
@@ -111,8 +80,8 @@ fn one(
             times[who].push(per_operation(start, counts[who]));
         }
         let (start, (_, workload)) = (processor_time(), &running[0]);
-        if workload.run_floor(operation, counts[0]) {
-            floor.push(per_operation(start, counts[0]));
+        if workload.run_lower_bound(operation, counts[0]) {
+            lower_bound.push(per_operation(start, counts[0]));
         }
     }
     let at = |name| running.iter().position(|(subject, _)| subject.name == name).unwrap_or(0);
@@ -121,7 +90,7 @@ fn one(
         let pairs = times[tree].iter().zip(times_of);
         Spread::of(pairs.map(|(tree, other)| tree / other).collect())
     };
-    let (tree_to_floor, tree_to_bare) = (tree_to(&floor), tree_to(&times[at(BARE)]));
+    let (tree_to_lower_bound, tree_to_bare) = (tree_to(&lower_bound), tree_to(&times[at(BARE)]));
     let columns = running
         .iter_mut()
         .enumerate()
@@ -139,7 +108,8 @@ fn one(
             }
         })
         .collect();
-    Row { operation, pattern, size, columns, floor: Spread::of(floor), tree_to_floor, tree_to_bare }
+    let lower_bound = Spread::of(lower_bound);
+    Row { operation, pattern, size, columns, lower_bound, tree_to_lower_bound, tree_to_bare }
 }
 
 /// Nanoseconds since `start` for each of so many operations.

@@ -7,8 +7,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::ops::{BARE, COMPONENT, OURS, PUBLISHED, Subject, TREE, subjects};
-use crate::workload::{Operation, Pattern, Workload};
+use crate::operation::{Operation, Pattern};
+use crate::ops::{COMPONENT, Subject};
+use crate::subjects::{BARE, OURS, PUBLISHED, TREE, subjects};
+use crate::workload::Workload;
 
 /// Operations per combination.
 const COUNT: u32 = 1000;
@@ -57,11 +59,56 @@ pub(crate) fn run_counted() {
     }
 }
 
-/// Runs the program under valgrind, prints a table and returns the figures.
-pub(crate) fn count() -> Result<Value, Box<dyn std::error::Error>> {
+/// What was counted.
+pub(crate) struct Counts(Vec<(&'static str, u32, Operation, f64)>);
+
+impl Counts {
+    /// Instructions per operation of a subject with so many capabilities.
+    pub(crate) fn of(&self, subject: &str, size: u32, operation: Operation) -> f64 {
+        let mut all = self.0.iter();
+        let count =
+            all.find(|(name, live, op, _)| (*name, *live, *op) == (subject, size, operation));
+        count.map_or(f64::NAN, |(.., count)| *count)
+    }
+
+    /// Operation, size, and the limit of our private table.
+    pub(crate) fn limits(&self) -> impl Iterator<Item = (Operation, u32, f64)> {
+        OPERATIONS
+            .into_iter()
+            .flat_map(|(operation, limit)| SIZES.map(|size| (operation, size, limit)))
+    }
+
+    /// The limits that are exceeded.
+    ///
+    /// # Errors
+    /// Says which these are.
+    pub(crate) fn within_limits(&self) -> Result<(), String> {
+        let exceeded: Vec<_> = self
+            .limits()
+            .filter(|(operation, size, limit)| self.of(OURS, *size, *operation) > *limit)
+            .map(|(operation, size, _)| format!("{} at {size}", operation.name()))
+            .collect();
+        match exceeded.as_slice() {
+            [] => Ok(()),
+            _ => Err(format!("more instructions than the limit: {}", exceeded.join(", "))),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        let row = |(subject, size, operation, count): &(&str, u32, Operation, f64)| {
+            json!({
+                "operation": operation.name(), "live": size, "subject": subject,
+                "instructions": count,
+            })
+        };
+        self.0.iter().map(row).collect()
+    }
+}
+
+/// Runs the program under valgrind; `None` if there is none.
+pub(crate) fn count() -> Result<Option<Counts>, Box<dyn std::error::Error>> {
     if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("not run: valgrind is not installed");
-        return Ok(Value::Null);
+        return Ok(None);
     }
     let directory = std::env::temp_dir().join(format!("bench-{}", std::process::id()));
     std::fs::create_dir_all(&directory)?;
@@ -85,55 +132,11 @@ pub(crate) fn count() -> Result<Value, Box<dyn std::error::Error>> {
         .collect();
     let counts = counts?;
     std::fs::remove_dir_all(&directory)?;
-    print(&counts)?;
-    let row = |(subject, size, operation, count): &(&str, u32, Operation, f64)| {
-        json!({
-            "operation": operation.name(), "live": size, "subject": subject, "instructions": count,
-        })
-    };
-    Ok(counts.iter().map(row).collect())
+    Ok(Some(Counts(counts)))
 }
 
 fn total(path: &Path) -> Result<f64, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string(path)?;
     let line = text.lines().find_map(|line| line.strip_prefix("summary: "));
     Ok(line.ok_or("callgrind wrote no summary")?.trim().parse()?)
-}
-
-fn print(counts: &[(&str, u32, Operation, f64)]) -> Result<(), String> {
-    println!("instructions per operation, {COUNT} of them at random");
-    println!(
-        "{:<24}{:>6}{:>9}{:>11}{:>10}{:>9}{:>13}{:>9}",
-        "operation", "live", "ours", "published", "AVL tree", "bare", "tree / ours", "limit"
-    );
-    let mut exceeded = Vec::new();
-    for (operation, limit) in OPERATIONS {
-        for size in SIZES {
-            let of = |name| {
-                let mut all = counts.iter();
-                let count = all.find(|(subject, live, op, _)| {
-                    (*subject, *live, *op) == (name, size, operation)
-                });
-                count.map_or(f64::NAN, |(.., count)| *count)
-            };
-            println!(
-                "{:<24}{:>6}{:>9.1}{:>11.1}{:>10.1}{:>9.1}{:>13.1}{:>9}",
-                operation.name(),
-                size,
-                of(OURS),
-                of(PUBLISHED),
-                of(TREE),
-                of(BARE),
-                of(TREE) / of(OURS),
-                limit,
-            );
-            if of(OURS) > limit {
-                exceeded.push(format!("{} at {size}", operation.name()));
-            }
-        }
-    }
-    match exceeded.is_empty() {
-        true => Ok(()),
-        false => Err(format!("more instructions than the limit: {}", exceeded.join(", "))),
-    }
 }

@@ -5,23 +5,22 @@
 //! machine disturbs all of them, and a ratio is taken per repetition. Times are
 //! processor time of the measuring thread. Results are checked before and after.
 //!
-//! `ops` declares what a subject is, `ours`, `rb_map`, `hash_map` and `bare` are
-//! those written in Rust, `cpp/` holds the others. `workload` runs operations,
-//! `compare`, `threads`, `monitor` and `instructions` measure, `floor` and `bare`
-//! tell the least possible; `report` and `plot` present.
+//! `ops` declares what a subject is, `subjects/` has those written in Rust, `cpp/`
+//! the others. `workload` runs an `operation`; `compare`, `threads`, `monitor` and
+//! `instructions` measure; `lower_bound` and the bare table tell the least possible.
+//! `figures` are what was measured, which `report` and `plot` present.
 
-mod bare;
 mod compare;
-mod floor;
-mod hash_map;
+mod figures;
 mod instructions;
+mod lower_bound;
 mod measure;
 mod monitor;
+mod operation;
 mod ops;
-mod ours;
 mod plot;
-mod rb_map;
 mod report;
+mod subjects;
 mod threads;
 mod workload;
 
@@ -29,6 +28,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use serde_json::json;
+
+use figures::{Figure, Row, Scaling};
 
 /// What is measured, and for how long.
 #[derive(Parser)]
@@ -64,29 +65,36 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         return Ok(());
     }
     if arguments.instructions {
-        let counts = instructions::count()?;
+        let Some(counts) = instructions::count()? else {
+            println!("not run: valgrind is not installed");
+            return Ok(());
+        };
+        report::instructions(&counts);
         if let Some(path) = &arguments.json {
-            std::fs::write(path, serde_json::to_string_pretty(&counts)?)?;
+            std::fs::write(path, serde_json::to_string_pretty(&counts.json())?)?;
         }
-        return Ok(());
+        return Ok(counts.within_limits()?);
     }
     let effort = measure::Effort::new(arguments.quick, arguments.repetitions);
     let machine = report::machine();
     println!("{machine}");
     measure::pin(1);
     let rows = compare::all(&effort, &arguments.only);
-    report::print_targets(&rows);
+    report::operations(&rows);
+    report::targets(&rows);
     let monitor = monitor::all(&effort, &arguments.only);
+    report::monitor(&monitor);
     let threads = threads::all(&effort, &arguments.only);
+    report::threads(&threads);
     if let Some(path) = &arguments.plot {
         plot::write(path, &rows)?;
     }
     if let Some(path) = &arguments.json {
         let figures = json!({
             "machine": machine,
-            "operations": rows.iter().map(report::json).collect::<Vec<_>>(),
-            "monitor": monitor,
-            "threads": threads,
+            "operations": rows.iter().map(Row::json).collect::<Vec<_>>(),
+            "monitor": monitor.iter().map(Figure::json).collect::<Vec<_>>(),
+            "threads": threads.iter().map(Scaling::json).collect::<Vec<_>>(),
         });
         std::fs::write(path, serde_json::to_string_pretty(&figures)?)?;
     }

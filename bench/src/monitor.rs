@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use cap_map_ffi::*;
-use serde_json::{Value, json};
 
+use crate::figures::Figure;
 use crate::measure::{Effort, Spread, pin, processor_time};
+use crate::operation::Pattern;
 use crate::ops::{COMPONENT, CORE, FIRST_USER, Map};
-use crate::ours;
-use crate::workload::{Pattern, badges};
+use crate::subjects::ours;
+use crate::workload::badges;
 
 /// A published table with live capabilities, and a monitor attached to it.
 pub(crate) struct Watched {
@@ -93,26 +94,20 @@ fn nanoseconds(work: impl FnOnce()) -> f64 {
     processor_time().saturating_sub(start).as_secs_f64() * 1e9
 }
 
-fn line(name: &str, spread: Spread, unit: &str, target: &str) -> Value {
-    println!("{name:<44}{:<26}{unit:<14}{target}", spread.to_string());
-    json!({ "name": name, "value": spread.json(), "unit": unit, "asked": target })
-}
-
 /// All figures that involve a monitor.
-pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Value> {
+pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Figure> {
     if !only.is_empty() && only != "monitor" {
         return Vec::new();
     }
-    println!("\nmonitor: median [quartiles]");
-    let mut lines = Vec::new();
+    let mut figures = Vec::new();
     for (size, capacity) in [(3500, COMPONENT), (100_000, CORE)] {
-        single(effort, size, capacity, &mut lines);
+        single(effort, size, capacity, &mut figures);
     }
-    lines.push(disturbance(effort));
-    lines
+    figures.push(disturbance(effort));
+    figures
 }
 
-fn single(effort: &Effort, size: u32, capacity: u32, lines: &mut Vec<Value>) {
+fn single(effort: &Effort, size: u32, capacity: u32, figures: &mut Vec<Figure>) {
     let watched = Watched::new(size, capacity);
     let region = ours::region_of(watched.map.owner());
     let mut words = vec![0; capacity as usize];
@@ -196,19 +191,15 @@ fn single(effort: &Effort, size: u32, capacity: u32, lines: &mut Vec<Value>) {
         ("checkpoint", "ns per badge", ""),
         ("restore: recover, rewrite all, look up", "ns per badge", ""),
     ];
-    for ((name, unit, target), samples) in names.into_iter().zip(samples) {
-        lines.push(line(
-            &format!("{name}, {size} of {capacity}"),
-            Spread::of(samples),
-            unit,
-            target,
-        ));
+    for ((name, unit, asked), samples) in names.into_iter().zip(samples) {
+        let name = format!("{name}, {size} of {capacity}");
+        figures.push(Figure { name, value: Spread::of(samples), unit, asked });
     }
 }
 
 /// How much a monitor that takes snapshots back to back slows the owner's
 /// insert + remove; the same thread without snapshots is the comparison.
-fn disturbance(effort: &Effort) -> Value {
+fn disturbance(effort: &Effort) -> Figure {
     let watched = Watched::new(1024, COMPONENT);
     let (stop, snapshots) = (AtomicBool::new(false), AtomicBool::new(false));
     let mut ratios = Vec::new();
@@ -242,5 +233,10 @@ fn disturbance(effort: &Effort) -> Value {
         }
         stop.store(true, Ordering::Relaxed);
     });
-    line("insert + remove slowed by snapshots", Spread::of(ratios), "percent", "at most 10")
+    Figure {
+        name: "insert + remove slowed by snapshots".to_owned(),
+        value: Spread::of(ratios),
+        unit: "percent",
+        asked: "at most 10",
+    }
 }

@@ -1,9 +1,7 @@
-//! The subjects: maps and object pools behind tables of functions that have the
+//! What a subject is: a map and an object pool behind tables of functions that have the
 //! signatures of `cap_map.h`. The same structures are declared in `cpp/ops.h`.
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
-
-use crate::{bare, hash_map, ours, rb_map};
 
 type Owner = *const cap_map_owner;
 
@@ -44,14 +42,6 @@ pub(crate) struct PoolOps {
     pub(crate) destroy: unsafe extern "C" fn(*mut cap_map_pool),
 }
 
-unsafe extern "C" {
-    safe static avl_map_ops: MapOps;
-    safe static avl_core_map_ops: MapOps;
-    safe static list_map_ops: MapOps;
-    safe static avl_pool_ops: PoolOps;
-    safe static avl_core_pool_ops: PoolOps;
-}
-
 /// Slots of a component and of core, and the first one for the component itself.
 pub(crate) const COMPONENT: u32 = 4096;
 pub(crate) const CORE: u32 = 128 * 1024;
@@ -66,7 +56,7 @@ pub(crate) const FIRST_USER: u32 = 0x200;
 /// # Safety
 /// 1. `kernel` is valid, and its functions take anything.
 #[inline]
-pub(crate) unsafe fn judged(
+pub(crate) unsafe fn ask_kernel(
     kernel: *const cap_map_kernel,
     selector: usize,
     known: Option<u32>,
@@ -116,35 +106,6 @@ pub(crate) struct Subject {
     pub(crate) pool: Option<&'static PoolOps>,
     /// Whether it has windows of consecutive slots.
     pub(crate) windows: bool,
-}
-
-/// The names of the subjects; ours come first, then the one to beat.
-pub(crate) const OURS: &str = "ours";
-pub(crate) const PUBLISHED: &str = "ours, published";
-pub(crate) const TREE: &str = "AVL tree";
-/// The least that a table can do.
-pub(crate) const BARE: &str = "bare";
-
-/// All subjects that can cope with a table of this capacity.
-pub(crate) fn subjects(capacity: u32) -> Vec<Subject> {
-    let core = capacity > COMPONENT;
-    let (tree, tree_pool) =
-        if core { (&avl_core_map_ops, &avl_core_pool_ops) } else { (&avl_map_ops, &avl_pool_ops) };
-    let (bare, bare_pool) =
-        if core { (&bare::WIDE, &bare::WIDE_POOL) } else { (&bare::NARROW, &bare::NARROW_POOL) };
-    let ours = |name, map| Subject { name, map, pool: Some(&ours::POOL), windows: true };
-    let mut all = vec![
-        ours(OURS, &ours::PRIVATE),
-        ours(PUBLISHED, &ours::PUBLISHED),
-        Subject { name: TREE, map: tree, pool: Some(tree_pool), windows: true },
-        Subject { name: "red-black", map: &rb_map::OPS, pool: None, windows: true },
-        Subject { name: "hash", map: &hash_map::OPS, pool: Some(&hash_map::POOL), windows: false },
-        Subject { name: BARE, map: bare, pool: Some(bare_pool), windows: true },
-    ];
-    if !core {
-        all.push(Subject { name: "list", map: &list_map_ops, pool: None, windows: true });
-    }
-    all
 }
 
 /// A map of some subject.

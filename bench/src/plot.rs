@@ -6,8 +6,9 @@ use std::path::Path;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::compare::Row;
-use crate::workload::{Operation, Pattern};
+use crate::figures::Row;
+use crate::operation::{Operation, Pattern};
+use crate::subjects::{OURS, PUBLISHED, TREE};
 
 const PANELS: [Operation; 6] = [
     Operation::FindHit,
@@ -20,9 +21,9 @@ const PANELS: [Operation; 6] = [
 
 /// Subjects and the colours of their lines.
 const LINES: [(&str, RGBColor); 6] = [
-    (crate::ops::OURS, RGBColor(0, 90, 180)),
-    (crate::ops::PUBLISHED, RGBColor(90, 170, 230)),
-    (crate::ops::TREE, RGBColor(200, 40, 40)),
+    (OURS, RGBColor(0, 90, 180)),
+    (PUBLISHED, RGBColor(90, 170, 230)),
+    (TREE, RGBColor(200, 40, 40)),
     ("red-black", RGBColor(230, 140, 40)),
     ("hash", RGBColor(120, 120, 120)),
     ("list", RGBColor(110, 60, 140)),

@@ -1,12 +1,14 @@
-//! Tables for people and figures for programs.
+//! Tables for people, in Markdown, so that they can become part of a document.
 
-use serde_json::{Value, json};
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, Table};
 
-use crate::compare::Row;
-use crate::ops::{BARE, OURS, PUBLISHED, TREE};
-use crate::workload::{Operation, Pattern};
+use crate::figures::{Figure, More, Row, Scaling};
+use crate::instructions::Counts;
+use crate::operation::{Operation, Pattern};
+use crate::subjects::{BARE, OURS, PUBLISHED, TREE};
 
-/// The ratios that issue 6 asks for: tree's time divided by ours.
+/// The ratios asked for: tree's time divided by ours.
 const TARGETS: [(Operation, [(u32, f64); 5]); 5] = [
     (Operation::FindHit, [(16, 5.0), (256, 10.0), (1024, 10.0), (3500, 8.0), (100_000, 12.0)]),
     (
@@ -30,93 +32,179 @@ pub(crate) fn machine() -> String {
     format!("{model}, {processors} processors, load {load} at the start")
 }
 
-pub(crate) fn print_head() {
-    println!("\nns per operation (median); ratio = tree / ours, median [quartiles]");
-    println!(
-        "{:<24}{:<11}{:>7}{:>9}{:>10}{:>10}  {:<22}{:<22}{:>10}{:>8}{:>10}{:>8}",
-        "operation",
-        "pattern",
-        "live",
-        "ours",
-        "published",
-        "AVL tree",
-        "tree / ours",
-        "tree / published",
-        "red-black",
-        "hash",
-        "list",
-        "bare"
-    );
-}
-
-pub(crate) fn print_row(row: &Row) {
-    let time =
-        |subject| row.column(subject).map_or("-".to_owned(), |column| number(column.time.median));
-    let (ratio, published) = row.column(TREE).map_or_else(Default::default, |column| {
-        (column.ratio.to_string(), column.published.to_string())
-    });
-    println!(
-        "{:<24}{:<11}{:>7}{:>9}{:>10}{:>10}  {:<22}{:<22}{:>10}{:>8}{:>10}{:>8}",
-        row.operation.name(),
-        format!("{:?}", row.pattern).to_lowercase(),
-        row.size,
-        time(OURS),
-        time(PUBLISHED),
-        time(TREE),
-        ratio,
-        published,
-        time("red-black"),
-        time("hash"),
-        time("list"),
-        time(BARE),
-    );
+/// Prints a table of words, then numbers; the heads of the numbers begin with a space.
+fn print<const N: usize>(
+    title: &str,
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(head.map(str::trim));
+    for (column, head) in table.column_iter_mut().zip(head) {
+        if head.starts_with(' ') {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let rows: Vec<_> = rows.into_iter().collect();
+    if !rows.is_empty() {
+        println!("\n{title}\n\n{}", table.add_rows(rows));
+    }
 }
 
 fn number(value: f64) -> String {
     if value < 99.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
-/// The table of issue 6, with what is reached.
-pub(crate) fn print_targets(rows: &[Row]) {
-    println!("\nrandom pattern: tree / ours, tree / ours published, tree / bare, tree / floor");
-    for (operation, targets) in TARGETS {
-        for (size, target) in targets {
-            let row = rows.iter().find(|row| {
-                row.operation == operation && row.size == size && row.pattern == Pattern::Random
-            });
-            let Some(row) = row else { continue };
-            let Some(column) = row.column(TREE) else { continue };
-            println!(
-                "{:<22}{:>8}  at least {:<5}{:<5}{:<24}{:<24}{:<24}{}",
-                operation.name(),
-                size,
-                target,
-                if column.ratio.median >= target { "yes" } else { "no" },
-                column.ratio.to_string(),
-                column.published.to_string(),
-                row.tree_to_bare.to_string(),
-                row.tree_to_floor,
-            );
-        }
-    }
+/// All operations on all subjects.
+pub(crate) fn operations(rows: &[Row]) {
+    let cells = |row: &Row| {
+        let time = |subject| {
+            row.column(subject).map_or("-".to_owned(), |column| number(column.time.median))
+        };
+        let (ratio, published) = row.column(TREE).map_or_else(Default::default, |column| {
+            (column.ratio.to_string(), column.published.to_string())
+        });
+        [
+            row.operation.name().to_owned(),
+            row.pattern.name().to_owned(),
+            row.size.to_string(),
+            time(OURS),
+            time(PUBLISHED),
+            time(TREE),
+            ratio,
+            published,
+            time("red-black"),
+            time("hash"),
+            time("list"),
+            time(BARE),
+        ]
+    };
+    print(
+        "ns per operation (median); ratio = tree / ours, median [quartiles]",
+        [
+            "operation",
+            "pattern",
+            " live",
+            " ours",
+            " published",
+            " AVL tree",
+            " tree / ours",
+            " tree / published",
+            " red-black",
+            " hash",
+            " list",
+            " bare",
+        ],
+        rows.iter().map(cells),
+    );
 }
 
-pub(crate) fn json(row: &Row) -> Value {
-    let columns = row.columns.iter().map(|column| {
-        json!({
-            "subject": column.subject,
-            "ns": column.time.json(),
-            "ratio_to_ours": column.ratio.json(),
-            "ratio_to_published": column.published.json(),
-        })
-    });
-    json!({
-        "operation": row.operation.name(),
-        "pattern": format!("{:?}", row.pattern).to_lowercase(),
-        "live": row.size,
-        "floor_ns": row.floor.json(),
-        "tree_to_floor": row.tree_to_floor.json(),
-        "tree_to_bare": row.tree_to_bare.json(),
-        "subjects": columns.collect::<Vec<_>>(),
-    })
+/// What was asked for, and what is reached.
+pub(crate) fn targets(rows: &[Row]) {
+    let asked = TARGETS
+        .into_iter()
+        .flat_map(|(operation, targets)| targets.map(|(size, target)| (operation, size, target)));
+    let cells = |(operation, size, target): (Operation, u32, f64)| {
+        let row = rows.iter().find(|row| {
+            row.operation == operation && row.size == size && row.pattern == Pattern::Random
+        })?;
+        let column = row.column(TREE)?;
+        Some([
+            operation.name().to_owned(),
+            size.to_string(),
+            target.to_string(),
+            if column.ratio.median >= target { "yes" } else { "no" }.to_owned(),
+            column.ratio.to_string(),
+            column.published.to_string(),
+            row.tree_to_bare.to_string(),
+            row.tree_to_lower_bound.to_string(),
+        ])
+    };
+    print(
+        "random pattern: the tree's time divided by that of ours, and of the least possible",
+        [
+            "operation",
+            " live",
+            " at least",
+            "reached",
+            " tree / ours",
+            " tree / published",
+            " tree / bare",
+            " tree / lower bound",
+        ],
+        asked.filter_map(cells),
+    );
+}
+
+/// What a monitor does, and what it costs the owner.
+pub(crate) fn monitor(figures: &[Figure]) {
+    let cells = |figure: &Figure| {
+        let value = figure.value.to_string();
+        [figure.name.clone(), value, figure.unit.to_owned(), figure.asked.to_owned()]
+    };
+    print(
+        "monitor: median [quartiles]",
+        ["figure", " value", "unit", "asked"],
+        figures.iter().map(cells),
+    );
+}
+
+/// Object dispatch by several threads.
+pub(crate) fn threads(scalings: &[Scaling]) {
+    let cells = |scaling: &Scaling| {
+        let (one, four, share, batches) = match &scaling.more {
+            More::Rates { one, four, share } => {
+                (one.to_string(), four.to_string(), share.to_string(), String::new())
+            }
+            More::Batches(count) => {
+                (String::new(), String::new(), String::new(), count.to_string())
+            }
+        };
+        let (name, two) = (scaling.name.clone(), scaling.two.to_string());
+        [name, one, two, four, share, batches, scaling.asked.to_owned()]
+    };
+    print(
+        "object dispatch by threads",
+        [
+            "subject",
+            " dispatches per us",
+            " 2 threads / 1",
+            " 4 threads / 1",
+            " processors of 2, %",
+            " batches",
+            "asked of 2 / 1",
+        ],
+        scalings.iter().map(cells),
+    );
+}
+
+/// Instructions per operation, with the limits of our private table.
+pub(crate) fn instructions(counts: &Counts) {
+    let cells = |(operation, size, limit): (Operation, u32, f64)| {
+        let of = |subject| counts.of(subject, size, operation);
+        [
+            operation.name().to_owned(),
+            size.to_string(),
+            format!("{:.1}", of(OURS)),
+            format!("{:.1}", of(PUBLISHED)),
+            format!("{:.1}", of(TREE)),
+            format!("{:.1}", of(BARE)),
+            format!("{:.1}", of(TREE) / of(OURS)),
+            limit.to_string(),
+        ]
+    };
+    print(
+        "instructions per operation, at random",
+        [
+            "operation",
+            " live",
+            " ours",
+            " published",
+            " AVL tree",
+            " bare",
+            " tree / ours",
+            " limit",
+        ],
+        counts.limits().map(cells),
+    );
 }

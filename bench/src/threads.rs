@@ -4,13 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cap_map_ffi::{Rewrite, Status};
-use serde_json::{Value, json};
 
+use crate::figures::{More, Scaling};
 use crate::measure::{Effort, Random, Spread, pin, processor_time};
 use crate::monitor::Watched;
-use crate::ops::{BARE, COMPONENT, FIRST_USER, Map, subjects};
-use crate::ours;
-use crate::workload::{Objects, Pattern, badges};
+use crate::operation::Pattern;
+use crate::ops::{COMPONENT, FIRST_USER, Map, PoolOps};
+use crate::subjects::{BARE, ours, subjects};
+use crate::workload::{Objects, badges};
 
 /// Objects per thread, as an entrypoint has.
 const OBJECTS: u32 = 64;
@@ -45,7 +46,7 @@ impl Drop for Scene<'_> {
 }
 
 impl<'a> Scene<'a> {
-    fn new(map: &'a Map, ops: &'static crate::ops::PoolOps, all: &[u32], sharing: Sharing) -> Self {
+    fn new(map: &'a Map, ops: &'static PoolOps, all: &[u32], sharing: Sharing) -> Self {
         let slots: Vec<_> = (FIRST_USER..).take(all.len()).collect();
         let pools = match sharing {
             Sharing::Own => {
@@ -110,14 +111,11 @@ impl<'a> Scene<'a> {
 }
 
 /// All figures of several threads.
-pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Value> {
+pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Scaling> {
     if !only.is_empty() && only != "threads" {
         return Vec::new();
     }
-    println!(
-        "\nobject dispatch by threads: dispatches per us, 2 and 4 threads / 1 thread,\nand the part of both processors that the 2 threads had, in percent"
-    );
-    let mut lines = Vec::new();
+    let mut scalings = Vec::new();
     let all = badges(Pattern::Random, OBJECTS * THREADS);
     // The others are not made for several threads.
     let chosen = subjects(COMPONENT)
@@ -135,14 +133,14 @@ pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Value> {
             ("shared objects", Sharing::Objects),
         ] {
             let scene = Scene::new(&map, ops, &all, sharing);
-            lines.push(scale(effort, &format!("{}, {name}", subject.name), &scene));
+            scalings.push(scale(effort, format!("{}, {name}", subject.name), &scene));
         }
     }
-    lines.extend(rewriting(effort, &all));
-    lines
+    scalings.extend(rewriting(effort, &all));
+    scalings
 }
 
-fn scale(effort: &Effort, name: &str, scene: &Scene<'_>) -> Value {
+fn scale(effort: &Effort, name: String, scene: &Scene<'_>) -> Scaling {
     let mut samples: [Vec<f64>; 4] = Default::default();
     for _ in 0..effort.repetitions {
         let (alone, _) = scene.rate(effort, 1);
@@ -153,19 +151,12 @@ fn scale(effort: &Effort, name: &str, scene: &Scene<'_>) -> Value {
         samples[3].push(share * 100.0);
     }
     let [one, two, four, share] = samples.map(Spread::of);
-    println!(
-        "{name:<44}{:<22}{:<22}{:<22}{share}",
-        one.to_string(),
-        two.to_string(),
-        four.to_string()
-    );
-    json!({ "name": name, "per_us": one.json(), "two": two.json(), "four": four.json(),
-            "percent_of_two_processors": share.json() })
+    Scaling { name, two, asked: "", more: More::Rates { one, four, share } }
 }
 
 /// Two threads dispatch while a monitor rewrites badges back to back: of other
 /// capabilities, or of the very objects (swapping two of them).
-fn rewriting(effort: &Effort, all: &[u32]) -> Vec<Value> {
+fn rewriting(effort: &Effort, all: &[u32]) -> Vec<Scaling> {
     let watched = Watched::new(1024, COMPONENT);
     for (badge, slot) in all.iter().zip(FIRST_USER + 1024..) {
         assert!(watched.map.insert_at(*badge, slot) == Status::Ok, "badge not inserted");
@@ -204,22 +195,15 @@ fn rewriting(effort: &Effort, all: &[u32]) -> Vec<Value> {
         });
     }
     let [quiet, rewritten] = [quiet, rewritten].map(Spread::of);
-    let count = rewrites.load(Ordering::Relaxed);
-    println!(
-        "2 threads / 1 thread, {:<22}{:<22}{:<22}at least 1.7",
-        "monitor quiet",
-        quiet.to_string(),
-        ""
-    );
-    println!(
-        "2 threads / 1 thread, {:<22}{:<22}{:<22}at least 1.5",
-        "monitor rewriting",
-        rewritten.to_string(),
-        format!("{count} batches")
-    );
+    let scaling = |name: &str, two, asked, batches| Scaling {
+        name: name.to_owned(),
+        two,
+        asked,
+        more: More::Batches(batches),
+    };
+    let batches = rewrites.load(Ordering::Relaxed);
     vec![
-        json!({ "name": "2 threads / 1, monitor quiet", "two": quiet.json() }),
-        json!({ "name": "2 threads / 1, monitor rewriting", "two": rewritten.json(),
-                "batches": count }),
+        scaling("ours, monitor quiet", quiet, "at least 1.7", 0),
+        scaling("ours, monitor rewriting", rewritten, "at least 1.5", batches),
     ]
 }

@@ -7,65 +7,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_pool};
 
-use crate::floor;
+use crate::lower_bound;
 use crate::measure::Random;
+use crate::operation::{Operation, Pattern};
 use crate::ops::{FIRST_USER, Map, PoolOps, Subject};
-
-/// Badges and the order in which they are used.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Pattern {
-    /// Badges from all over their range, at random.
-    Random,
-    /// The same badges, in the order of their slots.
-    Sequential,
-    /// The same badges, mostly the last few that were inserted.
-    Recent,
-    /// Badges as core hands them out (ascending multiples of four, with holes),
-    /// at random.
-    Clustered,
-}
-
-/// What is measured.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Operation {
-    FindHit,
-    /// Each look-up waits for the result of the one before.
-    FindDependent,
-    FindMiss,
-    InsertMapHit,
-    InsertMapNew,
-    InsertRemove,
-    References,
-    Window,
-    /// Window with every eighth slot in front of it free.
-    WindowHoles,
-    Dispatch,
-}
-
-impl Operation {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Operation::FindHit => "find, hit",
-            Operation::FindDependent => "find, hit, dependent",
-            Operation::FindMiss => "find, miss",
-            Operation::InsertMapHit => "insert_map, hit",
-            Operation::InsertMapNew => "insert_map, new",
-            Operation::InsertRemove => "insert + remove",
-            Operation::References => "reference inc + dec",
-            Operation::Window => "window of 4 slots",
-            Operation::WindowHoles => "window, holes in front",
-            Operation::Dispatch => "object dispatch",
-        }
-    }
-
-    pub(crate) fn applies_to(self, subject: &Subject) -> bool {
-        match self {
-            Operation::Window | Operation::WindowHoles => subject.windows,
-            Operation::Dispatch => subject.pool.is_some(),
-            _ => true,
-        }
-    }
-}
 
 /// Length of the order in which badges are used: longer than what a branch
 /// predictor learns by heart.
@@ -297,10 +242,10 @@ impl Workload {
         black_box(sum)
     }
 
-    /// Runs the floor of an operation; false if it has none.
+    /// Runs the lower bound of an operation; false if it has none.
     #[inline(never)]
-    pub(crate) fn run_floor(&self, operation: Operation, count: usize) -> bool {
-        floor::run(operation, (0..count).map(|i| self.keys[i % ORDER as usize]))
+    pub(crate) fn run_lower_bound(&self, operation: Operation, count: usize) -> bool {
+        lower_bound::run(operation, (0..count).map(|i| self.keys[i % ORDER as usize]))
     }
 
     #[inline(always)]

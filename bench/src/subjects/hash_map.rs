@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 use rustc_hash::FxBuildHasher;
 
-use crate::ops::{MapOps, PoolOps, answer, judged};
+use crate::ops::{MapOps, PoolOps, answer, ask_kernel};
 
 struct Hashed {
     slots: HashMap<u32, u32, FxBuildHasher>,
@@ -91,7 +91,7 @@ unsafe extern "C" fn insert_map(
     let map = unsafe { map(owner) };
     let known = map.slots.get(&badge).copied();
     // SAFETY: the caller's `kernel` is valid.
-    let entered = unsafe { judged(kernel, selector, known, || map.insert(badge)) };
+    let entered = unsafe { ask_kernel(kernel, selector, known, || map.insert(badge)) };
     let entered = entered.inspect(|slot| map.entries[*slot as usize].1 += 1);
     // SAFETY: the caller's `slot` is valid.
     unsafe { answer(entered, slot) }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 
-use crate::ops::{MapOps, PoolOps, answer, judged};
+use crate::ops::{MapOps, PoolOps, answer, ask_kernel};
 
 /// An entry of the index: a slot number plus one, or zero.
 trait Entry: Copy + Default + TryFrom<u32> + Into<u32> + 'static {}
@@ -241,7 +241,7 @@ impl<E: Entry> Ops<E> {
         let table = unsafe { table::<E>(owner) };
         let known = table.slot_of(badge);
         // SAFETY: the caller's `kernel` is valid.
-        let entered = unsafe { judged(kernel, selector, known, || table.insert(badge).ok()) };
+        let entered = unsafe { ask_kernel(kernel, selector, known, || table.insert(badge).ok()) };
         let entered = entered.inspect(|slot| table.acquire(*slot));
         // SAFETY: the caller's `slot` is valid.
         unsafe { answer(entered, slot) }

@@ -1,11 +1,11 @@
-//! What an operation costs at least: the loop and the calls through the C ABI
+//! The lower bound of an operation: the loop and the calls through the C ABI
 //! that all subjects share, with nothing inside but the locked instructions that
 //! threads which know nothing of each other cannot do without.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::workload::Operation;
+use crate::operation::Operation;
 
 type Call = extern "C" fn(&AtomicU32, u32) -> u32;
 
@@ -17,7 +17,7 @@ extern "C" fn locked<const COUNT: usize>(word: &AtomicU32, key: u32) -> u32 {
     key
 }
 
-/// The calls of one operation; `None` where nobody asks for a floor.
+/// The calls of one operation; `None` without a lower bound.
 fn calls(operation: Operation) -> Option<(Call, Option<Call>)> {
     match operation {
         // Lock-free.
@@ -32,7 +32,7 @@ fn calls(operation: Operation) -> Option<(Call, Option<Call>)> {
     }
 }
 
-/// Runs the floor of an operation `count` times on the same keys; false if it
+/// Runs the lower bound of an operation `count` times on the same keys; false if it
 /// has none.
 pub(crate) fn run(operation: Operation, keys: impl Iterator<Item = u32>) -> bool {
     let Some(calls) = calls(operation) else { return false };

@@ -7,7 +7,7 @@ use cap_map_ffi::{Status, cap_map_kernel, cap_map_owner};
 use cap_map_rs::sync::Lock;
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
-use crate::ops::{MapOps, answer, judged};
+use crate::ops::{MapOps, answer, ask_kernel};
 
 const UNUSED: u32 = 0;
 const RESERVED: u32 = u32::MAX;
@@ -150,7 +150,7 @@ unsafe extern "C" fn insert_map(
     let enter = |tree: &mut Tree| {
         let known = tree.find(badge);
         // SAFETY: the caller's `kernel` is valid.
-        let slot = unsafe { judged(kernel, selector, known, || tree.enter_new(badge)) }?;
+        let slot = unsafe { ask_kernel(kernel, selector, known, || tree.enter_new(badge)) }?;
         tree.at(slot).references.update(|count| count + 1);
         Ok(slot)
     };
