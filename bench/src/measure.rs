@@ -1,4 +1,4 @@
-//! Time, random numbers and statistics.
+//! Time and statistics.
 
 use std::time::Duration;
 
@@ -85,23 +85,5 @@ impl std::fmt::Display for Spread {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = if self.median < 9.95 { 1 } else { 0 };
         write!(f, "{:.*} [{:.*}..{:.*}]", digits, self.median, digits, self.low, digits, self.high)
-    }
-}
-
-/// Random numbers: repeatable, and good enough to be unpredictable (xorshift).
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(seed: u64) -> Self {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
-    }
-
-    /// A number below `end`.
-    pub(crate) fn below(&mut self, end: u32) -> u32 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        let scaled = u64::from(end) * (self.0 >> 32);
-        u32::try_from(scaled >> 32).unwrap_or(0)
     }
 }

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use cap_map_ffi::{Rewrite, Status};
+use fastrand::Rng;
 
 use crate::figures::{More, Scaling};
-use crate::measure::{Effort, Random, Spread, pin, processor_time};
+use crate::measure::{Effort, Spread, pin, processor_time};
 use crate::monitor::Watched;
 use crate::operation::Pattern;
 use crate::ops::{COMPONENT, FIRST_USER, Map, PoolOps};
@@ -67,10 +68,8 @@ impl<'a> Scene<'a> {
         pin(thread % 2);
         let pool = &self.pools[thread % self.pools.len()];
         let badges = &self.badges[thread];
-        let mut random = Random::new(thread as u64 + 1);
-        let order: Vec<_> = (0..4096)
-            .map(|_| badges[random.below(u32::try_from(badges.len()).unwrap_or(1)) as usize])
-            .collect();
+        let mut random = Rng::with_seed(thread as u64 + 1);
+        let order: Vec<_> = (0..4096).map(|_| badges[random.usize(..badges.len())]).collect();
         let (wall, start) = (Instant::now(), processor_time());
         let mut count = 0u64;
         while !stop.load(Ordering::Relaxed) {

@@ -6,9 +6,9 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_pool};
+use fastrand::Rng;
 
 use crate::lower_bound;
-use crate::measure::Random;
 use crate::operation::{Operation, Pattern};
 use crate::ops::{FIRST_USER, Map, PoolOps, Subject};
 
@@ -118,31 +118,31 @@ unsafe impl Sync for Kernel {}
 
 /// `count` different badges.
 pub(crate) fn badges(pattern: Pattern, count: u32) -> Vec<u32> {
-    let mut random = Random::new(u64::from(count));
+    let mut random = Rng::with_seed(u64::from(count));
     if pattern == Pattern::Clustered {
         let mut badge = 0;
         let next = |_| {
-            let hole = if random.below(8) == 0 { 1 + random.below(15) } else { 0 };
+            let hole = if random.u32(..8) == 0 { 1 + random.u32(..15) } else { 0 };
             badge += 4 * (1 + hole);
             badge
         };
         return (0..count).map(next).collect();
     }
     let mut seen = HashSet::new();
-    std::iter::repeat_with(|| 4 + 4 * random.below((1 << 26) - 2))
+    std::iter::repeat_with(|| 4 + 4 * random.u32(..(1 << 26) - 2))
         .filter(|badge| seen.insert(*badge))
         .take(count as usize)
         .collect()
 }
 
 fn order(pattern: Pattern, count: u32) -> Vec<u32> {
-    let mut random = Random::new(7);
+    let mut random = Rng::with_seed(7);
     let recent = count.min(8);
     (0..ORDER)
         .map(|i| match pattern {
             Pattern::Sequential => i % count,
-            Pattern::Recent if i % 16 != 0 => count - 1 - random.below(recent),
-            _ => random.below(count),
+            Pattern::Recent if i % 16 != 0 => count - 1 - random.u32(..recent),
+            _ => random.u32(..count),
         })
         .collect()
 }
