@@ -42,7 +42,9 @@ impl Table {
         })
     }
 
-    /// One line for the header, and one for each slot that is not free.
+    /// One line for the header, and one for each slot that is not free. Without a
+    /// frame, so that programs can read them: `tools/read_region` prints the same
+    /// lines, and is compared with this.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
         let geometry = &self.geometry;
         let printable = |c: char| if c.is_control() { '?' } else { c };

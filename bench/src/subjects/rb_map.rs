@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_owner};
-use cap_map_rs::sync::Lock;
+use cap_map_rs::sync::{Lock, RelaxStrategy};
 use intrusive_collections::{KeyAdapter, RBTree, RBTreeLink, UnsafeRef, intrusive_adapter};
 
 use crate::ops::{MapOps, answer, ask_kernel};
@@ -37,7 +37,7 @@ struct Tree {
 
 struct Wait;
 
-impl spin::relax::RelaxStrategy for Wait {
+impl RelaxStrategy for Wait {
     fn relax() {
         std::thread::yield_now();
     }
