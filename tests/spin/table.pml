@@ -10,7 +10,7 @@
  * consistent here; weak ordering is the business of tests/loom.
  *
  * The names are those of cap_map_rs/src/seqlock.rs and monitor/rewrite.rs. The
- * file mutants lists what tests/spin/run breaks to see the claims fail.
+ * file mutants lists what can be broken to see the claims fail.
  *
  * Claims, checked in every reachable state:
  *   meaning   each slot means what an abstract table says, which changes all
@@ -21,7 +21,7 @@
 
 #define SLOTS   2
 
-/* the size of the history, set by tests/spin/run */
+/* the size of the history, set by tests/spin/explore */
 #ifndef WRITES
 #define WRITES  1    /* by the owner */
 #endif
