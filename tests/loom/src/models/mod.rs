@@ -8,13 +8,13 @@ mod pools;
 mod rewriting;
 mod snapshots;
 
-use crate::runner::Model;
+use crate::model::Model;
 
 macro_rules! models {
     ($($module:ident::$name:ident, $preemptions:literal, $claim:literal;)*) => {
         /// All models.
         pub(crate) const ALL: &[Model] = &[$(Model {
-            name: stringify!($name),
+            name: concat!(stringify!($module), "::", stringify!($name)),
             claim: $claim,
             preemptions: $preemptions,
             run: $module::$name,
@@ -72,9 +72,9 @@ models! {
     helping::resolver_meets_next_batch, 2,
         "an owner that resolves a dead monitor's batch late does not touch the next one";
     helping::resolver_meets_reused_number, 2,
-        "nor a later batch of the same number, since announced numbers are not reused";
+        "an owner that resolves a dead monitor's batch late does not touch a later one of the same number";
     helping::reader_meets_reused_number, 2,
-        "nor does a reader that stops take a later batch of the same number for decided";
+        "a reader that stops does not take a later batch of the same number for decided";
     moving::move_against_find, 2,
         "a badge is found at every moment of a move";
     moving::move_against_rewrite, 2,
@@ -82,15 +82,15 @@ models! {
     pools::dispatch_against_destruction, 3,
         "an object is not destroyed while somebody uses it";
     pools::dispatch_against_destruction_in_chain, 3,
-        "the same for objects further down their chain";
+        "an object further down its chain is not destroyed while somebody uses it";
     pools::dispatch_past_removal, 3,
         "an object is found while its neighbour in the chain goes to another one";
     pools::dispatch_against_insertion, 3,
         "an object that gets a neighbour in its chain is not destroyed while somebody uses it";
     pools::dispatch_against_destruction_of_both, 3,
-        "nor one that loses its neighbour";
+        "an object that loses its neighbour in the chain is not destroyed while somebody uses it";
     pools::transfer_against_destruction, 3,
-        "nor one whose users move from the head to the object meanwhile";
+        "an object whose users move from the head to it is not destroyed while somebody uses it";
     pools::transfer_against_transfer, 4,
         "an object is destroyed in the end, however often it was used";
     pools::dispatch_against_reuse, 3,
