@@ -6,6 +6,8 @@ use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::common::{command, finish};
 
 /// An environment variable that all processes of a run inherit.
@@ -34,9 +36,10 @@ fn wait_until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-fn kill(signal: &str, process: &str) {
-    let kill = std::process::Command::new("kill").args([signal, process]).status().unwrap();
-    assert!(kill.success());
+// The command of that name is not on every machine.
+fn kill(signal: Signal, process: &str) {
+    let process = Pid::from_raw(process.parse().unwrap()).unwrap();
+    kill_process(process, signal).unwrap();
 }
 
 fn start(mark: &str, temporary: &Path) -> Child {
@@ -64,7 +67,7 @@ fn a_signal_ends_all_in_order() {
     let mark = format!("{}-signal", std::process::id());
     let folder = tempfile::tempdir().unwrap();
     let driver = start(&mark, folder.path());
-    kill("-TERM", &driver.id().to_string());
+    kill(Signal::TERM, &driver.id().to_string());
     let outcome = finish(driver);
     assert_eq!(outcome.status.code(), Some(130), "{}", outcome.stderr);
     assert_eq!(outcome.stderr, "cap_map: interrupted\n");
@@ -91,7 +94,7 @@ fn all_processes_end_with_the_target() {
             .is_ok_and(|line| line.split('\0').nth(1) == Some("target"))
     };
     let target = marked(&mark).into_iter().find(is_target).expect("a target");
-    kill("-KILL", &target);
+    kill(Signal::KILL, &target);
     let outcome = finish(driver);
     assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
     assert!(!outcome.stderr.is_empty());
