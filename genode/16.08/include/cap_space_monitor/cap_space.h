@@ -1,0 +1,1 @@
+../../../26.02/include/cap_space_monitor/cap_space.h

@@ -1,0 +1,4 @@
+TARGET   = cap_monitor
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base config cap_space_monitor

@@ -1,0 +1,5 @@
+TARGET   = test-cap_dispatch
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base
+INC_DIR += $(dir $(call select_from_repositories,src/include/cap_map.h))

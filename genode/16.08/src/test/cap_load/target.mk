@@ -1,0 +1,4 @@
+TARGET   = test-cap_load
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base

@@ -1,0 +1,7 @@
+TARGET   = test-cap_map
+REQUIRES = foc
+SRC_CC   = main.cc stack_size.cc
+LIBS     = base
+INC_DIR += $(dir $(call select_from_repositories,src/include/cap_map.h))
+
+vpath main.cc $(REP_DIR)/../26.02/src/test/cap_map

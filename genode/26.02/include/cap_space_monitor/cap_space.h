@@ -1,0 +1,217 @@
+/*
+ * \brief  Capability space of a monitored component
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
+ */
+
+#ifndef _INCLUDE__CAP_SPACE_MONITOR__CAP_SPACE_H_
+#define _INCLUDE__CAP_SPACE_MONITOR__CAP_SPACE_H_
+
+/* Genode includes */
+#include <base/attached_ram_dataspace.h>
+#include <base/env.h>
+#include <util/noncopyable.h>
+#include <foc/native_capability.h>
+#include <foc/syscall.h>
+#include <foc_native_pd/client.h>
+
+/* flat capability table */
+#include <cap_map.hpp>
+
+namespace Cap_space_monitor {
+
+	using namespace Genode;
+
+	using Cap_map::Status;
+	using Cap_map::Rewrite;
+
+	using Slot_info      = Foc_native_pd::Slot_info;
+	using Replace        = Foc_native_pd::Replace;
+	using Install_result = Foc_native_pd::Install_result;
+
+	static constexpr unsigned NUM_SLOTS = Foc_native_pd::NUM_SLOTS;
+
+	/* never defined: names the types below, which differ between releases */
+	Env &any_env();
+
+	using Ram_reference      = decltype(any_env().ram());
+	using Local_rm_reference = decltype(any_env().rm());
+
+	class Snapshot;
+	class Cap_space;
+
+	static inline addr_t selector(unsigned slot)
+	{
+		return addr_t(slot) << Foc::L4_CAP_SHIFT;
+	}
+}
+
+
+/**
+ * Copy of a capability table
+ */
+class Cap_space_monitor::Snapshot : Noncopyable
+{
+	private:
+
+		friend class Cap_space;
+
+		uint64_t          _words[NUM_SLOTS] { };
+		unsigned          _num_slots { 0 };
+		Cap_map::Snapshot _info { };
+
+	public:
+
+		using Entry = Cap_map::Entry;
+
+		/**
+		 * Return true if all entries originate from the same point in time
+		 */
+		bool consistent() const { return _info.consistent; }
+
+		/**
+		 * Return number that differs whenever badges were rewritten
+		 */
+		unsigned generation() const { return _info.generation; }
+
+		/**
+		 * Return number that differs whenever a badge changed
+		 */
+		uint64_t sequence() const { return _info.sequence; }
+
+		unsigned num_slots() const { return _num_slots; }
+
+		Entry entry(unsigned slot) const
+		{
+			return slot < _num_slots ? Cap_map::Monitor::entry_of(_words[slot])
+			                         : Entry { CAP_MAP_STATE_FREE, 0 };
+		}
+
+		/**
+		 * Call 'fn' with slot and badge of each capability in use
+		 */
+		template <typename FN>
+		void for_each(FN const &fn) const
+		{
+			for (unsigned slot = 0; slot < _num_slots; slot++) {
+				Entry const e = entry(slot);
+				if (e.state == CAP_MAP_STATE_USED)
+					fn(slot, e.badge);
+			}
+		}
+};
+
+
+/**
+ * Capability space of a monitored component
+ *
+ * The object owns the dataspace that the component uses as capability table.
+ * The component is free to write anything to the dataspace at any time, which
+ * affects nothing but the values returned. No operation waits for the component
+ * without bound.
+ */
+class Cap_space_monitor::Cap_space : Noncopyable
+{
+	private:
+
+		static constexpr size_t SIZE = Cap_map::region_bytes(NUM_SLOTS);
+
+		Attached_ram_dataspace _ds;
+		Cap_map::Monitor       _table { };
+		Foc_native_pd_client   _native_pd;
+
+	public:
+
+		/**
+		 * Constructor
+		 *
+		 * \throw  what the allocation or attachment of memory throws
+		 */
+		Cap_space(Ram_reference, Local_rm_reference, Capability<Pd_session::Native_pd>);
+
+		/**
+		 * Return dataspace to be handed out to the component
+		 */
+		Dataspace_capability ds() const { return _ds.cap(); }
+
+
+		/***********
+		 ** Table **
+		 ***********/
+
+		/**
+		 * Attach to the table if it is published by the component
+		 *
+		 * All other operations do this implicitly. Once attached, the header
+		 * of the table is of no interest anymore.
+		 */
+		Status attach();
+
+		/**
+		 * Obtain number that differs whenever a badge changed
+		 *
+		 * \return  'CAP_MAP_STATUS_UNPUBLISHED' if the component does not use
+		 *          the table (yet)
+		 */
+		Status sequence(uint64_t &);
+
+		/**
+		 * Copy the whole table
+		 */
+		Status take(Snapshot &);
+
+		/**
+		 * Obtain content of a single slot
+		 */
+		Status entry(unsigned slot, Snapshot::Entry &);
+
+		/**
+		 * Replace badges, either all or none
+		 *
+		 * \param slot  slot that is the reason for a failure
+		 *
+		 * The component may execute meanwhile. It makes use of the new badges
+		 * from now on.
+		 */
+		Status rewrite(Rewrite *batch, size_t count, unsigned &slot);
+
+
+		/******************
+		 ** Capabilities **
+		 ******************/
+
+		/**
+		 * Obtain capability of a slot
+		 *
+		 * \param badge  badge according to the table
+		 */
+		Native_capability request(unsigned slot, unsigned badge, Slot_info &info)
+		{
+			return _native_pd.request(selector(slot), badge, info);
+		}
+
+		/**
+		 * Return true if the slot refers to the object that belongs to the badge
+		 */
+		bool confirmed(unsigned slot, unsigned badge)
+		{
+			Slot_info info { };
+			(void)request(slot, badge, info);
+			return info.state == Slot_info::CONFIRMED;
+		}
+
+		/**
+		 * Let slot refer to a capability, the table is left as it is
+		 */
+		Install_result install(Native_capability cap, unsigned slot, Replace replace)
+		{
+			return _native_pd.install(cap, selector(slot), replace);
+		}
+};
+
+#endif /* _INCLUDE__CAP_SPACE_MONITOR__CAP_SPACE_H_ */

@@ -1,0 +1,112 @@
+/*
+ * \brief  Virtualized CPU session that keeps track of the threads
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_SPACE_MONITOR__CPU_H_
+#define _INCLUDE__CAP_SPACE_MONITOR__CPU_H_
+
+/* Genode includes */
+#include <base/allocator.h>
+#include <base/registry.h>
+#include <cap_space_monitor/pd.h>
+#include <cpu_session/client.h>
+#include <foc_native_cpu/client.h>
+
+namespace Cap_space_monitor { class Monitored_cpu; }
+
+
+/**
+ * CPU session of monitored components
+ *
+ * Core has to be told about the real PD session whenever a thread is created.
+ * The threads as such are not virtualized. So all operations on threads are as
+ * fast as ever, and the native CPU interface can be used as is.
+ */
+class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
+{
+	public:
+
+		struct Thread : Interface
+		{
+			Cpu_session::Name     const name;
+			Pd_session_capability const pd;  /* virtualized PD session */
+			Thread_capability     const cap;
+
+			Thread(Cpu_session::Name const &name, Pd_session_capability pd,
+			       Thread_capability cap)
+			: name(name), pd(pd), cap(cap) { }
+		};
+
+	private:
+
+		Entrypoint        &_ep;
+		Allocator         &_alloc;
+		Cpu_session_client _real;
+
+		Registry<Registered<Thread> > _threads { };
+
+	public:
+
+		Monitored_cpu(Entrypoint &ep, Cpu_session_capability real, Allocator &alloc)
+		: _ep(ep), _alloc(alloc), _real(real) { _ep.manage(*this); }
+
+		~Monitored_cpu();
+
+		/**
+		 * Call 'fn' with each 'Thread const &' of the specified PD
+		 */
+		void for_each_thread(Pd const &pd, auto const &fn) const
+		{
+			Pd_session_capability const pd_cap = pd.cap();
+
+			_threads.for_each([&] (Thread const &thread) {
+				if (thread.pd == pd_cap)
+					fn(thread); });
+		}
+
+		/**
+		 * Return capability that stands for the thread when creating an IPC
+		 * gate via 'Pd_session::alloc_rpc_cap'
+		 */
+		Native_capability native_cap(Thread const &thread)
+		{
+			return Foc_native_cpu_client(_real.native_cpu()).native_cap(thread.cap);
+		}
+
+		/**
+		 * Return slot of the thread's own IPC gate, and the gate's badge
+		 */
+		Foc_thread_state native_state(Thread const &thread)
+		{
+			return Foc_native_cpu_client(_real.native_cpu()).thread_state(thread.cap);
+		}
+
+
+		/***************************
+		 ** Cpu_session interface **
+		 ***************************/
+
+		Create_thread_result create_thread(Capability<Pd_session>, Name const &,
+		                                   Affinity::Location, addr_t) override;
+
+		void kill_thread(Thread_capability) override;
+
+		void exception_sigh(Signal_context_capability sigh) override {
+			_real.exception_sigh(sigh); }
+
+		Affinity::Space affinity_space() const override {
+			return _real.affinity_space(); }
+
+		Dataspace_capability trace_control() override {
+			return _real.trace_control(); }
+
+		Capability<Native_cpu> native_cpu() override { return _real.native_cpu(); }
+};
+
+#endif /* _INCLUDE__CAP_SPACE_MONITOR__CPU_H_ */

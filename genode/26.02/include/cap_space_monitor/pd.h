@@ -1,0 +1,257 @@
+/*
+ * \brief  Virtualized PD session that gives insight into the capability space
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_SPACE_MONITOR__PD_H_
+#define _INCLUDE__CAP_SPACE_MONITOR__PD_H_
+
+/* Genode includes */
+#include <base/allocator.h>
+#include <base/entrypoint.h>
+#include <base/registry.h>
+#include <base/rpc_server.h>
+#include <cap_space_monitor/cap_space.h>
+#include <pd_session/client.h>
+
+namespace Cap_space_monitor {
+
+	class Pd;
+	class Monitored_pd;
+}
+
+
+/**
+ * PD session that forwards all operations to the one of core
+ *
+ * Core knows nothing about the capabilities of virtualized PD sessions.
+ * Whenever an argument refers to one, it is replaced by core's counterpart.
+ */
+class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
+{
+	private:
+
+		Entrypoint           &_ep;
+		Pd_session_capability _real_cap;
+		Pd_session_client     _real;
+
+	public:
+
+		Pd(Entrypoint &ep, Pd_session_capability real)
+		: _ep(ep), _real_cap(real), _real(real) { _ep.manage(*this); }
+
+		~Pd() { _ep.dissolve(*this); }
+
+		Pd_session_client     &real()           { return _real; }
+		Pd_session_capability  real_cap() const { return _real_cap; }
+
+		/**
+		 * Call 'fn' with the 'Pd &' that corresponds to the capability if there
+		 * is one
+		 */
+		static void with_pd(Entrypoint &ep, Capability<Pd_session> cap,
+		                    auto const &fn, auto const &missing_fn)
+		{
+			Pd *pd_ptr = nullptr;
+			ep.rpc_ep().apply(cap, [&] (Pd *pd) { pd_ptr = pd; });
+
+			if (pd_ptr)
+				fn(*pd_ptr);
+			else
+				missing_fn();
+		}
+
+		/**
+		 * Return core's capability for a PD-session argument
+		 */
+		Pd_session_capability real_cap_of(Capability<Pd_account> account) const;
+
+
+		/**************************
+		 ** Pd_session interface **
+		 **************************/
+
+		Ref_account_result ref_account(Capability<Pd_account> account) override {
+			return _real.ref_account(real_cap_of(account)); }
+
+		Transfer_result transfer_quota(Capability<Pd_account> to, Cap_quota amount) override {
+			return _real.transfer_quota(real_cap_of(to), amount); }
+
+		Transfer_result transfer_quota(Capability<Pd_account> to, Ram_quota amount) override {
+			return _real.transfer_quota(real_cap_of(to), amount); }
+
+		void assign_parent(Capability<Parent> parent) override {
+			_real.assign_parent(parent); }
+
+		bool assign_pci(addr_t config, uint16_t bdf) override {
+			return _real.assign_pci(config, bdf); }
+
+		Map_result map(Virt_range range) override { return _real.map(range); }
+
+		Signal_source_result signal_source() override {
+			return _real.signal_source(); }
+
+		void free_signal_source(Capability<Signal_source> source) override {
+			_real.free_signal_source(source); }
+
+		Alloc_context_result alloc_context(Capability<Signal_source> source,
+		                                   Imprint imprint) override {
+			return _real.alloc_context(source, imprint); }
+
+		void free_context(Capability<Signal_context> context) override {
+			_real.free_context(context); }
+
+		void submit(Capability<Signal_context> context, unsigned count) override {
+			_real.submit(context, count); }
+
+		Alloc_rpc_cap_result alloc_rpc_cap(Native_capability ep) override {
+			return _real.alloc_rpc_cap(ep); }
+
+		void free_rpc_cap(Native_capability cap) override {
+			_real.free_rpc_cap(cap); }
+
+		Capability<Region_map> address_space() override {
+			return _real.address_space(); }
+
+		Capability<Region_map> stack_area() override {
+			return _real.stack_area(); }
+
+		Capability<Region_map> linker_area() override {
+			return _real.linker_area(); }
+
+		Cap_quota cap_quota() const override { return _real.cap_quota(); }
+		Cap_quota used_caps() const override { return _real.used_caps(); }
+		Ram_quota ram_quota() const override { return _real.ram_quota(); }
+		Ram_quota used_ram()  const override { return _real.used_ram(); }
+
+		Alloc_ram_result alloc_ram(size_t size, Cache cache) override {
+			return _real.alloc_ram(size, cache); }
+
+		void free_ram(Ram_dataspace_capability ds) override { _real.free_ram(ds); }
+
+		size_t ram_size(Ram_dataspace_capability ds) override {
+			return _real.ram_size(ds); }
+
+		Capability<Native_pd> native_pd() override { return _real.native_pd(); }
+
+		Capability<System_control> system_control_cap(Affinity::Location cpu) override {
+			return _real.system_control_cap(cpu); }
+
+		addr_t dma_addr(Ram_dataspace_capability ds) override {
+			return _real.dma_addr(ds); }
+
+		Attach_dma_result attach_dma(Dataspace_capability ds, addr_t at) override {
+			return _real.attach_dma(ds, at); }
+};
+
+
+/**
+ * PD session of a monitored component
+ */
+class Cap_space_monitor::Monitored_pd : public Pd
+{
+	public:
+
+		using Name = Session::Label;
+
+		/**
+		 * IPC gate created on behalf of the component
+		 */
+		struct Gate : Interface
+		{
+			unsigned          const id;     /* in the order of creation */
+			Native_capability const thread; /* thread that serves the gate */
+
+			Native_capability cap;
+
+			/* state of an ongoing replacement */
+			struct Pending
+			{
+				bool              selected;
+				unsigned          slot;
+				Native_capability cap;
+			} pending { };
+
+			Gate(unsigned id, Native_capability thread, Native_capability cap)
+			: id(id), thread(thread), cap(cap) { }
+		};
+
+		enum class Replace_error { OUT_OF_CAPS, OUT_OF_RAM, INSTALL_FAILED, REFUSED };
+
+		using Replace_result = Attempt<unsigned, Replace_error>;
+
+	private:
+
+		Allocator &_alloc;
+
+		Registry<Registered<Gate> > _gates { };
+
+		unsigned _num_gates = 0;
+
+		Replace_result _replace_selected(Snapshot &);
+		Replace_result _replace_pending(unsigned);
+
+	public:
+
+		Name const name;
+
+		Cap_space cap_space;
+
+		Monitored_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
+		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc)
+		:
+			Pd(ep, real), _alloc(alloc), name(name),
+			cap_space(ram, local_rm, Pd::real().native_pd())
+		{ }
+
+		~Monitored_pd();
+
+		/**
+		 * Call 'fn' with the 'Gate const &' of each gate of the component
+		 *
+		 * The gates include the ones that entrypoints create for internal use.
+		 */
+		void for_each_gate(auto const &fn) const
+		{
+			_gates.for_each([&] (Gate const &gate) { fn(gate); });
+		}
+
+		/**
+		 * Replace IPC gates by new ones under new badges
+		 *
+		 * \param select_fn  functor that is called with a 'Gate const &' and
+		 *                   returns true if the gate is to be replaced
+		 * \return           number of gates replaced, all or none of the
+		 *                   selected ones
+		 *
+		 * The new gates appear at the selectors of the old ones. The component
+		 * may keep executing. However, requests that are on their way to one of
+		 * the old gates never return. This includes requests to objects of its
+		 * own.
+		 */
+		Replace_result replace_gates(Snapshot &snapshot, auto const &select_fn)
+		{
+			_gates.for_each([&] (Gate &gate) {
+				gate.pending = { .selected = select_fn(gate), .slot = 0, .cap = { } }; });
+
+			return _replace_selected(snapshot);
+		}
+
+
+		/**************************
+		 ** Pd_session interface **
+		 **************************/
+
+		Dataspace_capability cap_space_info() override { return cap_space.ds(); }
+
+		Alloc_rpc_cap_result alloc_rpc_cap(Native_capability) override;
+
+		void free_rpc_cap(Native_capability) override;
+};
+
+#endif /* _INCLUDE__CAP_SPACE_MONITOR__PD_H_ */

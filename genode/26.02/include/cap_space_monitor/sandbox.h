@@ -1,0 +1,210 @@
+/*
+ * \brief  Sandbox with access to the capability spaces of its children
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_SPACE_MONITOR__SANDBOX_H_
+#define _INCLUDE__CAP_SPACE_MONITOR__SANDBOX_H_
+
+/* Genode includes */
+#include <base/heap.h>
+#include <cap_space_monitor/cpu.h>
+#include <cpu_session/connection.h>
+#include <cpu_thread/client.h>
+#include <pd_session/connection.h>
+#include <region_map/client.h>
+#include <sandbox/sandbox.h>
+#include <util/arg_string.h>
+
+namespace Cap_space_monitor {
+
+	template <typename> class Basic_sandbox;
+
+	using Monitored_sandbox = Basic_sandbox<Monitored_pd>;
+}
+
+
+/**
+ * Sandbox that provides virtualized PD and CPU services
+ *
+ * \param PD  type of the PD sessions, 'Monitored_pd' or derived from it
+ *
+ * A child is monitored if its sessions to both services are routed to 'local'.
+ */
+template <typename PD>
+class Cap_space_monitor::Basic_sandbox : Noncopyable
+{
+	private:
+
+		/* the session at core must exist before the virtualized one */
+		template <typename CONNECTION>
+		struct Backend : Interface
+		{
+			CONNECTION _connection;
+
+			Backend(auto &&... args) : _connection(args...) { }
+
+			void upgrade(Session::Resources const &r) { _connection.upgrade(r); }
+		};
+
+		struct Pd_component : Backend<Pd_connection>, PD
+		{
+			typename Registry<Pd_component>::Element _element;
+
+			Pd_component(Env &env, Session::Label const &label,
+			             Allocator &alloc, Registry<Pd_component> &registry)
+			:
+				Backend<Pd_connection>(env, label),
+				PD(env.ep(), this->_connection.cap(), label,
+				   env.ram(), env.rm(), alloc),
+				_element(registry, *this)
+			{ }
+		};
+
+		struct Cpu_component : Backend<Cpu_connection>, Monitored_cpu
+		{
+			typename Registry<Cpu_component>::Element _element;
+
+			Cpu_component(Env &env, Session::Label const &label, long priority,
+			              Affinity const &affinity, Allocator &alloc,
+			              Registry<Cpu_component> &registry)
+			:
+				Backend<Cpu_connection>(env, label, priority, affinity),
+				Monitored_cpu(env.ep(), this->_connection.cap(), alloc),
+				_element(registry, *this)
+			{ }
+		};
+
+		Env &_env;
+
+		Heap _heap { _env.ram(), _env.rm() };
+
+		Registry<Pd_component>  _pds  { };
+		Registry<Cpu_component> _cpus { };
+
+		/**
+		 * Tell the sandbox how to deal with virtualized sessions
+		 */
+		struct Intrinsics : Sandbox::Pd_intrinsics
+		{
+			Env &_env;
+
+			/* accepts virtualized PD sessions as targets of quota transfers */
+			Pd _ref_pd { _env.ep(), _env.pd_session_cap() };
+
+			Intrinsics(Env &env) : _env(env) { }
+
+			void with_intrinsics(Capability<Pd_session> cap, Pd_session &pd,
+			                     With_intrinsics::Ft const &fn) override
+			{
+				Region_map_client address_space { pd.address_space() };
+
+				auto call_with = [&] (Pd_session &ref, Capability<Pd_session> ref_cap)
+				{
+					Sandbox::Pd_intrinsics::Intrinsics intrinsics {
+						.ref_pd = ref, .ref_pd_cap = ref_cap,
+						.address_space = address_space };
+
+					fn(intrinsics);
+				};
+
+				Pd::with_pd(_env.ep(), cap,
+					[&] (Pd &) { call_with(_ref_pd, _ref_pd.cap()); },
+					[&]        { call_with(_env.pd(), _env.pd_session_cap()); });
+			}
+
+			void start_initial_thread(Capability<Cpu_thread> thread, addr_t ip) override
+			{
+				Cpu_thread_client(thread).start(ip, 0);
+			}
+
+		} _intrinsics { _env };
+
+		Sandbox _sandbox;
+
+		template <typename COMPONENT>
+		struct Service : Sandbox::Local_service_base::Wakeup
+		{
+			using Local   = Sandbox::Local_service<COMPONENT>;
+			using Request = typename Local::Request;
+
+			Basic_sandbox &_main;
+
+			Local _local { _main._sandbox, *this };
+
+			Service(Basic_sandbox &main) : _main(main) { }
+
+			void wakeup_local_service() override
+			{
+				_local.for_each_requested_session([&] (Request &request) {
+					request.deliver_session(_main._create((COMPONENT *)nullptr, request)); });
+
+				_local.for_each_upgraded_session([&] (COMPONENT &session,
+				                                      Session::Resources const &amount) {
+					session.upgrade(amount);
+					return Local::Upgrade_response::CONFIRMED; });
+
+				_local.for_each_session_to_close([&] (COMPONENT &session) {
+					destroy(_main._heap, &session);
+					return Local::Close_response::CLOSED; });
+			}
+		};
+
+		template <typename COMPONENT> friend struct Service;
+
+		Service<Pd_component>  _pd_service  { *this };
+		Service<Cpu_component> _cpu_service { *this };
+
+		Pd_component &_create(Pd_component *, auto const &request)
+		{
+			return *new (_heap) Pd_component(_env, request.label, _heap, _pds);
+		}
+
+		Cpu_component &_create(Cpu_component *, auto const &request)
+		{
+			long const priority =
+				Arg_string::find_arg(request.args.string(), "priority")
+					.long_value(Cpu_session::DEFAULT_PRIORITY);
+
+			return *new (_heap) Cpu_component(_env, request.label, priority,
+			                                  request.affinity, _heap, _cpus);
+		}
+
+	public:
+
+		Basic_sandbox(Env &env, Sandbox::State_handler &handler)
+		: _env(env), _sandbox(env, handler, _intrinsics) { }
+
+		void apply_config(Node const &config) { _sandbox.apply_config(config); }
+
+		void generate_state_report(Generator &g) const {
+			_sandbox.generate_state_report(g); }
+
+		/**
+		 * Call 'fn' with the 'PD &' of each child
+		 */
+		void for_each_pd(auto const &fn)
+		{
+			_pds.for_each([&] (Pd_component &pd) { fn(pd); });
+		}
+
+		/**
+		 * Call 'fn' with each thread of the specified PD
+		 *
+		 * The arguments are of the types 'Monitored_cpu &' and
+		 * 'Monitored_cpu::Thread const &'.
+		 */
+		void for_each_thread(Pd const &pd, auto const &fn)
+		{
+			_cpus.for_each([&] (Cpu_component &cpu) {
+				cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread const &thread) {
+					fn(cpu, thread); }); });
+		}
+};
+
+#endif /* _INCLUDE__CAP_SPACE_MONITOR__SANDBOX_H_ */

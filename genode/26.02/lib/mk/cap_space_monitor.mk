@@ -1,0 +1,7 @@
+REQUIRES := foc
+SRC_CC   := cap_space.cc pd.cc cpu.cc relax.cc
+LIBS     := base cap_map syscall-foc
+
+INC_DIR  += $(dir $(call select_from_repositories,src/include/cap_map.h))
+
+vpath %.cc $(REP_DIR)/src/lib/cap_space_monitor

@@ -1,0 +1,85 @@
+/*
+ * \brief  Capability space of a monitored component
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
+ */
+
+/* Genode includes */
+#include <cap_space_monitor/cap_space.h>
+
+using namespace Cap_space_monitor;
+
+
+/*
+ * Calls of 'cap_map_relax' granted to the component or another monitor
+ *
+ * In the presence of a component that is always busy, each call may take as
+ * long as the time slice of a thread. A rewrite waits several times.
+ */
+static constexpr uint32_t PATIENCE = 4;
+
+
+Status Cap_space::attach()
+{
+	return _table.attached() ? CAP_MAP_STATUS_OK
+	                         : _table.attach(_ds.local_addr<void>(), SIZE, PATIENCE);
+}
+
+
+Status Cap_space::sequence(uint64_t &sequence)
+{
+	Status const status = attach();
+
+	return Cap_map::ok(status) ? _table.sequence(sequence) : status;
+}
+
+
+Status Cap_space::take(Snapshot &snapshot)
+{
+	snapshot._num_slots = 0;
+
+	Status status = attach();
+	if (!Cap_map::ok(status))
+		return status;
+
+	Cap_map::Geometry geometry { };
+	status = _table.geometry(geometry);
+	if (!Cap_map::ok(status))
+		return status;
+
+	status = _table.snapshot(snapshot._words, NUM_SLOTS, snapshot._info);
+	if (Cap_map::ok(status))
+		snapshot._num_slots = min(unsigned(geometry.capacity), NUM_SLOTS);
+
+	return status;
+}
+
+
+Status Cap_space::entry(unsigned slot, Snapshot::Entry &entry)
+{
+	Status const status = attach();
+
+	return Cap_map::ok(status) ? _table.entry(slot, entry) : status;
+}
+
+
+Status Cap_space::rewrite(Rewrite *batch, size_t count, unsigned &slot)
+{
+	slot = ~0U;
+
+	Status const status = attach();
+
+	return Cap_map::ok(status) ? _table.rewrite(batch, count, slot) : status;
+}
+
+
+Cap_space::Cap_space(Ram_reference ram, Local_rm_reference local_rm,
+                     Capability<Pd_session::Native_pd> native_pd)
+:
+	_ds(ram, local_rm, SIZE), _native_pd(native_pd)
+{ }

@@ -1,0 +1,142 @@
+/*
+ * \brief  Component that corrupts its own capability table
+ * \date   2026-11-22
+ *
+ * Depending on the configuration, the component writes random values to the
+ * table, or behaves well and keeps creating and destroying RPC objects.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/attached_dataspace.h>
+#include <base/attached_rom_dataspace.h>
+#include <base/component.h>
+#include <base/log.h>
+#include <base/rpc_server.h>
+#include <base/thread.h>
+#include <util/construct_at.h>
+#include <util/reconstructible.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Vandal;
+	struct Dummy_interface;
+	struct Dummy;
+	struct Main;
+}
+
+
+/**
+ * Thread that knows nothing but the memory of the table
+ *
+ * It performs no kernel operation. So it is not affected by the damage.
+ */
+struct Test::Vandal : Thread
+{
+	uint64_t * const _words;
+	size_t     const _num_words;
+
+	uint64_t _random = 0x9e3779b97f4a7c15;
+
+	/*
+	 * Noncopyable
+	 */
+	Vandal(Vandal const &);
+	Vandal &operator = (Vandal const &);
+
+	Vandal(Env &env, uint64_t *words, size_t num_words)
+	:
+		Thread(env, "vandal", Stack_size { 8*1024 }),
+		_words(words), _num_words(num_words)
+	{ }
+
+	uint64_t _next()
+	{
+		_random ^= _random << 13;
+		_random ^= _random >> 7;
+		_random ^= _random << 17;
+		return _random;
+	}
+
+	void _write(size_t word, uint64_t value)
+	{
+		__atomic_store_n(&_words[word % _num_words], value, __ATOMIC_RELAXED);
+	}
+
+	void entry() override
+	{
+		/* control word, intent, announcements */
+		static constexpr size_t CONTROL = 0x80/8, HEADER_WORDS = 0x200/8;
+
+		for (;;) {
+			uint64_t const kind = _next() % 8;
+
+			if (kind == 0)
+				_write(_next() % HEADER_WORDS, _next());
+			else if (kind == 1)
+				_write(CONTROL, _next());
+			else if (kind == 2)
+				/* each phase, the monitor is led to complete something */
+				_write(CONTROL, _next() % 8 + 8*(_next() % 64));
+			else if (kind == 3)
+				_write(CONTROL + 8 + _next() % 4, _next() % 4096);
+			else
+				_write(_next(), _next());
+		}
+	}
+};
+
+
+struct Test::Dummy_interface : Interface { GENODE_RPC_INTERFACE(); };
+
+
+struct Test::Dummy : Rpc_object<Dummy_interface, Dummy>
+{
+	Entrypoint &_server;
+
+	Dummy(Entrypoint &server) : _server(server) { server.manage(*this); }
+
+	~Dummy() { _server.dissolve(*this); }
+};
+
+
+struct Test::Main
+{
+	Env &_env;
+
+	Attached_rom_dataspace _config { _env, "config" };
+
+	Constructible<Attached_dataspace> _table { };
+
+	Constructible<Vandal> _vandal { };
+
+	void _behave_well()
+	{
+		for (;;) {
+			Constructible<Dummy> dummies[10];
+			for (auto &dummy : dummies)
+				dummy.construct(_env.ep());
+		}
+	}
+
+	Main(Env &env) : _env(env)
+	{
+		if (!_config.node().attribute_value("hostile", false))
+			_behave_well();
+
+		_table.construct(_env.rm(), _env.pd().cap_space_info());
+		_vandal.construct(_env, _table->local_addr<uint64_t>(), _table->size()/8);
+
+		log("start to corrupt capability table");
+		_vandal->start();
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }

@@ -1,0 +1,1 @@
+../../../../../../common/files/repos/base/include/base/object_pool_base.h

@@ -1,0 +1,96 @@
+/*
+ * \brief  Exposure of the component's capability space to a monitor
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU General Public License
+ * version 2.
+ */
+
+/* Genode includes */
+#include <base/log.h>
+#include <dataspace/client.h>
+#include <pd_session/pd_session.h>
+#include <region_map/client.h>
+
+/* base-internal includes */
+#include <base/internal/cap_space.h>
+#include <base/internal/cap_space_info.h>
+#include <base/internal/stack_area.h>
+
+using namespace Genode;
+
+
+/**
+ * Move the component's table to the memory at 'region'
+ *
+ * \return  reason if the table stays where it is
+ */
+static char const *move_table(void *region, size_t size)
+{
+	using namespace Cap_map;
+
+	/* anything but a zeroed dataspace is in use or not meant for us */
+	Monitor      present;
+	Status const state = present.attach(region, size, 0);
+
+	if (ok(state))
+		return "dataspace is in use";
+
+	if (state != CAP_MAP_STATUS_UNPUBLISHED)
+		return message(state);
+
+	/* the monitor knows best how to label us */
+	Status const moved = Foc_cap_platform::cap_space().move(region, size, "", 0);
+
+	return ok(moved) ? nullptr : message(moved);
+}
+
+
+static char const *attach_and_move(Pd_session &pd, Dataspace_capability ds)
+{
+	/*
+	 * In contrast to the region map of the environment, this client does not
+	 * ask the parent for more resources. The component must not depend on being
+	 * monitored.
+	 */
+	Region_map_client rm(pd.address_space());
+
+	/*
+	 * The region map would pick the lowest free address by default, which some
+	 * components need for other purposes. Next to the stack area, the table
+	 * does not divide the remaining virtual memory any further.
+	 */
+	addr_t const at = stack_area_virtual_base() + stack_area_virtual_size();
+
+	try {
+		rm.attach_at(ds, at);
+
+		/* by having attached it, we know that this is a dataspace of core */
+		size_t const size = Dataspace_client(ds).size();
+
+		char const * const failed = move_table((void *)at, size);
+		if (failed)
+			rm.detach(at);
+
+		return failed;
+	}
+	catch (Region_map::Out_of_metadata)   { return "out of meta data"; }
+	catch (Region_map::Region_conflict)   { return "region conflict"; }
+	catch (Region_map::Invalid_dataspace) { return "invalid dataspace"; }
+	catch (...)                           { return "attach failed"; }
+}
+
+
+void Genode::expose_cap_space(Pd_session &pd)
+{
+	Dataspace_capability const ds = pd.cap_space_info();
+
+	if (!ds.valid())
+		return;
+
+	char const * const failed = attach_and_move(pd, ds);
+	if (failed)
+		warning("capability space is not exposed: ", failed);
+}

@@ -1,0 +1,34 @@
+/*
+ * \brief  Client-side Fiasco.OC-specific PD session interface
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__FOC_NATIVE_PD__CLIENT_H_
+#define _INCLUDE__FOC_NATIVE_PD__CLIENT_H_
+
+#include <foc_native_pd/foc_native_pd.h>
+#include <base/rpc_client.h>
+
+namespace Genode { struct Foc_native_pd_client; }
+
+
+struct Genode::Foc_native_pd_client : Rpc_client<Pd_session::Native_pd>
+{
+	explicit Foc_native_pd_client(Capability<Pd_session::Native_pd> cap)
+	: Rpc_client<Pd_session::Native_pd>(cap) { }
+
+	Native_capability request(addr_t selector, unsigned badge,
+	                          Slot_info &info) override {
+		return call<Rpc_request>(selector, badge, info); }
+
+	Install_result install(Native_capability cap, addr_t selector,
+	                       Replace replace) override {
+		return call<Rpc_install>(cap, selector, replace); }
+};
+
+#endif /* _INCLUDE__FOC_NATIVE_PD__CLIENT_H_ */

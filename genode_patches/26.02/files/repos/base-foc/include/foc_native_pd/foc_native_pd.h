@@ -1,0 +1,108 @@
+/*
+ * \brief  Fiasco.OC-specific part of the PD session interface
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__FOC_NATIVE_PD__FOC_NATIVE_PD_H_
+#define _INCLUDE__FOC_NATIVE_PD__FOC_NATIVE_PD_H_
+
+#include <base/rpc.h>
+#include <pd_session/pd_session.h>
+
+
+/**
+ * Access to the kernel's part of a PD's capability space
+ *
+ * The kernel knows which object a selector refers to, whereas the PD's own
+ * table says which badge belongs to the selector. A monitor of the PD combines
+ * both.
+ */
+struct Genode::Pd_session::Native_pd : Interface
+{
+	/**
+	 * Number of capability slots of a component
+	 */
+	static constexpr unsigned NUM_SLOTS = 4096;
+
+	static constexpr addr_t NO_SELECTOR = ~0UL;
+
+	struct Slot_info
+	{
+		enum State {
+			OUT_OF_RANGE, /* selector is misaligned or beyond the last slot */
+			EMPTY,        /* selector refers to no kernel object */
+			UNKNOWN,      /* selector refers to anything but the hinted object,
+			                 or the kernel lacks the means to tell */
+			CONFIRMED,    /* selector refers to the hinted object */
+		};
+
+		State state;
+
+		/*
+		 * Selector to continue with, or 'NO_SELECTOR'
+		 *
+		 * As the work of each call is bounded, the selector may turn out to be
+		 * empty.
+		 */
+		addr_t next;
+	};
+
+	/**
+	 * Request capability that the PD holds at a selector
+	 *
+	 * \param selector  selector of the PD's capability space
+	 * \param badge     badge that is expected to belong to the selector
+	 * \param info      result, and the selector to ask for next
+	 *
+	 * \return  capability if 'badge' is right, otherwise an invalid capability
+	 *
+	 * The badge is merely a hint. It usually originates from the PD, which is
+	 * not trustworthy. Never is a capability returned that is not present at
+	 * the selector.
+	 */
+	virtual Native_capability request(addr_t selector, unsigned badge,
+	                                  Slot_info &info) = 0;
+
+	enum class Replace { NO, YES };
+
+	enum class Install_result {
+		OK,
+		OUT_OF_RANGE, /* selector is not managed by the PD itself */
+		INVALID_CAP,
+		IN_USE,       /* selector refers to a kernel object already */
+		FAILED,       /* mapping refused by the kernel */
+	};
+
+	/**
+	 * Install capability at a selector of the PD
+	 *
+	 * \param replace  whether to replace a capability that is present at the
+	 *                 selector
+	 *
+	 * The operation does not tell the PD about the badge of the capability.
+	 * Note that a component leaves the capability of a released slot in place
+	 * until the slot is reused.
+	 */
+	virtual Install_result install(Native_capability, addr_t selector, Replace) = 0;
+
+
+	/*********************
+	 ** RPC declaration **
+	 *********************/
+
+	GENODE_RPC(Rpc_request, Native_capability, request, addr_t, unsigned, Slot_info &);
+	GENODE_RPC(Rpc_install, Install_result, install, Native_capability, addr_t, Replace);
+
+	GENODE_RPC_INTERFACE(Rpc_request, Rpc_install);
+};
+
+
+/* name of the interface in earlier releases */
+namespace Genode { using Foc_native_pd = Pd_session::Native_pd; }
+
+#endif /* _INCLUDE__FOC_NATIVE_PD__FOC_NATIVE_PD_H_ */

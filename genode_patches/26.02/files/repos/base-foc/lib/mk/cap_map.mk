@@ -1,0 +1,1 @@
+include $(REP_DIR)/lib/mk/cap_map.inc

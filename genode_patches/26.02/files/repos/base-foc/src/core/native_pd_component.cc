@@ -1,0 +1,234 @@
+/*
+ * \brief  Fiasco.OC-specific part of the PD session interface
+ * \date   2026-11-22
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* core includes */
+#include <native_pd_component.h>
+#include <pd_session_component.h>
+
+/* base-internal includes */
+#include <base/internal/cap_space.h>
+
+/* Fiasco.OC includes */
+#include <foc/syscall.h>
+
+using namespace Core;
+
+using Native_pd = Pd_session::Native_pd;
+
+
+/* one call occupies core's entrypoint for the examination of so many slots */
+static constexpr unsigned MAX_SLOTS_PER_CALL = 64;
+
+
+static addr_t selector_of(unsigned slot)
+{
+	return addr_t(slot) << Foc::L4_CAP_SHIFT;
+}
+
+
+static bool occupied(Foc::l4_cap_idx_t task, addr_t selector)
+{
+	using namespace Foc;
+
+	return l4_msgtag_label(l4_task_cap_valid(task, selector));
+}
+
+
+/* result of the kernel debugger for a selector that refers to no object */
+static constexpr unsigned long NO_ID = ~0UL;
+
+
+/**
+ * Return true if the kernel tells objects apart by unique numbers
+ *
+ * A kernel without debugger returns from the system call as if nothing had
+ * happened. So all objects seem to have the same number.
+ */
+static bool debugger_present()
+{
+	using namespace Foc;
+
+	auto detect = [&]
+	{
+		unsigned long const task   = l4_debugger_global_id(L4_BASE_TASK_CAP),
+		                    thread = l4_debugger_global_id(L4_BASE_THREAD_CAP);
+
+		bool const present = task != thread && task != NO_ID && thread != NO_ID;
+		if (!present)
+			warning("kernel debugger missing, no capability will be confirmed");
+
+		return present;
+	};
+
+	static bool const present = detect();
+	return present;
+}
+
+
+namespace {
+
+	/**
+	 * Copy of a capability of another task, valid for a moment only
+	 */
+	struct Borrowed_cap
+	{
+		/*
+		 * Noncopyable
+		 */
+		Borrowed_cap(Borrowed_cap const &);
+		Borrowed_cap &operator = (Borrowed_cap const &);
+
+		Cap_index * const _index = cap_idx_alloc().alloc_range(1);
+
+		bool _mapped = false;
+
+		/* refers to core's slot only, not to the copies made from it */
+		Foc::l4_fpage_t _fpage() const
+		{
+			return Foc::l4_obj_fpage(_index->kcap(), 0, Foc::L4_FPAGE_RWX);
+		}
+
+		Borrowed_cap(Foc::l4_cap_idx_t task, addr_t selector)
+		{
+			using namespace Foc;
+
+			if (!_index)
+				return;
+
+			/* the right to refer to the object suffices for comparing it */
+			l4_fpage_t const fpage = l4_obj_fpage(selector, 0, L4_CAP_FPAGE_RO);
+
+			_mapped = !l4_error(l4_task_map(L4_BASE_TASK_CAP, task, fpage,
+			                                _index->kcap() | L4_ITEM_MAP));
+		}
+
+		~Borrowed_cap()
+		{
+			if (!_index)
+				return;
+
+			if (_mapped)
+				Foc::l4_task_unmap(Foc::L4_BASE_TASK_CAP, _fpage(),
+				                   Foc::L4_FP_ALL_SPACES);
+
+			(void)cap_idx_alloc().free(_index, 1);
+		}
+
+		/**
+		 * Return true if the object is the one at core's selector 'kcap'
+		 *
+		 * The kernel's comparison goes by IDs that are not unique. For example,
+		 * all threads have the same one, and a component can give the ID of a
+		 * foreign IPC gate to an IRQ object. So a match must be substantiated
+		 * by the kernel debugger, which numbers all objects consecutively.
+		 */
+		bool same_object_as(addr_t kcap) const
+		{
+			if (!_mapped || !Foc_cap_platform::cap_equal(_index->kcap(), kcap)
+			 || !debugger_present())
+				return false;
+
+			unsigned long const id = Foc::l4_debugger_global_id(_index->kcap());
+
+			return id != NO_ID && id == Foc::l4_debugger_global_id(kcap);
+		}
+	};
+}
+
+
+Foc::l4_cap_idx_t Native_pd_component::_task()
+{
+	return _pd_session._pd.native_task().data()->kcap();
+}
+
+
+Native_capability Native_pd_component::request(addr_t     selector,
+                                               unsigned   badge,
+                                               Slot_info &info)
+{
+	info = { Slot_info::OUT_OF_RANGE, NO_SELECTOR };
+
+	if (selector >= selector_of(NUM_SLOTS) || selector % Foc::L4_CAP_SIZE)
+		return { };
+
+	Foc::l4_cap_idx_t const task = _task();
+
+	unsigned       slot = unsigned(selector >> Foc::L4_CAP_SHIFT) + 1;
+	unsigned const end  = min(slot + MAX_SLOTS_PER_CALL, NUM_SLOTS);
+
+	while (slot < end && !occupied(task, selector_of(slot)))
+		slot++;
+
+	if (slot < NUM_SLOTS)
+		info.next = selector_of(slot);
+
+	if (!occupied(task, selector)) {
+		info.state = Slot_info::EMPTY;
+		return { };
+	}
+
+	info.state = Slot_info::UNKNOWN;
+
+	/* the reference keeps the object alive during the comparison */
+	Native_capability const hinted = Core_cap_index::lookup(badge);
+	if (!hinted.valid())
+		return { };
+
+	Borrowed_cap const borrowed { task, selector };
+	if (!borrowed.same_object_as(hinted.data()->kcap()))
+		return { };
+
+	info.state = Slot_info::CONFIRMED;
+	return hinted;
+}
+
+
+Native_pd::Install_result
+Native_pd_component::install(Native_capability cap, addr_t selector, Replace replace)
+{
+	using namespace Foc;
+
+	/* slots below are under control of core */
+	if (selector <  USER_BASE_CAP
+	 || selector >= selector_of(NUM_SLOTS) || selector % L4_CAP_SIZE)
+		return Install_result::OUT_OF_RANGE;
+
+	if (!cap.valid() || !occupied(L4_BASE_TASK_CAP, cap.data()->kcap()))
+		return Install_result::INVALID_CAP;
+
+	if (replace == Replace::NO && occupied(_task(), selector))
+		return Install_result::IN_USE;
+
+	/*
+	 * In contrast to the right to use the object, the right to control it,
+	 * e.g., to bind an IPC gate to another thread, remains in core.
+	 */
+	l4_fpage_t const fpage =
+		l4_obj_fpage(cap.data()->kcap(), 0, L4_CAP_FPAGE_RW);
+
+	l4_msgtag_t const tag =
+		l4_task_map(_task(), L4_BASE_TASK_CAP, fpage, selector | L4_ITEM_MAP);
+
+	return l4_error(tag) ? Install_result::FAILED : Install_result::OK;
+}
+
+
+Native_pd_component::Native_pd_component(Pd_session_component &pd, char const *)
+:
+	_pd_session(pd)
+{
+	_pd_session._ep.manage(this);
+}
+
+
+Native_pd_component::~Native_pd_component()
+{
+	_pd_session._ep.dissolve(this);
+}

@@ -1,0 +1,139 @@
+/*
+ * \brief  Capability space of Fiasco.OC components
+ * \date   2026-11-22
+ *
+ * A capability is known to the kernel by its selector, and to Genode by its
+ * badge. Both are brought together by a flat table with one entry per slot of
+ * the capability space.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_
+#define _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_
+
+/* Genode includes */
+#include <base/stdint.h>
+#include <base/capability.h>
+#include <foc/native_capability.h>
+
+/* base-internal includes */
+#include <base_foc/cap_index.h>
+#include <base_foc/cap_index_allocator.h>
+#include <base_foc/capability_map.h>
+#include <base_foc/native_capability.h>
+
+namespace Genode {
+
+	struct Foc_cap_platform;
+
+	using Cap_index           = Native_capability::Data;
+	using Cap_space           = Base_foc::Cap_space<Foc_cap_platform>;
+	using Cap_index_allocator = Base_foc::Cap_index_allocator<Foc_cap_platform>;
+	using Capability_map      = Base_foc::Capability_map<Foc_cap_platform>;
+
+	/**
+	 * Return allocator of slots in the component's capability space
+	 */
+	Cap_index_allocator &cap_idx_alloc();
+
+	/**
+	 * Return component-wide mapping of badges to slots
+	 */
+	Capability_map &cap_map();
+}
+
+
+/**
+ * What the capability table needs to know about its environment
+ *
+ * The functions 'cap_space', 'cap_valid', 'cap_vanished', and 'cap_received'
+ * differ between core and the other components.
+ */
+struct Genode::Foc_cap_platform
+{
+	using addr_t    = Genode::addr_t;
+	using Cap_index = Native_capability::Data;
+
+	enum {
+		FIRST_SLOT = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT,
+		CAP_SHIFT  = Foc::L4_CAP_SHIFT,
+		BADGE_BITS = 28,
+		PATIENCE   = 1000,
+	};
+
+	static Cap_space &cap_space();
+
+	/**
+	 * Return true if both selectors refer to the same kernel object
+	 *
+	 * The kernel compares object IDs, not the rights of the selectors. This is
+	 * reliable between IPC gates, whose ID is the badge. But tasks, threads,
+	 * and factories have all the same ID, and the ID of an IRQ object is up to
+	 * the holder. So a component is able to pass such an object to core in the
+	 * place of a foreign capability the badge of which it knows. Whoever needs
+	 * certainty must not rely on this function alone.
+	 */
+	static bool cap_equal(addr_t kcap_1, addr_t kcap_2);
+
+	/**
+	 * Return true if the selector refers to an existing kernel object
+	 */
+	static bool cap_valid(addr_t kcap);
+
+	/**
+	 * Move the capability at selector 'from' to the selector 'to'
+	 */
+	static bool cap_grant(addr_t from, addr_t to);
+
+	/**
+	 * Respond to the loss of the last reference to a capability
+	 */
+	static void cap_vanished(addr_t kcap, unsigned badge);
+
+	/**
+	 * Enter a capability received by IPC at selector 'kcap' into the map
+	 *
+	 * \param index  handle together with a reference, or nullptr on failure
+	 */
+	static Cap_map::Status cap_received(unsigned badge, addr_t kcap,
+	                                    Cap_index *&index);
+
+	/**
+	 * Stop because there is no table, e.g., as the archive requires more
+	 * memory than the headers account for
+	 */
+	static void table_missing [[noreturn]] (Cap_map::Status);
+};
+
+
+/**
+ * Handle of a slot in the capability space
+ *
+ * There is no object behind a pointer to it.
+ */
+class Genode::Native_capability::Data : public Base_foc::Cap_index<Foc_cap_platform>
+{
+	public:
+
+		/**
+		 * Return selector
+		 *
+		 * The null handle, as obtained when running out of slots, denotes an
+		 * invalid selector.
+		 *
+		 * Note that the kernel takes the invalid selector for the calling
+		 * thread. When invoked, the thread waits for itself. So a capability
+		 * must be checked before it is invoked.
+		 */
+		addr_t kcap() const
+		{
+			return in_range() ? Base_foc::Cap_index<Foc_cap_platform>::kcap()
+			                  : addr_t(Foc::L4_INVALID_CAP);
+		}
+};
+
+#endif /* _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_ */

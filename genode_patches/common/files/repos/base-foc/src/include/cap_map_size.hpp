@@ -1,0 +1,1 @@
+../../../../../../../ffi/include/cap_map_size.hpp
