@@ -4,4 +4,5 @@ SRC_CC   = main.cc stack_size.cc
 LIBS     = base
 INC_DIR += $(dir $(call select_from_repositories,src/include/cap_map.h))
 
-vpath main.cc $(REP_DIR)/../26.02/src/test/cap_map
+vpath main.cc       $(REP_DIR)/../26.02/src/test/cap_map
+vpath stack_size.cc $(REP_DIR)/src/test

@@ -15,7 +15,8 @@
 
 /*
  * This file is distributed under the terms of the GNU Affero General Public
- * License version 3.
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
  */
 
 /* Genode includes */
@@ -24,8 +25,10 @@
 #include <base/heap.h>
 #include <base/rpc_client.h>
 #include <base/rpc_server.h>
-#include <base/thread.h>
+#include <cap_map_test/release.h>
+#include <foc_native_pd/foc_native_pd.h>
 #include <timer_session/connection.h>
+#include <util/interface.h>
 
 /* base-internal includes */
 #include <base/internal/cap_space.h>
@@ -84,7 +87,7 @@ struct Test::Target
 	/* there is one selector per round, so none is ever reused */
 	static Foc::l4_cap_idx_t selector(unsigned round)
 	{
-		static constexpr unsigned FIRST_UNMANAGED = Cap_map::MAX_SLOTS;
+		static constexpr unsigned FIRST_UNMANAGED = Foc_native_pd::NUM_SLOTS;
 
 		return Foc::l4_cap_idx_t(FIRST_UNMANAGED + round) << Foc::L4_CAP_SHIFT;
 	}
@@ -102,7 +105,7 @@ struct Test::Target
 };
 
 
-struct Test::Client : Thread
+struct Test::Client : Worker
 {
 	struct Shared
 	{
@@ -120,7 +123,7 @@ struct Test::Client : Thread
 	unsigned served[ROUNDS] { }, foreign[ROUNDS] { }, lost[ROUNDS] { };
 
 	Client(Env &env, Shared const &shared)
-	: Thread(env, "client", Stack_size { 0x4000 }), _shared(shared) { }
+	: Worker(env, "client"), _shared(shared) { }
 
 	void _call(unsigned round)
 	{
@@ -177,7 +180,7 @@ struct Test::Main
 	Heap _heap { _env.ram(), _env.rm() };
 
 	/* served by a thread of its own, the objects belong to the main thread */
-	Entrypoint _ep { _env, 16*1024, "server", { } };
+	Server _ep { _env };
 
 	Object _barrier { ~0u };
 
@@ -190,7 +193,8 @@ struct Test::Main
 
 	bool _failed = false;
 
-	void _fail(auto &&... message)
+	template <typename... MESSAGE>
+	void _fail(MESSAGE const &... message)
 	{
 		error(message...);
 		_failed = true;
@@ -214,7 +218,7 @@ struct Test::Main
 		/* a handle without reference, merely used as a number */
 		Native_capability::Data const *slot = nullptr;
 		{
-			Capability<Counter> const cap = _ep.rpc_ep().manage(&object);
+			Capability<Counter> const cap = _ep.manage(object);
 
 			slot = cap.data();
 
@@ -227,11 +231,11 @@ struct Test::Main
 		_timer.usleep(500 + 700*(round % 8));
 
 		/* no reference to the slot remains after this */
-		_ep.rpc_ep().dissolve(&object);
+		_ep.dissolve(object);
 
 		Object successor { round + ROUNDS };
 		{
-			Capability<Counter> const cap = _ep.rpc_ep().manage(&successor);
+			Capability<Counter> const cap = _ep.manage(successor);
 
 			bool const same_badge = (unsigned(cap.local_name()) == target.badge);
 
@@ -248,7 +252,7 @@ struct Test::Main
 		_timer.usleep(500);
 		_shared.round = 0;
 
-		_ep.rpc_ep().dissolve(&successor);
+		_ep.dissolve(successor);
 		_synchronize(barrier);
 	}
 
@@ -256,7 +260,7 @@ struct Test::Main
 	{
 		log("--- capability dispatch test ---");
 
-		Capability<Counter> const barrier = _ep.rpc_ep().manage(&_barrier);
+		Capability<Counter> const barrier = _ep.manage(_barrier);
 
 		Client *clients[CLIENTS] { };
 		for (Client * &client : clients) {
@@ -303,7 +307,7 @@ struct Test::Main
 		if (served < ROUNDS)
 			_fail("too few requests served");
 
-		_ep.rpc_ep().dissolve(&_barrier);
+		_ep.dissolve(_barrier);
 
 		log("--- ", _failed ? "capability dispatch test failed"
 		                    : "finished capability dispatch test", " ---");

@@ -1,4 +1,7 @@
 TARGET   = test-cap_map_attach-child
 REQUIRES = foc
-SRC_CC   = main.cc
-LIBS     = base
+SRC_CC   = main.cc stack_size.cc
+LIBS     = base config
+
+vpath main.cc       $(REP_DIR)/../26.02/src/test/cap_map_attach/child
+vpath stack_size.cc $(REP_DIR)/src/test

@@ -5,7 +5,8 @@
 
 /*
  * This file is distributed under the terms of the GNU Affero General Public
- * License version 3.
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
  */
 
 /* Genode includes */
@@ -13,6 +14,8 @@
 #include <base/log.h>
 #include <base/rpc_client.h>
 #include <base/rpc_server.h>
+#include <cap_map_test/release.h>
+#include <util/interface.h>
 
 namespace Test {
 
@@ -42,9 +45,9 @@ void Component::construct(Genode::Env &env)
 {
 	using namespace Test;
 
-	Entrypoint ep { env, 16*1024, "server", { } };
+	static Server ep(env);
 
-	Number_component object { };
+	Number_component object;
 
 	Capability<Number> const cap = ep.manage(object);
 

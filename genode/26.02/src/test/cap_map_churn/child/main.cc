@@ -8,14 +8,16 @@
 
 /*
  * This file is distributed under the terms of the GNU Affero General Public
- * License version 3.
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
  */
 
 /* Genode includes */
-#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
+#include <base/rpc_client.h>
 #include <base/sleep.h>
+#include <cap_map_test/release.h>
 
 /* local includes */
 #include <source.h>
@@ -32,7 +34,7 @@ struct Test::Main
 {
 	Env &_env;
 
-	Attached_rom_dataspace _config { _env, "config" };
+	unsigned const _pairs = Config(_env).value("pairs", 0U);
 
 	/* the monitor provides it in the place of the native PD interface */
 	Capability<Source> _source { reinterpret_cap_cast<Source>(_env.pd().native_pd()) };
@@ -48,7 +50,7 @@ struct Test::Main
 	{
 		static constexpr unsigned N = Source::CAPS_PER_CALL;
 
-		Native_capability caps[N] { };
+		Native_capability caps[N];
 
 		caps[0] = _source.call<Source::Rpc_obtain>(caps[1], caps[2], caps[3]);
 
@@ -67,18 +69,19 @@ struct Test::Main
 
 	Main(Env &env) : _env(env)
 	{
+		/* the first message may open the LOG session */
+		log("ready");
+
 		/* the table does not change meanwhile, as it would when using a timer */
 		while (!_source.call<Source::Rpc_ready>());
 
-		unsigned const pairs = _config.node().attribute_value("pairs", 0U);
-
 		unsigned missing = 0, obtained = 0;
 
-		while (obtained < pairs) {
+		while (obtained < _pairs) {
 			missing  += _obtain_and_drop();
 			obtained += Source::CAPS_PER_CALL;
 
-			if (obtained % 100'000 == 0)
+			if (obtained % 100000 == 0)
 				log(obtained, " pairs");
 		}
 

@@ -8,18 +8,18 @@
 
 /*
  * This file is distributed under the terms of the GNU Affero General Public
- * License version 3.
+ * License version 3 or, with Genode 16.08, of the GNU General Public License
+ * version 2.
  */
 
 /* Genode includes */
 #include <base/attached_dataspace.h>
-#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
 #include <base/rpc_server.h>
 #include <base/thread.h>
-#include <util/construct_at.h>
-#include <util/reconstructible.h>
+#include <cap_map_test/release.h>
+#include <util/interface.h>
 
 namespace Test {
 
@@ -37,7 +37,7 @@ namespace Test {
  *
  * It performs no kernel operation. So it is not affected by the damage.
  */
-struct Test::Vandal : Thread
+struct Test::Vandal : Worker
 {
 	uint64_t * const _words;
 	size_t     const _num_words;
@@ -52,8 +52,7 @@ struct Test::Vandal : Thread
 
 	Vandal(Env &env, uint64_t *words, size_t num_words)
 	:
-		Thread(env, "vandal", Stack_size { 8*1024 }),
-		_words(words), _num_words(num_words)
+		Worker(env, "vandal"), _words(words), _num_words(num_words)
 	{ }
 
 	uint64_t _next()
@@ -72,7 +71,7 @@ struct Test::Vandal : Thread
 	void entry() override
 	{
 		/* control word, intent, announcements */
-		static constexpr size_t CONTROL = 0x80/8, HEADER_WORDS = 0x200/8;
+		size_t const CONTROL = 0x80/8, HEADER_WORDS = 0x200/8;
 
 		for (;;) {
 			uint64_t const kind = _next() % 8;
@@ -96,45 +95,33 @@ struct Test::Vandal : Thread
 struct Test::Dummy_interface : Interface { GENODE_RPC_INTERFACE(); };
 
 
-struct Test::Dummy : Rpc_object<Dummy_interface, Dummy>
-{
-	Entrypoint &_server;
-
-	Dummy(Entrypoint &server) : _server(server) { server.manage(*this); }
-
-	~Dummy() { _server.dissolve(*this); }
-};
+struct Test::Dummy : Rpc_object<Dummy_interface, Dummy> { };
 
 
 struct Test::Main
 {
 	Env &_env;
 
-	Attached_rom_dataspace _config { _env, "config" };
-
-	Constructible<Attached_dataspace> _table { };
-
-	Constructible<Vandal> _vandal { };
-
 	void _behave_well()
 	{
+		static Dummy dummies[10];
+
 		for (;;) {
-			Constructible<Dummy> dummies[10];
-			for (auto &dummy : dummies)
-				dummy.construct(_env.ep());
+			for (Dummy &dummy : dummies) _env.ep().manage(dummy);
+			for (Dummy &dummy : dummies) _env.ep().dissolve(dummy);
 		}
 	}
 
 	Main(Env &env) : _env(env)
 	{
-		if (!_config.node().attribute_value("hostile", false))
+		if (!Config(env).value("hostile", false))
 			_behave_well();
 
-		_table.construct(_env.rm(), _env.pd().cap_space_info());
-		_vandal.construct(_env, _table->local_addr<uint64_t>(), _table->size()/8);
+		static Attached_dataspace table(env.rm(), env.pd().cap_space_info());
+		static Vandal vandal(env, table.local_addr<uint64_t>(), table.size()/8);
 
 		log("start to corrupt capability table");
-		_vandal->start();
+		vandal.start();
 	}
 };
 
