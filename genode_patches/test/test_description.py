@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Tests of the description by which a Genode build gets the table, with make and gcc
 
 The build system around it is a makefile with the few names that it uses.
@@ -6,13 +5,11 @@ The build system around it is a makefile with the few names that it uses.
 
 import os
 import subprocess
-import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-sys.dont_write_bytecode = True
-DESCRIPTION = Path(__file__).resolve().parent / 'common/files/repos/base-foc/lib/mk/cap_map.inc'
+DESCRIPTION = Path(__file__).resolve().parents[1] / 'common/files/repos/base-foc/lib/mk/cap_map.inc'
 BUILD_SYSTEM = f"""\
 SHELL := bash
 SPECS ?= x86_64
@@ -111,6 +108,3 @@ class Description(unittest.TestCase):
             self.table.write_text(text)
             self.fails(message)
 
-
-if __name__ == '__main__':
-    unittest.main()

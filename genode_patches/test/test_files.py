@@ -1,0 +1,84 @@
+"""`rehash` and `verify`"""
+
+import contextlib
+import io
+
+from support import TOOLS, Series
+from series import Refused
+
+
+class Files(Series):
+    """A series whose files were edited"""
+
+    def faults(self):
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                TOOLS['verify'].verify(self.series.parent, self.scratch / 'project')
+        except Refused as reason:
+            return str(reason)
+        return ''
+
+    def prepare(self):
+        target = super().prepare()
+        (self.scratch / 'project').mkdir()
+        self.assertEqual(self.faults(), '')
+        return target
+
+    def test_rehash(self):
+        target = self.prepare()
+        self.our.write_bytes(b'edited\n')
+        self.assertIn('another hash', self.faults())
+        with contextlib.redirect_stdout(io.StringIO()):
+            TOOLS['rehash'].rehash(self.series.parent)
+        self.assertEqual(self.faults(), '')
+        self.apply(target)
+        self.assertEqual((target / 'our.h').read_bytes(), b'edited\n')
+
+    def test_text_of_a_new_file_in_a_patch(self):
+        self.prepare()
+        self.change(self.first, b'-- \n', b'--- /dev/null\n+++ b/our.h\n@@ -0,0 +1 @@\n+our\n-- \n')
+        self.assertIn('diff --git', self.faults())
+
+    def test_quoted_line(self):
+        self.prepare()
+        self.change(self.second, b'+new line 8\n', b'-old line 8\n+new line 8\n')
+        self.assertIn("with '+'", self.faults())
+
+    def test_plain_files(self):
+        self.prepare()
+        (self.series / 'files/stray.cc').touch()
+        self.assertIn('stray.cc: no patch names it', self.faults())
+        (self.series / 'files/stray.cc').unlink()
+        self.our.unlink()
+        self.assertIn('our.h: no such file', self.faults())
+
+    def test_included_headers(self):
+        self.prepare()
+        self.change(self.our, b'our', b'#include <stddef.h>\n#include <size.h>')
+        with contextlib.redirect_stdout(io.StringIO()):
+            TOOLS['rehash'].rehash(self.series.parent)
+        self.assertEqual(self.faults(), '')
+        header = self.scratch / 'include/our.h'
+        header.parent.mkdir()
+        self.our.rename(header)
+        self.our.symlink_to(header)
+        (header.parent / 'size.h').touch()
+        self.assertIn('includes size.h', self.faults())
+
+    def test_headers(self):
+        self.prepare()
+        header = '/* one */\n' + ''.join(f'int x{number};\n' for number in range(20))
+        for folder in ('a', 'b', 'target'):
+            (self.scratch / 'project' / folder).mkdir()
+        one, other = (self.scratch / 'project' / folder / 'x.h' for folder in 'ab')
+        one.write_text(header)
+        (self.scratch / 'project/target/x.h').write_text(header)
+        other.symlink_to(one)
+        self.assertEqual(self.faults(), '')
+        other.unlink()
+        other.write_text(header.replace('one', 'two').replace('x7', 'y7'))
+        self.assertIn('exists twice', self.faults())
+        other.write_text('int y;\n' * 20)
+        self.assertEqual(self.faults(), '')
+        (self.scratch / 'project/b/y.hpp').write_text(header.replace('one', 'two'))
+        self.assertIn('exists twice', self.faults())
