@@ -82,7 +82,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             // A free slot looks referenced here.
             if records.iter().any(|record| Record::load(record, Ordering::Acquire).is_referenced())
             {
-                return Err(self.why_not_freed(first, end));
+                return Err(self.why_not_freed_locked(first, end));
             }
             let cells = region.slots().get(first as usize..end as usize).unwrap_or_default();
             for ((slot, cell), record) in (first..end).zip(cells).zip(records) {
@@ -95,7 +95,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
 
     /// Why the first slot of the range that cannot be freed cannot be freed.
     #[cold]
-    fn why_not_freed(&self, first: u32, end: u32) -> Status {
+    fn why_not_freed_locked(&self, first: u32, end: u32) -> Status {
         let culprit =
             (first..end).map(|slot| self.records.get(slot)).find(|record| record.is_referenced());
         if culprit == Some(Record::FREE) { Status::NotAllocated } else { Status::InUse }
