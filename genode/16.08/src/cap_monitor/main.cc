@@ -13,6 +13,7 @@
 #include <base/component.h>
 #include <base/heap.h>
 #include <base/log.h>
+#include <base/snprintf.h>
 #include <cap_space_monitor/child.h>
 #include <os/reporter.h>
 #include <timer_session/connection.h>
@@ -160,9 +161,13 @@ struct Cap_monitor::Main
 		xml.attribute("consistent", _snapshot.consistent());
 
 		_snapshot.for_each([&] (unsigned slot, unsigned badge) {
+			/* 'Hex' prints its prefix beyond the terminating null into a 'String' */
+			char hex[32];
+			snprintf(hex, sizeof(hex), "0x%lx", selector(slot));
+
 			xml.node("cap", [&] {
 				xml.attribute("slot",      slot);
-				xml.attribute("selector",  String<32>(Hex(selector(slot))));
+				xml.attribute("selector",  (char const *)hex);
 				xml.attribute("badge",     badge);
 				xml.attribute("confirmed", cap_space.confirmed(slot, badge)); }); });
 	}
