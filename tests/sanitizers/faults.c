@@ -1,6 +1,7 @@
 /*
- * A program with one fault of the kind that its argument names, to prove that
- * a sanitizer or instrument is at work: race, uninitialised, leak, or none.
+ * A program with one fault of the kind that its argument names, to prove that a
+ * sanitizer or instrument is at work: race, uninitialised, leak, address, undefined,
+ * or none. ffi/tests/run compiles it, too.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -35,6 +36,17 @@ int main(int argc, char **argv)
 		void *volatile block = malloc(100);
 		memset(block, 0, 100);
 		block = NULL;
+	}
+	if (!strcmp(kind, "address")) {
+		size_t volatile size = 8; /* so that the compiler does not know */
+		char volatile *const memory = malloc(size);
+		if (memory)
+			memory[size] = 1;
+		free((void *)memory);
+	}
+	if (!strcmp(kind, "undefined")) {
+		int volatile number = 0x7fffffff;
+		number += 1;
 	}
 	printf("%d\n", shared);
 	return 0;
