@@ -31,7 +31,7 @@ extern "C" {
 
 
 /*************
- ** Version **
+ ** Linking **
  *************/
 
 #define CAP_MAP_VERSION "0.1.0" /* Version of the library. */
@@ -43,11 +43,6 @@ extern "C" {
  * link with an archive of another version.
  */
 void cap_map_abi_1(void);
-
-
-/*********************************
- ** Provided by the environment **
- *********************************/
 
 /*
  * Yields the processor. The library calls it while it waits for another thread or for a
@@ -442,11 +437,6 @@ cap_map_status cap_map_monitor_entry(const cap_map_monitor *monitor, uint32_t sl
 cap_map_status cap_map_monitor_next(const cap_map_monitor *monitor, uint32_t from, uint32_t *slot,
                                     uint32_t *badge);
 
-
-/*******************************************
- ** Snapshot of another component's table **
- *******************************************/
-
 /* How a snapshot came about. */
 typedef struct cap_map_snapshot {
 	uint64_t sequence;   /* Sequence number of the table at that instant. */
@@ -466,11 +456,6 @@ cap_map_status cap_map_monitor_snapshot(const cap_map_monitor *monitor, uint64_t
 
 /* State and badge that a word of a snapshot stands for. */
 cap_map_state cap_map_word_entry(uint64_t word, uint32_t *badge);
-
-
-/*******************************************
- ** Rewrite of another component's badges **
- *******************************************/
 
 /* One badge to change. */
 typedef struct cap_map_rewrite {

@@ -4,8 +4,8 @@ use core::ffi::c_void;
 
 use cap_map_rs::{Kernel, Status};
 
-use crate::answer::{answer, give, status_of};
 use crate::owner::{cap_map_owner, owner};
+use crate::status::{answer, give, status_of};
 
 /// What cap_map_badge_insert_map asks the kernel. Selectors belong to the
 /// caller's component. Called outside of any lock; must not unwind.

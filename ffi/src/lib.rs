@@ -22,30 +22,23 @@
 #![allow(non_camel_case_types)]
 
 mod abi;
-mod answer;
 mod badge;
-mod environment;
 mod monitor;
 mod node;
 mod owner;
 mod pool;
 mod reference;
 mod region;
-mod rewrite;
 mod slot;
-mod snapshot;
 mod status;
 
 pub use abi::*;
 pub use badge::*;
-pub use environment::Environment;
 pub use monitor::*;
 pub use node::*;
 pub use owner::*;
 pub use pool::*;
 pub use reference::*;
 pub use region::*;
-pub use rewrite::*;
 pub use slot::*;
-pub use snapshot::*;
 pub use status::*;

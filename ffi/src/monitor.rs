@@ -3,13 +3,13 @@
 use core::ffi::c_void;
 
 use cap_map_rs::memory::region_at;
-use cap_map_rs::{Monitor, Status};
+use cap_map_rs::{Monitor, SlotWord, Status};
 use static_assertions::const_assert;
 
 use crate::Environment;
-use crate::answer::{answer, give};
 use crate::region::CAP_MAP_LABEL_BYTES;
-use crate::slot::{answer_entry, cap_map_state};
+use crate::slot::{answer_entry, cap_map_state, state_and_badge};
+use crate::status::{answer, give, status_of};
 
 pub(crate) type Attached = Monitor<'static, Environment>;
 
@@ -48,7 +48,6 @@ macro_rules! monitor {
         }
     };
 }
-pub(crate) use monitor;
 
 /// Validates the header of untrusted memory and attaches to it. `patience` is
 /// the number of calls of cap_map_relax granted to another monitor.
@@ -161,4 +160,97 @@ pub unsafe extern "C" fn cap_map_monitor_next(
     // SAFETY: duty 1.
     unsafe { give(badge, of_badge) };
     Status::Ok
+}
+
+/// How a snapshot came about.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct cap_map_snapshot {
+    /// Sequence number of the table at that instant.
+    pub sequence: u64,
+    /// Generation of the table at that instant.
+    pub generation: u32,
+    /// Attempts it took.
+    pub attempts: u32,
+    /// Whether all words are of one instant.
+    pub consistent: bool,
+}
+
+/// Copies all slot words to `words`, of which there are `count`; none of them
+/// is staged. cap_map_word_entry tells what a word means.
+///
+/// # Errors
+/// RETIRED; TOO_SMALL for fewer words than slots.
+///
+/// # Safety
+/// 1. As for all functions.
+/// 2. As for all functions; `words` are `count` words nobody else uses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_monitor_snapshot(
+    monitor: *const cap_map_monitor,
+    words: *mut u64,
+    count: usize,
+    snapshot: *mut cap_map_snapshot,
+) -> Status {
+    let monitor = monitor!(monitor);
+    if words.is_null() {
+        return Status::BadArgument;
+    }
+    // SAFETY: duty 2; a SlotWord is a transparent u64.
+    let words = unsafe { core::slice::from_raw_parts_mut(words.cast::<SlotWord>(), count) };
+    let taken = monitor.snapshot(words).map(|taken| cap_map_snapshot {
+        sequence: taken.sequence,
+        generation: taken.generation,
+        attempts: taken.attempts,
+        consistent: taken.consistent,
+    });
+    // SAFETY: duty 1.
+    unsafe { answer(taken, snapshot) }
+}
+
+/// State and badge that a word of a snapshot stands for.
+///
+/// # Safety
+/// 1. As for all functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_word_entry(word: u64, badge: *mut u32) -> cap_map_state {
+    let (state, of_badge) = state_and_badge(SlotWord(word).meaning());
+    // SAFETY: duty 1.
+    unsafe { give(badge, of_badge) };
+    state
+}
+
+pub use cap_map_rs::Rewrite;
+
+/// Changes the badges of a batch, all or none. `slot` receives the slot that a
+/// refusal is about, or UINT32_MAX.
+///
+/// # Errors
+/// BAD_SLOT, BAD_BADGE, DUPLICATE_SLOT, DUPLICATE_BADGE, UNEXPECTED_BADGE,
+/// NOT_REWRITABLE, RETIRED, CORRUPT; CHANGED or BUSY if the table was in use.
+///
+/// # Safety
+/// 1. As for all functions.
+/// 2. `batch` is `count` entries nobody else uses; their scratch fields change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_monitor_rewrite(
+    monitor: *const cap_map_monitor,
+    batch: *mut Rewrite,
+    count: usize,
+    slot: *mut u32,
+) -> Status {
+    let monitor = monitor!(monitor);
+    if batch.is_null() {
+        return Status::BadArgument;
+    }
+    // SAFETY: duty 2.
+    let batch = unsafe { core::slice::from_raw_parts_mut(batch, count) };
+    match monitor.rewrite(batch) {
+        Ok(()) => status_of(Ok(())),
+        Err(refusal) => {
+            // SAFETY: duty 1.
+            unsafe { give(slot, refusal.slot.unwrap_or(u32::MAX)) };
+            refusal.status
+        }
+    }
 }

@@ -7,7 +7,7 @@ use cap_map_rs::{Config, Owner, Status, layout};
 use static_assertions::const_assert;
 
 use crate::Environment;
-use crate::answer::status_of;
+use crate::status::status_of;
 
 /// Alignment of the private memory of a table.
 pub const CAP_MAP_OWNER_ALIGN: u32 = 8;

@@ -10,9 +10,9 @@ use cap_map_rs::pool::{Node, Pool};
 use static_assertions::const_assert;
 
 use crate::Environment;
-use crate::answer::status_of;
 use crate::node::cap_map_node;
 use crate::owner::{cap_map_owner, owner};
+use crate::status::status_of;
 
 type Members = Pool<Environment>;
 

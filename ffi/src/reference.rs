@@ -2,8 +2,8 @@
 
 use cap_map_rs::{Released, Status};
 
-use crate::answer::{give, status_of};
 use crate::owner::{cap_map_owner, owner};
+use crate::status::{give, status_of};
 
 /// "Too many to count". The slot stays for ever.
 pub const CAP_MAP_REF_MANY: u32 = 65535;

@@ -2,8 +2,8 @@
 
 use cap_map_rs::{Slot, Status};
 
-use crate::answer::{answer, give, status_of};
 use crate::owner::{cap_map_owner, owner};
+use crate::status::{answer, give, status_of};
 
 /// State of a slot.
 #[repr(u32)]

@@ -13,21 +13,8 @@ use std::process::ExitCode;
 use cbindgen::Bindings;
 
 /// The sections of the header: modules of `ffi/src`.
-const SECTIONS: [&str; 13] = [
-    "abi",
-    "environment",
-    "status",
-    "region",
-    "owner",
-    "slot",
-    "badge",
-    "reference",
-    "node",
-    "pool",
-    "monitor",
-    "snapshot",
-    "rewrite",
-];
+const SECTIONS: [&str; 10] =
+    ["abi", "status", "region", "owner", "slot", "badge", "reference", "node", "pool", "monitor"];
 
 /// An item as cbindgen writes it.
 struct Written {
