@@ -44,7 +44,6 @@
 
 #![allow(unsafe_code)]
 
-mod buckets;
 mod head;
 
 use core::ptr::NonNull;
@@ -52,7 +51,7 @@ use core::ptr::NonNull;
 use intrusive_collections::LinkedListLink;
 use static_assertions::assert_impl_all;
 
-pub(crate) use self::buckets::Buckets;
+pub(crate) use self::head::Buckets;
 use self::head::{Head, ONE};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, RelaxStrategy};
 

@@ -2,15 +2,14 @@
 //! its badges. The owner may be stopped, dead or hostile.
 //!
 //! Reading never waits for the owner. `snapshot` sees the whole table at one instant.
-//! `rewrite` changes all badges of a batch or none, and `batch` is what it is told.
+//! `rewrite` changes all badges of a batch or none.
 
-mod batch;
 mod rewrite;
 mod snapshot;
 
 use core::marker::PhantomData;
 
-pub use self::batch::{Refusal, Rewrite};
+pub use self::rewrite::{Refusal, Rewrite};
 pub use self::snapshot::Snapshot;
 use crate::header::Geometry;
 use crate::region::Region;

@@ -3,9 +3,12 @@
 //! A batch is staged slot by slot (each staged word holds the old and the new
 //! badge), committed by one word, then rolled forward. A monitor that stops need not
 //! undo anything, because the owner or a later monitor rolls its batch back or forward.
+//!
+//! The check of a batch for duplicates needs no memory of its own, and does not look at
+//! the table.
 
 use super::Monitor;
-use super::batch::{Batch, Refusal, Rewrite};
+use crate::header::Geometry;
 use crate::layout::{PHASE_ABORTED, PHASE_COMMITTED};
 use crate::limits::BATCHES;
 use crate::region::{Region, Seat};
@@ -13,6 +16,142 @@ use crate::seqlock::{announce, begin, conclude, decide, resolve_slot, stage};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
 use crate::word::{Control, Slot, SlotWord};
+
+/// End of a chain of [`Rewrite::next`].
+const END: u32 = u32::MAX;
+
+/// One badge to change.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Rewrite {
+    /// Slot to change.
+    pub slot: u32,
+    /// Badge that it must carry now.
+    pub expected: u32,
+    /// Badge that it shall carry.
+    pub replacement: u32,
+    /// Scratch memory of the duplicate check: first entry of a hash chain.
+    pub head: u32,
+    /// Scratch memory of the duplicate check: next entry of the chain.
+    pub next: u32,
+}
+
+impl Rewrite {
+    /// To change `slot` from badge `expected` to `replacement`.
+    pub const fn new(slot: u32, expected: u32, replacement: u32) -> Self {
+        Rewrite { slot, expected, replacement, head: END, next: END }
+    }
+}
+
+/// Why a batch changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The reason.
+    pub status: Status,
+    /// The slot that it is about, unless it concerns the whole table.
+    pub slot: Option<u32>,
+}
+
+impl Refusal {
+    /// A refusal because of one slot.
+    fn of(status: Status, slot: u32) -> Self {
+        Refusal { status, slot: Some(slot) }
+    }
+}
+
+impl From<Status> for Refusal {
+    fn from(status: Status) -> Self {
+        Refusal { status, slot: None }
+    }
+}
+
+/// A batch without duplicates among its new badges.
+enum Batch<'b> {
+    /// In the order of the new badges.
+    Ascending(&'b [Rewrite]),
+    /// With the new badges in hash chains.
+    Chained(&'b [Rewrite]),
+}
+
+impl<'b> Batch<'b> {
+    /// Checks what can be checked without the table, and makes the new badges easy
+    /// to find. Badges that ascend, as those of new objects do, stay as they are. All
+    /// others go to hash chains that live in the batch itself.
+    fn checked(batch: &'b mut [Rewrite], geometry: &Geometry) -> Result<Self, Refusal> {
+        let len = u32::try_from(batch.len()).map_err(|_| Status::BadArgument)?;
+        let (mut previous, mut ascend) = (0, true);
+        for entry in batch.iter() {
+            if entry.slot >= geometry.capacity {
+                return Err(Refusal::of(Status::BadSlot, entry.slot));
+            }
+            if !geometry.accepts(entry.replacement) {
+                return Err(Refusal::of(Status::BadBadge, entry.slot));
+            }
+            ascend &= entry.replacement > previous;
+            previous = entry.replacement;
+        }
+        if ascend {
+            return Ok(Batch::Ascending(batch));
+        }
+        for entry in batch.iter_mut() {
+            (entry.head, entry.next) = (END, END);
+        }
+        for i in 0..len {
+            let Some(&Rewrite { slot, replacement, .. }) = batch.get(i as usize) else { break };
+            let home = chain(replacement, len);
+            let first = batch.get(home).map_or(END, |bucket| bucket.head);
+            if find_behind(batch, first, replacement).is_some() {
+                return Err(Refusal::of(Status::DuplicateBadge, slot));
+            }
+            if let Some(bucket) = batch.get_mut(home) {
+                bucket.head = i;
+            }
+            if let Some(entry) = batch.get_mut(i as usize) {
+                entry.next = first;
+            }
+        }
+        Ok(Batch::Chained(batch))
+    }
+
+    /// All entries.
+    fn entries(&self) -> &'b [Rewrite] {
+        let (Batch::Ascending(entries) | Batch::Chained(entries)) = self;
+        entries
+    }
+
+    /// The entry with that new badge.
+    fn find(&self, replacement: u32) -> Option<&'b Rewrite> {
+        match self {
+            Batch::Ascending(entries) => {
+                let at = entries.binary_search_by_key(&replacement, |entry| entry.replacement);
+                entries.get(at.ok()?)
+            }
+            Batch::Chained(entries) => {
+                let len = u32::try_from(entries.len()).ok()?;
+                find_behind(entries, entries.get(chain(replacement, len))?.head, replacement)
+            }
+        }
+    }
+}
+
+/// The entry whose `head` begins the hash chain of a badge.
+fn chain(badge: u32, len: u32) -> usize {
+    // Fibonacci hashing (Knuth 3, 6.4). The product is scaled to the number of chains.
+    let hash = u64::from(badge.wrapping_mul(0x9e37_79b1));
+    usize::try_from((hash * u64::from(len)) >> 32).unwrap_or(0)
+}
+
+/// The entry with that badge in the chain from `at` on.
+fn find_behind(batch: &[Rewrite], mut at: u32, replacement: u32) -> Option<&Rewrite> {
+    for _ in batch {
+        let entry = batch.get(at as usize)?;
+        if entry.replacement == replacement {
+            return Some(entry);
+        }
+        at = entry.next;
+    }
+    None
+}
 
 impl<R: RelaxStrategy> Monitor<'_, R> {
     /// Changes the badge of one slot.

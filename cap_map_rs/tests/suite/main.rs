@@ -3,7 +3,6 @@
 #![cfg(not(loom))]
 
 mod attach;
-mod badges;
 mod budget;
 mod common;
 mod helping;
@@ -12,10 +11,9 @@ mod hostile;
 mod insert_map;
 mod literal_layout;
 mod model;
+mod owner;
 mod placement;
 mod pool;
 mod reader;
-mod references;
 mod rewrite;
-mod slots;
 mod stress;

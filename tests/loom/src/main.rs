@@ -1,14 +1,12 @@
 //! Runs the models of `cap_map_rs` as tests: `loom_models --help` says how to choose them.
 //!
 //! Compiled with `--cfg loom` only; without it there are no models, and running none is a
-//! failure. `model` is below `models` and `runner`, which do not know each other.
+//! failure.
 
 use std::process::ExitCode;
 
 #[cfg(loom)]
 mod memory;
-#[cfg(loom)]
-mod model;
 #[cfg(loom)]
 mod models;
 #[cfg(loom)]

@@ -2,13 +2,12 @@
 //! threads' steps within the bound, and for every value that a load may see.
 
 mod helping;
-mod moving;
 mod owners;
 mod pools;
 mod rewriting;
 mod snapshots;
 
-use crate::model::Model;
+use crate::runner::Model;
 
 macro_rules! models {
     ($($module:ident::$name:ident, $preemptions:literal, $claim:literal;)*) => {
@@ -47,6 +46,8 @@ models! {
         "the last reference goes during a comparison with a forged capability: one of both frees the slot";
     owners::insert_against_remove, 2,
         "of two badges in one probe sequence one comes while the other one goes";
+    owners::move_against_find, 2,
+        "a badge is found at every moment of a move";
     rewriting::rewrite_against_find, 2,
         "a rewritten badge is found under its new name from one instant on, and never not at all";
     rewriting::rebuild_against_find, 3,
@@ -61,6 +62,8 @@ models! {
         "a removed badge stays removed, whatever a monitor makes of it meanwhile";
     rewriting::swap_against_remove, 2,
         "a batch on a slot that the owner removes is carried out before that, or not at all";
+    rewriting::move_against_rewrite, 2,
+        "a rewrite during a move arrives in the new table, or is refused";
     helping::helper_of_stopped_writer, 2,
         "a write section that a monitor finishes has its effect once, where it was meant";
     helping::stopped_writer_wakes_late, 3,
@@ -75,10 +78,6 @@ models! {
         "an owner that resolves a dead monitor's batch late does not touch a later one of the same number";
     helping::reader_meets_reused_number, 2,
         "a reader that stops does not take a later batch of the same number for decided";
-    moving::move_against_find, 2,
-        "a badge is found at every moment of a move";
-    moving::move_against_rewrite, 2,
-        "a rewrite during a move arrives in the new table, or is refused";
     pools::dispatch_against_destruction, 3,
         "an object is not destroyed while somebody uses it";
     pools::dispatch_against_destruction_in_chain, 3,

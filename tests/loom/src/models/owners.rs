@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use cap_map_rs::{Kernel, Mapped, Released, Status};
+use cap_map_rs::{Kernel, Mapped, Region, Released, Slot, Status};
 
-use crate::table::{A, B, C, E, SLOTS, Table, count};
+use crate::table::{A, B, C, E, SLOTS, Table, count, larger_words, settled};
 
 /// Selectors beyond the table, where the threads receive capabilities.
 const BUFFERS: [usize; 2] = [SLOTS, SLOTS + 1];
@@ -210,4 +210,27 @@ pub(super) fn insert_against_remove() {
     let slot = inserter.join().unwrap();
     let badges = table.settled();
     assert_eq!((count(&badges, A), badges[1], badges[slot as usize]), (0, C, E));
+}
+
+/// Badges are found while the table moves, and in slots it has only since.
+pub(super) fn move_against_find() {
+    let (_memory, words) = larger_words();
+    let larger = Region::new(words).unwrap();
+    let table = Table::new(&[A, B], 0);
+    let mover = table.spawn(move |table| {
+        table.owner.move_to(larger, b"moved").unwrap();
+        table.owner.insert_at(C, 5).unwrap();
+    });
+    let finder = table.spawn(|table| {
+        assert_eq!(table.owner.find(A), Ok(0));
+        let found = table.owner.find(C);
+        assert!(matches!(found, Ok(5) | Err(Status::NotFound)));
+        if found.is_ok() {
+            assert_eq!(table.owner.entry(5), Ok(Slot::Used(C)));
+        }
+        assert_eq!(table.owner.badge(1), B);
+    });
+    mover.join().unwrap();
+    finder.join().unwrap();
+    assert_eq!(settled(&table.owner, words), [A, B, 0, 0, 0, C]);
 }

@@ -1,8 +1,8 @@
 //! Monitors that rewrite badges, against threads of the component.
 
-use cap_map_rs::{Owner, Rewrite, Status};
+use cap_map_rs::{Owner, Region, Rewrite, Status};
 
-use crate::table::{A, B, C, D, Table, Yield, count};
+use crate::table::{A, B, C, D, Table, Yield, count, larger_words, settled};
 
 /// Looks for the old name, then for the new one: not finding the old one is
 /// only right from the instant on at which the new one is found.
@@ -132,4 +132,18 @@ pub(super) fn rewrite_against_remove() {
     rewriter.join().unwrap();
     remover.join().unwrap();
     assert_eq!(table.settled(), [0, C, 0, 0]);
+}
+
+/// A monitor rewrites a badge while the table moves.
+pub(super) fn move_against_rewrite() {
+    let (_memory, words) = larger_words();
+    let larger = Region::new(words).unwrap();
+    let table = Table::new(&[A], 0);
+    let monitor = table.monitor(0);
+    let mover = table.spawn(move |table| table.owner.move_to(larger, b"moved").unwrap());
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    mover.join().unwrap();
+    let rewritten = rewriter.join().unwrap();
+    let badge = if rewritten { B } else { A };
+    assert_eq!(settled(&table.owner, words), [badge, 0, 0, 0, 0, 0]);
 }
