@@ -11,6 +11,6 @@ fn main() {
         .flag_if_supported("-fno-rtti")
         .include("cpp")
         .include("../ffi/include")
-        .files(["cpp/avl_map.cc", "cpp/list_map.cc"])
+        .file("cpp/maps.cc")
         .compile("baselines");
 }

@@ -7,13 +7,12 @@
 //!
 //! `ops` declares what a subject is, `subjects/` has those written in Rust, `cpp/`
 //! the others. `workload` runs an `operation`; `compare`, `threads`, `monitor` and
-//! `instructions` measure; `lower_bound` and the bare table tell the least possible.
+//! `instructions` measure; lower bounds and the bare table tell the least possible.
 //! `figures` are what was measured, which `report` and `plot` present.
 
 mod compare;
 mod figures;
 mod instructions;
-mod lower_bound;
 mod measure;
 mod monitor;
 mod operation;

@@ -1,4 +1,11 @@
-//! The operations that are measured, and the patterns of badges.
+//! The operations that are measured, with their lower bounds, and the patterns of badges.
+//!
+//! The lower bound of an operation is the loop and the calls through the C ABI that all
+//! subjects share, with nothing inside but the locked instructions that threads which
+//! know nothing of each other cannot do without.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::ops::Subject;
 
@@ -67,4 +74,43 @@ impl Operation {
             _ => true,
         }
     }
+}
+
+type Call = extern "C" fn(&AtomicU32, u32) -> u32;
+
+/// Locked instructions in a row on a cached word.
+extern "C" fn locked<const COUNT: usize>(word: &AtomicU32, key: u32) -> u32 {
+    for _ in 0..COUNT {
+        word.fetch_add(1, Ordering::AcqRel);
+    }
+    key
+}
+
+/// The calls of one operation; `None` without a lower bound.
+fn calls(operation: Operation) -> Option<(Call, Option<Call>)> {
+    match operation {
+        // Lock-free.
+        Operation::FindHit => Some((locked::<0>, None)),
+        // Taking a lock, or counting; a lock is given up by a plain store.
+        Operation::References | Operation::Window | Operation::InsertRemove => {
+            Some((locked::<1>, Some(locked::<1>)))
+        }
+        // The object is kept from being destroyed, locked, and let go.
+        Operation::Dispatch => Some((locked::<2>, Some(locked::<1>))),
+        _ => None,
+    }
+}
+
+/// Runs the lower bound of an operation `count` times on the same keys; false if it
+/// has none.
+pub(crate) fn run_lower_bound(operation: Operation, keys: impl Iterator<Item = u32>) -> bool {
+    let Some(calls) = calls(operation) else { return false };
+    let (first, second) = black_box(calls);
+    let word = AtomicU32::new(0);
+    let sum = keys.fold(0_u32, |sum, key| {
+        let sum = sum.wrapping_add(first(&word, key));
+        second.map_or(sum, |second| sum.wrapping_add(second(&word, key)))
+    });
+    black_box(sum);
+    true
 }

@@ -1,5 +1,5 @@
 //! What a subject is: a map and an object pool behind tables of functions that have the
-//! signatures of `cap_map.h`. The same structures are declared in `cpp/ops.h`.
+//! signatures of `cap_map.h`. The same structures are declared in `cpp/slots.h`.
 
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_owner, cap_map_pool};
 

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use cap_map_ffi::{Status, cap_map_kernel, cap_map_node, cap_map_pool};
 use fastrand::Rng;
 
-use crate::lower_bound;
-use crate::operation::{Operation, Pattern};
+use crate::operation::{self, Operation, Pattern};
 use crate::ops::{FIRST_USER, Map, PoolOps, Subject};
 
 /// Length of the order in which badges are used: longer than what a branch
@@ -245,7 +244,7 @@ impl Workload {
     /// Runs the lower bound of an operation; false if it has none.
     #[inline(never)]
     pub(crate) fn run_lower_bound(&self, operation: Operation, count: usize) -> bool {
-        lower_bound::run(operation, (0..count).map(|i| self.keys[i % ORDER as usize]))
+        operation::run_lower_bound(operation, (0..count).map(|i| self.keys[i % ORDER as usize]))
     }
 
     #[inline(always)]

@@ -1,5 +1,5 @@
 /*
- * \brief  Capability map and object pool as AVL trees
+ * \brief  Capability maps as AVL tree and as list, object pool as AVL tree
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -13,6 +13,9 @@ namespace Bench {
 	template <unsigned> struct Avl_record;
 	template <unsigned> struct Avl_index;
 	class Avl_pool;
+
+	struct List_record;
+	class  List_index;
 }
 
 
@@ -161,9 +164,59 @@ static constexpr bench_pool_ops pool_ops()
 }
 
 
+/**
+ * Record of a slot in a linked list
+ */
+struct Bench::List_record
+{
+	List_record *next       { nullptr };
+	uint8_t      references { 0 };
+	uint32_t     badge      { UNUSED };
+};
+
+
+class Bench::List_index
+{
+	private:
+
+		List_record *_first = nullptr;
+
+	public:
+
+		using Record = List_record;
+
+		Record *find(uint32_t badge) const
+		{
+			Record *record = _first;
+			while (record && record->badge != badge)
+				record = record->next;
+			return record;
+		}
+
+		void insert(Record &record)
+		{
+			record.next = _first;
+			_first      = &record;
+		}
+
+		void remove(Record &record)
+		{
+			Record **link = &_first;
+			while (*link && *link != &record)
+				link = &(*link)->next;
+			if (*link)
+				*link = record.next;
+		}
+};
+
+
+using List = Bench::Map<Bench::List_index>;
+
+
 extern "C" {
 	extern bench_map_ops  const avl_map_ops       = Bench::Interface<Component>::ops();
 	extern bench_map_ops  const avl_core_map_ops  = Bench::Interface<Core>::ops();
+	extern bench_map_ops  const list_map_ops      = Bench::Interface<List>::ops();
 	extern bench_pool_ops const avl_pool_ops      = pool_ops<Component>();
 	extern bench_pool_ops const avl_core_pool_ops = pool_ops<Core>();
 }
