@@ -3,17 +3,7 @@
 use std::path::Path;
 use std::{env, fs};
 
-const SOURCES: [&str; 9] = [
-    "core",
-    "entrypoint",
-    "gates",
-    "ipc",
-    "kernel",
-    "platform",
-    "target",
-    "target_image",
-    "target_objects",
-];
+const SOURCES: [&str; 4] = ["core", "ipc", "kernel", "target"];
 
 fn main() {
     println!("cargo:rerun-if-changed=cpp");

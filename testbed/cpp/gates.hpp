@@ -7,6 +7,12 @@
 #ifndef TESTBED_GATES_HPP
 #define TESTBED_GATES_HPP
 
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
 #include <map>
 #include <unordered_map>
 #include <vector>
@@ -133,5 +139,145 @@ class Testbed::Gates
 		Record const *by_inode(uint64_t inode) const;
 		Record const *by_name(uint32_t creator, uint64_t name) const;
 };
+
+
+inline int Testbed::Gates::create_entrypoint(uint32_t component, uint32_t entrypoint)
+{
+	Key const key { component, entrypoint };
+
+	if (entrypoint >= ENTRYPOINT_MAX || _epolls.count(key))
+		return -1;
+
+	int const fd = epoll_create1(EPOLL_CLOEXEC);
+	if (fd >= 0)
+		_epolls[key] = fd;
+
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+
+inline bool Testbed::Gates::_bind(uint32_t creator, uint32_t entrypoint, uint32_t server,
+                                  uint32_t badge, int fd)
+{
+	auto const epoll = _epolls.find(Key { creator, entrypoint });
+
+	epoll_event event { };
+	event.events   = EPOLLIN;
+	event.data.u64 = Kernel::epoll_data(server, badge);
+
+	return epoll != _epolls.end()
+	    && epoll_ctl(epoll->second, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+
+inline Testbed::Answer Testbed::Gates::create(uint32_t creator, uint32_t entrypoint,
+                                              uint32_t server, uint64_t name, Rpc &rpc)
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return ANSWER_FAILED;
+
+	/* nobody waits for ever for a server that takes no requests */
+	timeval const timeout { CALL_TIMEOUT_MS/1000, 0 };
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+
+	auto discard = [&] (Answer answer) {
+		close(ends[0]);
+		close(ends[1]);
+		return answer;
+	};
+
+	uint32_t const badge = _badges.alloc();
+	if (!badge)
+		return discard(ANSWER_NO_SLOT);
+
+	auto * const index = cap_map().insert(badge);
+	if (!index) {
+		_badges.free(badge);
+		return discard(ANSWER_NO_SLOT);
+	}
+
+	/* the record's reference keeps the slot from here on */
+	Native_capability const cap(index);
+
+	bool const dead = (entrypoint == ENTRYPOINT_NONE);
+
+	if (!dead && !_bind(creator, entrypoint, server, badge, ends[1])) {
+		_badges.free(badge);
+		return discard(ANSWER_INVALID);
+	}
+
+	uint64_t const inode = Kernel::inode(ends[0]);
+	Kernel::put(ends[0], Kernel::slot_fd(index->slot()));
+
+	if (dead)
+		close(ends[1]);
+	else
+		rpc.kernel_fd = ends[1];
+
+	rpc.append(cap);
+
+	_by_inode[inode] = badge;
+	_by_name[Key { creator, name }] = badge;
+	_by_badge[badge] = Record { cap, creator, entrypoint, name, inode };
+	return ANSWER_OK;
+}
+
+
+inline bool Testbed::Gates::destroy(uint32_t creator, uint32_t badge)
+{
+	auto const found = _by_badge.find(badge);
+	if (found == _by_badge.end() || found->second.creator != creator)
+		return false;
+
+	Record const record = found->second;
+	_by_badge.erase(found);
+	_by_inode.erase(record.inode);
+
+	auto const named = _by_name.find(Key { creator, record.name });
+	if (named != _by_name.end() && named->second == badge)
+		_by_name.erase(named);
+
+	/* for all holders of either end, in whatever process */
+	int const fd = Kernel::slot_fd(record.cap.data()->slot());
+	shutdown(fd, SHUT_RDWR);
+	close(fd);
+
+	cap_map().remove(const_cast<Platform::Cap_index *>(record.cap.data()));
+	_badges.free(badge);
+	return true;
+}
+
+
+inline int Testbed::Gates::thread_gate()
+{
+	int ends[2];
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends))
+		return -1;
+
+	_threads.push_back(ends[1]);
+	return ends[0];
+}
+
+
+inline Testbed::Gates::Record const *Testbed::Gates::_record(uint32_t badge) const
+{
+	auto const found = _by_badge.find(badge);
+	return found == _by_badge.end() ? nullptr : &found->second;
+}
+
+
+inline Testbed::Gates::Record const *Testbed::Gates::by_inode(uint64_t inode) const
+{
+	auto const found = _by_inode.find(inode);
+	return found == _by_inode.end() ? nullptr : _record(found->second);
+}
+
+
+inline Testbed::Gates::Record const *Testbed::Gates::by_name(uint32_t creator, uint64_t name) const
+{
+	auto const found = _by_name.find(Key { creator, name });
+	return found == _by_name.end() ? nullptr : _record(found->second);
+}
 
 #endif /* TESTBED_GATES_HPP */

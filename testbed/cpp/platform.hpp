@@ -65,12 +65,14 @@ struct Testbed::Platform
 	/* calls of sched_yield, ample for a monitor that is not stuck */
 	static constexpr uint32_t PATIENCE = 10000;
 
-	static Base_foc::Cap_space<Platform> &cap_space();
+	static inline Base_foc::Cap_space<Platform> *_cap_space = nullptr;
+
+	static Base_foc::Cap_space<Platform> &cap_space() { return *_cap_space; }
 
 	/**
 	 * Tell which capability space this process has
 	 */
-	static void cap_space(Base_foc::Cap_space<Platform> &);
+	static void cap_space(Base_foc::Cap_space<Platform> &space) { _cap_space = &space; }
 
 	static bool cap_equal(addr_t a, addr_t b)     { return Kernel::equal(a, b); }
 	static bool cap_valid(addr_t kcap)            { return Kernel::valid(kcap); }

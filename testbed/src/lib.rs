@@ -22,18 +22,35 @@ pub mod checkpoint;
 mod cli;
 mod clients;
 mod control;
-mod cpp;
 mod driver;
 #[allow(unsafe_code)] // maps memory
 mod memory;
 mod monitor;
-mod orders;
 mod process;
-mod relax;
 mod rpc;
 mod state;
 mod table;
 mod wire;
+
+/// Entries of the C++ part, and what the C interface calls while it waits.
+#[allow(unsafe_code)]
+mod cpp {
+    unsafe extern "C" {
+        /// Serves as core; does not return.
+        pub(crate) safe fn testbed_core(start: u32, step: i32);
+
+        /// Serves as target; does not return.
+        pub(crate) safe fn testbed_target();
+
+        /// Bytes of the target's memory image.
+        pub(crate) safe fn testbed_image_size() -> u64;
+    }
+
+    #[unsafe(no_mangle)]
+    extern "C" fn cap_map_relax() {
+        <crate::table::Yield as cap_map_rs::sync::RelaxStrategy>::relax();
+    }
+}
 
 // The C++ part calls the C interface.
 use cap_map_ffi as _;

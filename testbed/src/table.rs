@@ -1,9 +1,16 @@
 //! A table in bytes, as from a file: its entries.
 
-use cap_map_rs::sync::AtomicU64;
+use cap_map_rs::sync::{AtomicU64, RelaxStrategy};
 use cap_map_rs::{Geometry, Monitor, Region, Slot, SlotWord, Status, layout};
 
-use crate::relax::Yield;
+/// What this program does while it waits inside the table's code: it gives the processor to somebody else.
+pub(crate) struct Yield;
+
+impl RelaxStrategy for Yield {
+    fn relax() {
+        std::thread::yield_now();
+    }
+}
 
 /// Bytes in front of slot 0.
 pub(crate) const HEADER_BYTES: usize = layout::SLOTS;

@@ -15,8 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use self::own::OwnObjects;
 use self::worker::Worker;
-use crate::control::Control;
-use crate::orders::{ClientAnswer, ClientOrder};
+use crate::control::{ClientAnswer, ClientOrder, Control};
 use crate::rpc::{Caller, Cap};
 use crate::state::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::wire::*;

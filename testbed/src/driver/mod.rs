@@ -1,10 +1,152 @@
 //! The test driver: sets up systems, moves the target from one to the next,
 //! and judges what arrived.
 
-mod numbering;
 mod report;
-mod run;
 mod system;
 mod verify;
 
-pub(crate) use run::{Options, migrate, restore};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use indicatif::ProgressBar;
+
+use self::report::{Report, progress};
+use self::system::{System, numbering};
+use self::verify::verify;
+use crate::checkpoint::Checkpoint;
+use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
+use crate::state::ClientState;
+
+/// Calls per object in each system.
+const CALLS_PER_OBJECT: u64 = 2;
+
+/// Calls in each system besides.
+const CALLS: u64 = 2000;
+
+/// Steps of a round that the progress bar shows.
+const STEPS: u64 = 4;
+
+/// What to do.
+pub(crate) struct Options {
+    pub(crate) objects: u32,
+    pub(crate) rounds: u32,
+    pub(crate) seed: u64,
+    /// Where to keep the checkpoint.
+    pub(crate) checkpoint: Option<PathBuf>,
+}
+
+/// Starts a system and moves its target on, from system to system.
+pub(crate) fn migrate(options: &Options) -> Result<Report> {
+    let Options { objects, rounds, seed, .. } = *options;
+    let mut report = Report { command: "migrate", objects, seed, ..Report::default() };
+    let begin = Instant::now();
+    let bar = progress(u64::from(rounds) * STEPS);
+    let folder = tempfile::Builder::new().prefix("cap_map").tempdir()?;
+    let file = match &options.checkpoint {
+        Some(file) => file.clone(),
+        None => folder.path().join("checkpoint"),
+    };
+
+    let mut state = ClientState::default();
+    let mut system = System::start(numbering(seed, 0, objects), seed, &state)?;
+    system.start_target(seed).context("start of the target")?;
+    system.clients(&ClientOrder::Populate { objects })?;
+    // A target that is known to be broken is not moved on.
+    while report.rounds < rounds && report.good() {
+        report.rounds += 1;
+        let round = report.rounds;
+        bar.set_message(format!("round {round}: serving"));
+        state = work_and_save(&system, &file, &mut report, objects, &bar)?;
+        drop(system);
+        bar.set_message(format!("round {round}: restoring"));
+        system = System::start(numbering(seed, round, objects), seed + u64::from(round), &state)?;
+        restore_and_verify(&mut system, &file, &mut report, &bar)?;
+    }
+    if report.good() {
+        // The last system has to work as well.
+        serve(&system, &mut report, objects)?;
+    }
+    bar.finish_and_clear();
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Brings up a system from a checkpoint file, and lets it work for a while.
+pub(crate) fn restore(file: &Path) -> Result<Report> {
+    let begin = Instant::now();
+    let checkpoint = Checkpoint::load(file)?;
+    let objects = u32::try_from(checkpoint.clients.permanent.len())?;
+    let seed = checkpoint.meta.seed;
+    let mut report = Report { command: "restore", objects, rounds: 1, seed, ..Report::default() };
+    let bar = progress(STEPS);
+    let round = checkpoint.meta.rounds.saturating_add(1);
+    let mut system = System::start(numbering(seed, round, objects), seed, &checkpoint.clients)?;
+    restore_and_verify(&mut system, file, &mut report, &bar)?;
+    if report.good() {
+        serve(&system, &mut report, objects)?;
+    }
+    bar.finish_and_clear();
+    report.seconds = begin.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// Lets clients work, and saves the target in the middle of it.
+fn work_and_save(
+    system: &System,
+    file: &Path,
+    report: &mut Report,
+    objects: u32,
+    bar: &ProgressBar,
+) -> Result<ClientState> {
+    let calls = CALLS + CALLS_PER_OBJECT * u64::from(objects);
+    system.clients(&ClientOrder::Run { calls })?;
+    bar.inc(1);
+    let (observed, _) = system.monitor(&MonitorOrder::Observe)?;
+    if let MonitorAnswer::Observed { consistent, other } = observed {
+        report.snapshots += consistent;
+        report.other_snapshots += other;
+    }
+    system.monitor(&MonitorOrder::Freeze)?;
+    let clients = stop(system, report)?;
+    let order = MonitorOrder::Save { file: std::path::absolute(file)?, clients: clients.clone() };
+    system.monitor(&order)?;
+    bar.inc(1);
+    Ok(clients)
+}
+
+/// Lets clients work, and stops them.
+fn serve(system: &System, report: &mut Report, objects: u32) -> Result<()> {
+    let calls = CALLS + u64::from(objects);
+    system.clients(&ClientOrder::Run { calls })?;
+    stop(system, report).map(|_| ())
+}
+
+fn stop(system: &System, report: &mut Report) -> Result<ClientState> {
+    let ClientAnswer::Stopped { state, calls, wrong, first_wrong } =
+        system.clients(&ClientOrder::Stop)?
+    else {
+        anyhow::bail!("clients do not stop");
+    };
+    report.calls += calls;
+    // An answer that was not the expected one came from the wrong object, or
+    // from none.
+    report.misdirected += wrong;
+    report.findings.extend(first_wrong);
+    Ok(state)
+}
+
+fn restore_and_verify(
+    system: &mut System,
+    file: &Path,
+    report: &mut Report,
+    bar: &ProgressBar,
+) -> Result<()> {
+    system.restore_target(file).context("restoring the target")?;
+    bar.inc(1);
+    let checkpoint = Checkpoint::load(file)?;
+    report.add(verify(system, &checkpoint)?);
+    system.clients(&ClientOrder::Attach)?;
+    bar.inc(1);
+    Ok(())
+}

@@ -9,13 +9,34 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::numbering::Numbering;
-use crate::control::Control;
-use crate::orders::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
+use crate::control::{ClientAnswer, ClientOrder, Control, MonitorAnswer, MonitorOrder};
 use crate::process::Process;
 use crate::rpc::{Caller, Cap};
 use crate::state::ClientState;
 use crate::wire::*;
+
+/// Badge numbers of a system: never those of the one before, but as many of them as
+/// possible, at other objects. First badge and distance from one to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Numbering {
+    pub(crate) start: u32,
+    pub(crate) step: i32,
+}
+
+/// The numbering of the system of a round.
+pub(crate) fn numbering(seed: u64, round: u32, objects: u32) -> Numbering {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let base = 0x1000 + 4 * random.u32(..0x1000);
+    match round % 4 {
+        0 => Numbering { start: base, step: 4 },
+        // Each object gets the number that a neighbour had.
+        1 => Numbering { start: base + 4 * (1 + round % 7), step: 4 },
+        // The other way round: the first get the numbers of the last.
+        2 => Numbering { start: base + 4 * (objects + 100), step: -4 },
+        // Numbers of others, and numbers that were not in use.
+        _ => Numbering { start: base + 8, step: 8 },
+    }
+}
 
 /// A running system. All its processes end when it is dropped.
 pub(crate) struct System {
@@ -119,5 +140,24 @@ impl System {
     pub(crate) fn clients(&self, order: &ClientOrder) -> Result<ClientAnswer> {
         let (answer, _) = self.clients.order(order, &[self.tools.fd.as_fd()]).context("clients")?;
         Ok(answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn badges_stay_within_their_range_and_change_from_round_to_round() {
+        for seed in 0..100 {
+            for round in 0..50 {
+                let here = numbering(seed, round, 3000);
+                assert_ne!(here, numbering(seed, round + 1, 3000));
+                assert!(here.start.is_multiple_of(4) && here.step % 4 == 0);
+                // Twice the objects that clients come up with besides.
+                let last = i64::from(here.start) + 3400 * i64::from(here.step);
+                assert!((4..1 << 27).contains(&last), "{here:?}");
+            }
+        }
     }
 }

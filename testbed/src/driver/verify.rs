@@ -8,9 +8,9 @@ use cap_map_rs::Slot;
 
 use super::system::System;
 use crate::checkpoint::{Checkpoint, KernelEntry, Object};
+use crate::control::MonitorOrder;
 use crate::memory::contents;
 use crate::monitor::inode_of_slot;
-use crate::orders::MonitorOrder;
 use crate::rpc::{Cap, answer_text};
 use crate::table::{self, Table};
 use crate::wire::*;

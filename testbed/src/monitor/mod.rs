@@ -16,11 +16,10 @@ use cap_map_rs::{Monitor, Slot, SlotWord};
 
 pub(crate) use self::save::inode_of_slot;
 use self::target::Target;
-use crate::control::Control;
+use crate::control::{Control, MonitorAnswer, MonitorOrder};
 use crate::memory::{TABLE_BYTES, TableMemory, anonymous_file, image_bytes};
-use crate::orders::{MonitorAnswer, MonitorOrder};
-use crate::relax::Yield;
 use crate::rpc::{Caller, Cap};
+use crate::table::Yield;
 use crate::wire::*;
 
 /// Waits granted to another monitor's batch. There is no other monitor.

@@ -1,8 +1,6 @@
 //! The program from the outside.
 
+mod commands;
 mod common;
-mod inspect;
-mod migrate;
 mod processes;
 mod restore;
-mod usage;

@@ -19,7 +19,6 @@ pub mod monitor;
 pub mod owner;
 pub mod seeds;
 
-mod guarded;
 mod hostile;
 mod input;
 mod memory;
@@ -34,8 +33,6 @@ mod checkpoint;
 mod process {
     pub(crate) const PROGRAM: &str = "/proc/self/exe";
 }
-#[path = "../../../testbed/src/relax.rs"]
-mod relax;
 #[allow(dead_code)]
 #[path = "../../../testbed/src/state.rs"]
 mod state;

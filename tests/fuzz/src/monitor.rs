@@ -7,9 +7,9 @@ use cap_map_rs::layout::*;
 use cap_map_rs::limits::{BATCHES, SNAPSHOTS};
 use cap_map_rs::{Monitor, Rewrite, Slot, SlotWord};
 
-use crate::guarded::{Guarded, Place};
 use crate::hostile::{HEADER_WORDS, Relax, Script, bounded, under_attack};
 use crate::input::Input;
+use crate::memory::{Guarded, Place};
 
 thread_local! {
     static MEMORY: OnceCell<Guarded> = const { OnceCell::new() };

@@ -10,10 +10,9 @@ use cap_map_rs::layout::*;
 use cap_map_rs::limits::LOST_RACES;
 use cap_map_rs::{Config, Kernel, Mapped, Owner, Released, Slot, Status};
 
-use crate::guarded::{Guarded, Place};
 use crate::hostile::{Relax, Script, bounded, hook, under_attack};
 use crate::input::Input;
-use crate::memory::Block;
+use crate::memory::{Block, Guarded, Place};
 
 thread_local! {
     static MEMORY: OnceCell<[Guarded; 2]> = const { OnceCell::new() };

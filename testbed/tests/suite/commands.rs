@@ -1,0 +1,143 @@
+//! The commands as a user calls them, rightly and wrongly. A migration is the main job: it
+//! ends with nothing lost and nothing misdirected.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::common::{Outcome, cap_map, checkpoint};
+use testbed::checkpoint::Checkpoint;
+
+/// Number in front of the capabilities in the last line.
+fn restored(line: &str) -> u64 {
+    let rest = line.strip_prefix("migrate: ").expect(line);
+    let (number, rest) = rest.split_once(' ').expect(line);
+    assert_eq!(rest, "capabilities restored, 0 lost, 0 misdirected");
+    number.parse().expect(line)
+}
+
+#[test]
+fn two_rounds() {
+    let outcome = cap_map(&["migrate", "--objects=100", "--rounds=2"]).expect_success();
+    // Besides the objects: factory, probe, two objects of each of three
+    // entrypoints, parent, thread and protection domain.
+    assert!(restored(outcome.last_line()) >= 2 * (100 + 2 + 6 + 3));
+    assert_eq!(outcome.stderr, "", "no progress bar without a terminal");
+}
+
+#[test]
+fn several_seeds() {
+    for seed in 10..16 {
+        let seed = seed.to_string();
+        let outcome = cap_map(&["migrate", "--objects=40", "--rounds=1", "--seed", &seed]);
+        assert!(restored(outcome.expect_success().last_line()) > 40);
+    }
+}
+
+#[test]
+fn one_object() {
+    let outcome = cap_map(&["migrate", "--objects=1", "--rounds=1"]).expect_success();
+    assert!(restored(outcome.last_line()) >= 12);
+}
+
+#[test]
+fn result_as_json() {
+    let outcome = cap_map(&["migrate", "--objects=30", "--rounds=1", "--seed=5", "--json"]);
+    let outcome = outcome.expect_success();
+    let result: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!(outcome.stdout.lines().count(), 1);
+    assert_eq!(result["command"], "migrate");
+    assert_eq!((result["objects"].as_u64(), result["seed"].as_u64()), (Some(30), Some(5)));
+    assert_eq!((result["lost"].as_u64(), result["misdirected"].as_u64()), (Some(0), Some(0)));
+    assert!(result["restored"].as_u64() > Some(30));
+    // Otherwise the new system would not be a challenge.
+    assert!(result["overlapping"].as_u64() > Some(20), "{result}");
+}
+
+fn inspect(file: &Path) -> Outcome {
+    cap_map(&["inspect", file.to_str().expect("path is UTF-8")])
+}
+
+#[test]
+fn checkpoint_and_region_print_the_same_as_the_other_reader() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "9");
+    let table = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap().table;
+    let region = folder.path().join("region");
+    fs::write(&region, table).unwrap();
+
+    let ours = inspect(&file).expect_success().stdout;
+    let mut lines = ours.lines();
+    assert_eq!(
+        lines.next(),
+        Some("label=init -> target capacity=4096 first_user=768 shift=12 badge_bits=28")
+    );
+    assert!(lines.next().is_some_and(|line| line.starts_with("11 0xb000 static ")));
+    assert_eq!(lines.next(), Some("12 0xc000 static 1"));
+    assert!(lines.count() > 60);
+    assert_eq!(inspect(&region).expect_success().stdout, ours);
+
+    let reader = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tools/read_region");
+    match Command::new("python3").arg(reader).arg(&region).output() {
+        Ok(theirs) => assert_eq!(String::from_utf8_lossy(&theirs.stdout), ours),
+        Err(error) => eprintln!("comparison not run: python3: {error}"),
+    }
+}
+
+#[test]
+fn files_without_a_table_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("empty", &[], "memory too small"),
+        ("zeros", &[0; 4096], "not published"),
+        ("noise", &[0xa5; 4096], "bad magic"),
+        ("checkpoint", b"CAPCKPT\n", "at offset 8"),
+    ];
+    for (name, bytes, reason) in cases {
+        let file = folder.path().join(name);
+        fs::write(&file, bytes).unwrap();
+        let outcome = inspect(&file);
+        assert_eq!(outcome.status.code(), Some(1), "{name}");
+        assert_eq!(outcome.stdout, "");
+        assert!(outcome.stderr.contains(reason), "{name}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn mistakes_show_the_usage_and_end_with_status_2() {
+    let mistakes: [&[&str]; 9] = [
+        &[],
+        &["emigrate"],
+        &["migrate", "--objects"],
+        &["migrate", "--objects=0"],
+        &["migrate", "--objects=3001"],
+        &["migrate", "--rounds=many"],
+        &["migrate", "extra"],
+        &["restore"],
+        &["inspect"],
+    ];
+    for arguments in mistakes {
+        let outcome = cap_map(arguments);
+        assert_eq!(outcome.status.code(), Some(2), "{arguments:?}");
+        assert_eq!(outcome.stdout, "", "{arguments:?}");
+        assert!(outcome.stderr.contains("Usage: cap_map"), "{arguments:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn help_is_no_mistake_and_hides_the_roles() {
+    let outcome = cap_map(&["--help"]).expect_success();
+    for command in ["migrate", "restore", "inspect"] {
+        assert!(outcome.stdout.contains(command), "{}", outcome.stdout);
+    }
+    assert!(!outcome.stdout.contains("--parent"));
+    assert!(!outcome.stdout.contains("clients\n"));
+}
+
+#[test]
+fn roles_do_not_run_on_their_own() {
+    let outcome = cap_map(&["target", "--parent=1"]);
+    // As when its parent dies while it starts: ended by a signal, without a word.
+    assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (None, ""));
+}

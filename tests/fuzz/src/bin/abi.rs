@@ -1,5 +1,0 @@
-//! The target `abi` under libFuzzer.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| cap_map_fuzz::abi::run(data));

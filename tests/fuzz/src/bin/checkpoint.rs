@@ -1,5 +1,0 @@
-//! The target `checkpoint` under libFuzzer.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| cap_map_fuzz::checkpoint_file::run(data));
