@@ -88,8 +88,7 @@ fn main() -> ExitCode {
     }
     let Some(which) = &arguments.step else { return signals(&arguments) };
     match single_steps(which, arguments.stride.max(1), arguments.seed) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(status) => status,
         Err(text) => {
             println!("step: {text}");
             ExitCode::FAILURE
@@ -97,13 +96,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Single steps: the paths of this name, and attacks. Returns whether all is well.
-fn single_steps(which: &str, stride: u64, seed: u64) -> Result<bool, String> {
+/// Says why nothing can be found out here. The status is what `check` takes for that.
+fn not_run(text: &str) -> ExitCode {
+    println!("not run: torture: {text}");
+    ExitCode::from(77)
+}
+
+/// Single steps: the paths of this name, and attacks.
+fn single_steps(which: &str, stride: u64, seed: u64) -> Result<ExitCode, String> {
     let (world, _memory) = World::create().map_err(|error| error.to_string())?;
     fixture::prepare(world)?;
     if let Err(text) = Stepped::start(world, |_| 0, |_| {}) {
-        println!("not run: {text}");
-        return Ok(true);
+        return Ok(not_run(&text));
     }
     let start = Instant::now();
     let (mut good, mut all) = (true, 0);
@@ -121,17 +125,14 @@ fn single_steps(which: &str, stride: u64, seed: u64) -> Result<bool, String> {
         report("hostile", attacks, &failures);
     }
     println!("step: {all} points in {:.1} s", start.elapsed().as_secs_f32());
-    Ok(good && all > 0)
+    Ok(if good && all > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Rounds of signals; prints what was found.
 fn signals(arguments: &Arguments) -> ExitCode {
     let mut driver = match Driver::new(arguments.seed) {
         Ok(driver) => driver,
-        Err(text) => {
-            println!("not run: {text}");
-            return ExitCode::SUCCESS;
-        }
+        Err(text) => return not_run(&text),
     };
     // Time in which the driver itself was stopped does not count.
     let mut active = Duration::ZERO;
