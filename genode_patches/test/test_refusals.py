@@ -186,6 +186,16 @@ class Onto(Series):
         self.commit(target, 'mine', b'')
         self.assert_refused(target, 'check out', options=('--onto', newer))
 
+    def test_untracked_file_where_the_newer_has_one(self):
+        target = self.prepare()
+        self.commit(target, 'fresh', b'')
+        newer = self.git(target, 'rev-parse', 'HEAD').decode().strip()
+        self.git(target, 'reset', '-q', '--hard', '26.02')
+        (target / '.git/info').mkdir()
+        (target / '.git/info/exclude').write_text('*\n')
+        (target / 'fresh').write_bytes(b'precious\n')
+        self.assert_refused(target, 'fresh', 'in the way', options=('--onto', newer))
+
     def test_conflict(self):
         target = self.prepare()
         self.commit(target, 'dir/b.cc', self.TEN.replace(b'old line 8', b'newer line 8'))
