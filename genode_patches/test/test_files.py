@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import re
 
 from support import TOOLS, Series
 from series import Refused
@@ -51,6 +52,12 @@ class Files(Series):
         (self.series / 'files/stray.cc').unlink()
         self.our.unlink()
         self.assertIn('our.h: no such file', self.faults())
+
+    def test_file_that_arrives_twice(self):
+        self.prepare()
+        arrival = re.search(rb'diff --git a/our.h .*\nnew file .*\nindex .*\n', self.first.read_bytes())
+        self.change(self.second, b'-- \n', arrival[0] + b'-- \n')
+        self.assertIn('arrives twice', self.faults())
 
     def test_included_headers(self):
         self.prepare()
