@@ -42,8 +42,8 @@ impl Record {
         Record(cell.load(order))
     }
 
-    /// Overwrites the record of a slot without references. Nobody counts it at the
-    /// same time, so the order is relaxed.
+    /// Overwrites a record that no other thread counts at the same time. The order is
+    /// therefore relaxed.
     #[inline]
     pub(super) fn store(self, cell: &AtomicU16) {
         cell.store(self.0, Ordering::Relaxed);
