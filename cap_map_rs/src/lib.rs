@@ -22,7 +22,7 @@
 //! | protocol | `seqlock` (all transitions of the shared words) |
 //! | access | `memory` (raw memory as atomic words), `header`, `region`, `entries` |
 //! | atomics | `sync` (the only source of atomics, fences and the private lock) |
-//! | values | `layout` (bytes), `word`, `status`, `limits` (bounds of all loops) |
+//! | values | `layout` (bytes), `word`, `status`, `limits` (bounds of loops) |
 
 #![cfg_attr(not(any(test, loom)), no_std)]
 #![deny(unsafe_code)]

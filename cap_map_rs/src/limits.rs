@@ -1,8 +1,12 @@
-//! The bounds of all loops that another party can prolong.
+//! The bounds of the loops that a peer can prolong.
 //!
-//! A hostile monitor or owner changes the shared words as often as it likes, and
-//! other threads of the component win races. Each loop that tries again therefore
-//! has a bound here. Tests import the bounds instead of repeating the numbers.
+//! A hostile monitor or owner changes the shared words as often as it likes. Each
+//! loop that tries again because of that has a bound here, and so have look-ups and
+//! dispatches that other threads of the component disturb. Tests import the bounds
+//! instead of repeating the numbers.
+//!
+//! Loops over private words have none: the private lock, a compare-and-exchange that
+//! another thread's success makes fail, and waiting for walkers and users of objects.
 //!
 //! Models take smaller numbers, as loom explores every order of every attempt.
 
