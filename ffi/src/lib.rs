@@ -11,8 +11,9 @@
 //! that. Threads may call all functions at once unless that says otherwise.
 //!
 //! No function allocates memory, aborts, or unwinds. cap_map_node_drain waits for
-//! other threads; no other function waits without a bound. The comments name
-//! statuses without their prefix CAP_MAP_STATUS_.
+//! the users of an object. Any other function waits for a monitor within a bound,
+//! and for another thread while that is inside a function of the same table. The
+//! comments name statuses without their prefix CAP_MAP_STATUS_.
 
 // `ffi/include/cap_map.h` is generated from this crate by tools/header: the text
 // above, then a section for each module, under the first line of the module's text.
