@@ -5,11 +5,11 @@
 //! whose capabilities are kept in a table, `clients` call it, and `monitor` is
 //! its parent, which saves and restores it. `cpp/` has core and target, in the
 //! shape that Genode's base library for Fiasco.OC has; `driver` sets up systems
-//! and judges them.
+//! and verifies them.
 //!
 //! * **The kernel is real.** A selector is a descriptor, a gate is a pair of
 //!   sockets, and Linux is asked what is valid and equal.
-//! * **Nobody judges himself.** Whether a capability was restored is decided by
+//! * **No party verifies itself.** Whether a capability was restored is decided by
 //!   what the kernel has in the slot, what core has recorded for that object,
 //!   and who answers.
 //! * **Nothing is left behind**: processes end with their parent, every wait is

@@ -1,5 +1,5 @@
 //! The test driver: sets up systems, moves the target from one to the next,
-//! and judges what arrived.
+//! and verifies what arrived.
 
 mod report;
 mod system;

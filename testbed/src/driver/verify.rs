@@ -33,7 +33,7 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
-    fn judge(&mut self, slot: u32, result: Result<(), Fault>) {
+    fn note(&mut self, slot: u32, result: Result<(), Fault>) {
         let text = match result {
             Ok(()) => {
                 self.restored += 1;
@@ -83,17 +83,17 @@ pub(crate) fn verify(system: &mut System, checkpoint: &Checkpoint) -> Result<Ver
         &[u64::from(COMPONENT_TARGET), NAME_PROBE],
         &[],
     );
-    let judge = Judge {
+    let oracle = Oracle {
         target: system.target()?,
         probe: probe.cap("probe of the target")?,
         calls: checkpoint.clients.objects().map(|object| (object.name, object.calls)).collect(),
         system,
     };
     let references = |slot: usize| references.get(slot).map(|count| u16::from_ne_bytes(*count));
-    Ok(judge.all(checkpoint, &before, &now, references))
+    Ok(oracle.all(checkpoint, &before, &now, references))
 }
 
-struct Judge<'a> {
+struct Oracle<'a> {
     system: &'a mut System,
     target: u32,
     probe: Cap,
@@ -101,7 +101,7 @@ struct Judge<'a> {
     calls: HashMap<u64, u64>,
 }
 
-impl Judge<'_> {
+impl Oracle<'_> {
     fn all(
         mut self,
         checkpoint: &Checkpoint,
@@ -116,7 +116,7 @@ impl Judge<'_> {
             let new = now.slots.get(at).copied().unwrap_or(Slot::Corrupt);
             if matches!(old, Slot::Free | Slot::Reserved) {
                 if *old != new {
-                    verdict.judge(slot, lost(format!("was {old:?}, is {new:?}")));
+                    verdict.note(slot, lost(format!("was {old:?}, is {new:?}")));
                 }
                 continue;
             }
@@ -126,7 +126,7 @@ impl Judge<'_> {
                 Some(_) => lost("has another number of references"),
                 None => lost("its object is missing in the checkpoint"),
             };
-            verdict.judge(slot, result);
+            verdict.note(slot, result);
         }
         verdict
     }

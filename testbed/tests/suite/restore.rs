@@ -1,4 +1,4 @@
-//! Checkpoint files: restored, refused, and judged.
+//! Checkpoint files: restored, refused, and verified.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ fn restore(file: &Path) -> Outcome {
     cap_map(&["restore", file.to_str().expect("path is UTF-8")])
 }
 
-/// Lost and misdirected capabilities of a restore that failed by its judgement.
+/// Lost and misdirected capabilities of a restore that failed by its verification.
 fn faults(file: &Path) -> (u64, u64) {
     let path = file.to_str().expect("path is UTF-8");
     let outcome = cap_map(&["restore", path, "--json"]);
@@ -82,7 +82,7 @@ fn another_build_does_not_continue_an_image() {
     assert!(outcome.stderr.contains("another build"), "{}", outcome.stderr);
 }
 
-/// The judge has to notice what a faulty monitor would do: here the file makes
+/// The oracle has to notice what a faulty monitor would do: here the file makes
 /// it install gates at each other's slots.
 #[test]
 fn exchanged_gates_are_misdirected() {
@@ -95,7 +95,7 @@ fn exchanged_gates_are_misdirected() {
             .iter_mut()
             .filter(|entry| matches!(entry.object, Object::Gate { creator: 1, entrypoint: 0, .. }));
         let mut own: Vec<_> = own.map(|entry| &mut entry.object).collect();
-        // The last ones are sessions, not the objects that help the judge.
+        // The last ones are sessions, not the objects that help the oracle.
         let [.., a, b] = &mut own[..] else { panic!("too few objects") };
         std::mem::swap(*a, *b);
     });

@@ -15,7 +15,7 @@ const UNDISTURBED: u64 = 4;
 const TRANSITION: u64 = 192;
 /// A look-up in an index that need not be rebuilt; any function but for its loops.
 pub(crate) const LOOK_UP: u64 = 512;
-/// All slots: rolled forward or back with four attempts each, or filed anew.
+/// All slots: rolled forward or back with `SLOT_RESOLUTIONS` attempts each, or filed anew.
 pub(crate) const PASS: u64 = CAPACITY as u64 * 128;
 /// A look at a staged slot.
 const LOOK: u64 = 24;
