@@ -12,11 +12,10 @@
 #define _INCLUDE__CAP_SPACE_MONITOR__CPU_H_
 
 /* Genode includes */
-#include <base/allocator.h>
-#include <base/registry.h>
 #include <cap_space_monitor/pd.h>
 #include <cpu_session/client.h>
 #include <foc_native_cpu/client.h>
+#include <util/reconstructible.h>
 
 namespace Cap_space_monitor { class Monitored_cpu; }
 
@@ -43,20 +42,23 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 			: name(name), pd(pd), cap(cap) { }
 		};
 
+		/* bounds what one session can take from the slots of the monitor */
+		static constexpr unsigned MAX_THREADS = 32;
+
 	private:
 
 		Entrypoint        &_ep;
-		Allocator         &_alloc;
 		Cpu_session_client _real;
 
-		Registry<Registered<Thread> > _threads { };
+		/* allocated along with the session, so that no thread needs memory */
+		Constructible<Thread> _threads[MAX_THREADS] { };
 
 	public:
 
-		Monitored_cpu(Entrypoint &ep, Cpu_session_capability real, Allocator &alloc)
-		: _ep(ep), _alloc(alloc), _real(real) { _ep.manage(*this); }
+		Monitored_cpu(Entrypoint &ep, Cpu_session_capability real)
+		: _ep(ep), _real(real) { _ep.manage(*this); }
 
-		~Monitored_cpu();
+		~Monitored_cpu() { _ep.dissolve(*this); }
 
 		/**
 		 * Call 'fn' with each 'Thread const &' of the specified PD
@@ -65,9 +67,9 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 		{
 			Pd_session_capability const pd_cap = pd.cap();
 
-			_threads.for_each([&] (Thread const &thread) {
-				if (thread.pd == pd_cap)
-					fn(thread); });
+			for (Constructible<Thread> const &thread : _threads)
+				if (thread.constructed() && thread->pd == pd_cap)
+					fn(*thread);
 		}
 
 		/**

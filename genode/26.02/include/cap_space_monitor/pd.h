@@ -14,9 +14,9 @@
 /* Genode includes */
 #include <base/allocator.h>
 #include <base/entrypoint.h>
-#include <base/registry.h>
 #include <base/rpc_server.h>
 #include <cap_space_monitor/cap_space.h>
+#include <cap_space_monitor/gates.h>
 #include <pd_session/client.h>
 
 namespace Cap_space_monitor {
@@ -39,6 +39,18 @@ class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
 		Entrypoint           &_ep;
 		Pd_session_capability _real_cap;
 		Pd_session_client     _real;
+		Pd_session_capability _ref_cap { };  /* virtualized PD session */
+
+	protected:
+
+		/**
+		 * Call 'fn' with the 'Pd &' of the reference account if there is one
+		 */
+		void _with_ref_account(auto const &fn) const
+		{
+			if (_ref_cap.valid())
+				with_pd(_ep, _ref_cap, fn, [&] { });
+		}
 
 	public:
 
@@ -71,13 +83,31 @@ class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
 		 */
 		Pd_session_capability real_cap_of(Capability<Pd_account> account) const;
 
+		/*
+		 * Costs that the monitor has because of a component
+		 */
+		struct Costs { Ram_quota ram; Cap_quota caps; };
+
+		using Pay_result = Attempt<Ok, Alloc_error>;
+
+		/**
+		 * Move quota from this session to the monitor
+		 *
+		 * There is nothing to do for the monitor's own session.
+		 */
+		virtual Pay_result pay(Costs const &) { return Ok(); }
+
+		/**
+		 * Move quota from the monitor to this session
+		 */
+		virtual void repay(Costs const &) { }
+
 
 		/**************************
 		 ** Pd_session interface **
 		 **************************/
 
-		Ref_account_result ref_account(Capability<Pd_account> account) override {
-			return _real.ref_account(real_cap_of(account)); }
+		Ref_account_result ref_account(Capability<Pd_account>) override;
 
 		Transfer_result transfer_quota(Capability<Pd_account> to, Cap_quota amount) override {
 			return _real.transfer_quota(real_cap_of(to), amount); }
@@ -153,33 +183,12 @@ class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
 /**
  * PD session of a monitored component
  */
-class Cap_space_monitor::Monitored_pd : public Pd
+class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 {
 	public:
 
 		using Name = Session::Label;
-
-		/**
-		 * IPC gate created on behalf of the component
-		 */
-		struct Gate : Interface
-		{
-			unsigned          const id;     /* in the order of creation */
-			Native_capability const thread; /* thread that serves the gate */
-
-			Native_capability cap;
-
-			/* state of an ongoing replacement */
-			struct Pending
-			{
-				bool              selected;
-				unsigned          slot;
-				Native_capability cap;
-			} pending { };
-
-			Gate(unsigned id, Native_capability thread, Native_capability cap)
-			: id(id), thread(thread), cap(cap) { }
-		};
+		using Gate = Cap_space_monitor::Gate;
 
 		enum class Replace_error { OUT_OF_CAPS, OUT_OF_RAM, INSTALL_FAILED, REFUSED };
 
@@ -189,9 +198,19 @@ class Cap_space_monitor::Monitored_pd : public Pd
 
 		Allocator &_alloc;
 
-		Registry<Registered<Gate> > _gates { };
+		bool _closing = false;
 
-		unsigned _num_gates = 0;
+		Gates _gates;
+
+		static constexpr Costs BLOCK { { Gates::Payer::RAM }, { Gates::Payer::CAPS } };
+
+
+		/****************************
+		 ** Gates::Payer interface **
+		 ****************************/
+
+		Charge_result charge_block() override { return pay(BLOCK); }
+		void          refund_block() override { repay(BLOCK); }
 
 		Replace_result _replace_selected(Snapshot &);
 		Replace_result _replace_pending(unsigned);
@@ -205,11 +224,11 @@ class Cap_space_monitor::Monitored_pd : public Pd
 		Monitored_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
 		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc)
 		:
-			Pd(ep, real), _alloc(alloc), name(name),
+			Pd(ep, real), _alloc(alloc), _gates(ram, local_rm, *this), name(name),
 			cap_space(ram, local_rm, Pd::real().native_pd())
 		{ }
 
-		~Monitored_pd();
+		~Monitored_pd() { _closing = true; }
 
 		/**
 		 * Call 'fn' with the 'Gate const &' of each gate of the component
@@ -241,6 +260,9 @@ class Cap_space_monitor::Monitored_pd : public Pd
 
 			return _replace_selected(snapshot);
 		}
+
+		Pay_result pay  (Costs const &) override;
+		void       repay(Costs const &) override;
 
 
 		/**************************

@@ -57,11 +57,11 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 			typename Registry<Pd_component>::Element _element;
 
 			Pd_component(Env &env, Session::Label const &label,
+			             Ram_allocator &ram, Env::Local_rm &local_rm,
 			             Allocator &alloc, Registry<Pd_component> &registry)
 			:
 				Backend<Pd_connection>(env, label),
-				PD(env.ep(), this->_connection.cap(), label,
-				   env.ram(), env.rm(), alloc),
+				PD(env.ep(), this->_connection.cap(), label, ram, local_rm, alloc),
 				_element(registry, *this)
 			{ }
 		};
@@ -71,18 +71,44 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 			typename Registry<Cpu_component>::Element _element;
 
 			Cpu_component(Env &env, Session::Label const &label, long priority,
-			              Affinity const &affinity, Allocator &alloc,
-			              Registry<Cpu_component> &registry)
+			              Affinity const &affinity, Registry<Cpu_component> &registry)
 			:
 				Backend<Cpu_connection>(env, label, priority, affinity),
-				Monitored_cpu(env.ep(), this->_connection.cap(), alloc),
+				Monitored_cpu(env.ep(), this->_connection.cap()),
 				_element(registry, *this)
 			{ }
 		};
 
 		Env &_env;
 
-		Heap _heap { _env.ram(), _env.rm() };
+		/*
+		 * Resources of the monitor
+		 *
+		 * Unlike the environment, which asks the parent for resources until it
+		 * gets them, these fail. Otherwise, all children would wait.
+		 */
+		Pd_session_client _own_pd        { _env.pd_session_cap() };
+		Region_map_client _address_space { _own_pd.address_space() };
+		Pd_ram_allocator  _ram           { _own_pd };
+		Pd_local_rm       _local_rm      { _address_space };
+
+		Heap _heap { _ram, _local_rm };
+
+		/*
+		 * Slots of the monitor
+		 *
+		 * Each gate is a capability, and each thread two of them. Some more
+		 * represent the child and its sessions. What is left belongs to the
+		 * monitor, including the gates that it creates for replacing others.
+		 */
+		static constexpr unsigned
+			SLOTS_PER_CHILD = Gates::MAX + 2*Monitored_cpu::MAX_THREADS + 32,
+			SLOTS_OF_MONITOR = 512,
+			MAX_CHILDREN = (NUM_SLOTS - SLOTS_OF_MONITOR)/SLOTS_PER_CHILD;
+
+		/* what a session costs in addition to the quota donated to core */
+		static constexpr size_t   SESSION_RAM  = 192*1024;
+		static constexpr unsigned SESSION_CAPS = 10;
 
 		Registry<Pd_component>  _pds  { };
 		Registry<Cpu_component> _cpus { };
@@ -141,17 +167,19 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 
 			void wakeup_local_service() override
 			{
-				_local.for_each_requested_session([&] (Request &request) {
-					request.deliver_session(_main._create((COMPONENT *)nullptr, request)); });
+				/* let requests benefit from what is released */
+				_local.for_each_session_to_close([&] (COMPONENT &session) {
+					destroy(_main._heap, &session);
+					return Local::Close_response::CLOSED; });
 
 				_local.for_each_upgraded_session([&] (COMPONENT &session,
 				                                      Session::Resources const &amount) {
 					session.upgrade(amount);
 					return Local::Upgrade_response::CONFIRMED; });
 
-				_local.for_each_session_to_close([&] (COMPONENT &session) {
-					destroy(_main._heap, &session);
-					return Local::Close_response::CLOSED; });
+				_local.for_each_requested_session([&] (Request &request) {
+					_main._with_new<COMPONENT>(request, [&] (COMPONENT &session) {
+						request.deliver_session(session); }); });
 			}
 		};
 
@@ -162,7 +190,8 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 
 		Pd_component &_create(Pd_component *, auto const &request)
 		{
-			return *new (_heap) Pd_component(_env, request.label, _heap, _pds);
+			return *new (_heap) Pd_component(_env, request.label, _ram, _local_rm,
+			                                 _heap, _pds);
 		}
 
 		Cpu_component &_create(Cpu_component *, auto const &request)
@@ -172,7 +201,54 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 					.long_value(Cpu_session::DEFAULT_PRIORITY);
 
 			return *new (_heap) Cpu_component(_env, request.label, priority,
-			                                  request.affinity, _heap, _cpus);
+			                                  request.affinity, _cpus);
+		}
+
+		template <typename COMPONENT>
+		static unsigned _count(Registry<COMPONENT> const &registry)
+		{
+			unsigned count = 0;
+			registry.for_each([&] (COMPONENT const &) { count++; });
+			return count;
+		}
+
+		unsigned _num_sessions(Pd_component  *) const { return _count(_pds);  }
+		unsigned _num_sessions(Cpu_component *) const { return _count(_cpus); }
+
+		/**
+		 * Return true if the monitor can afford one more session
+		 *
+		 * The connection to core would ask our parent for what is missing.
+		 */
+		template <typename COMPONENT>
+		bool _affordable() const
+		{
+			return _num_sessions((COMPONENT *)nullptr) < MAX_CHILDREN
+			    && _own_pd.avail_ram().value  >= COMPONENT::RAM_QUOTA + SESSION_RAM
+			    && _own_pd.avail_caps().value >= COMPONENT::CAP_QUOTA + SESSION_CAPS;
+		}
+
+		/**
+		 * Call 'fn' with new session
+		 *
+		 * If a resource is missing, the request stays pending until the next
+		 * look at the requests, for example, when a session has been closed.
+		 */
+		template <typename COMPONENT>
+		void _with_new(auto const &request, auto const &fn)
+		{
+			if (_affordable<COMPONENT>()) {
+				try {
+					fn(_create((COMPONENT *)nullptr, request));
+					return;
+				}
+				catch (Out_of_ram)                          { }
+				catch (Out_of_caps)                         { }
+				catch (Service_denied)                      { }
+				catch (Attached_dataspace::Region_conflict) { }
+			}
+			warning(request.label, ": ", COMPONENT::service_name(), " session "
+			        "exceeds the resources of the monitor");
 		}
 
 	public:

@@ -17,36 +17,43 @@ Cpu_session::Create_thread_result
 Monitored_cpu::create_thread(Capability<Pd_session> pd, Name const &name,
                              Affinity::Location location, addr_t utcb)
 {
+	auto with_unused = [&] (auto const &fn) -> Create_thread_result
+	{
+		for (Constructible<Thread> &thread : _threads)
+			if (!thread.constructed())
+				return fn(thread);
+
+		return Create_thread_error::DENIED;
+	};
+
 	Pd_session_capability real_pd = pd;
 
 	Pd::with_pd(_ep, pd, [&] (Pd &pd) { real_pd = pd.real_cap(); }, [&] { });
 
-	Create_thread_result const result =
-		_real.create_thread(real_pd, name, location, utcb);
+	return with_unused([&] (Constructible<Thread> &thread) {
 
-	result.with_result(
-		[&] (Thread_capability cap) {
-			new (_alloc) Registered<Thread>(_threads, name, pd, cap); },
-		[&] (Create_thread_error) { });
+		return _real.create_thread(real_pd, name, location, utcb)
+			.convert<Create_thread_result>(
 
-	return result;
+			[&] (Thread_capability cap) -> Create_thread_result {
+
+				/* our capability space is exhausted */
+				if (!cap.valid())
+					return Create_thread_error::DENIED;
+
+				thread.construct(name, pd, cap);
+				return cap; },
+
+			[&] (Create_thread_error e) { return e; });
+	});
 }
 
 
 void Monitored_cpu::kill_thread(Thread_capability cap)
 {
-	_threads.for_each([&] (Registered<Thread> &thread) {
-		if (thread.cap == cap)
-			destroy(_alloc, &thread); });
+	for (Constructible<Thread> &thread : _threads)
+		if (thread.constructed() && thread->cap == cap)
+			thread.destruct();
 
 	_real.kill_thread(cap);
-}
-
-
-Monitored_cpu::~Monitored_cpu()
-{
-	_ep.dissolve(*this);
-
-	_threads.for_each([&] (Registered<Thread> &thread) {
-		destroy(_alloc, &thread); });
 }

@@ -27,28 +27,113 @@ Pd_session_capability Pd::real_cap_of(Capability<Pd_account> account) const
 }
 
 
-Pd_session::Alloc_rpc_cap_result Monitored_pd::alloc_rpc_cap(Native_capability thread)
+Pd_session::Ref_account_result Pd::ref_account(Capability<Pd_account> account)
 {
-	/* called before application code, which may damage the table, is executed */
-	(void)cap_space.attach();
+	Ref_account_result const result = _real.ref_account(real_cap_of(account));
 
-	Alloc_rpc_cap_result const result = real().alloc_rpc_cap(thread);
-
-	result.with_result(
-		[&] (Native_capability cap) {
-			if (cap.valid())
-				new (_alloc) Registered<Gate>(_gates, _num_gates++, thread, cap); },
-		[&] (Alloc_error) { });
+	/* core respects the first account only, and ignores the session itself */
+	if (result == Ref_account_result::OK && !_ref_cap.valid() && account != cap())
+		_ref_cap = static_cap_cast<Pd_session>(account);
 
 	return result;
 }
 
 
+/**
+ * Move quota between two sessions of core, either all or nothing
+ */
+static Pd::Pay_result transfer(Pd_session &from, Capability<Pd_account> from_cap,
+                               Pd_session &to,   Capability<Pd_account> to_cap,
+                               Pd::Costs const &costs)
+{
+	using Transfer_result = Pd_account::Transfer_result;
+
+	auto error = [] (Transfer_result result, Alloc_error exceeded)
+	{
+		return (result == Transfer_result::EXCEEDED) ? exceeded : Alloc_error::DENIED;
+	};
+
+	Transfer_result const ram = from.transfer_quota(to_cap, costs.ram);
+	if (ram != Transfer_result::OK)
+		return error(ram, Alloc_error::OUT_OF_RAM);
+
+	Transfer_result const caps = from.transfer_quota(to_cap, costs.caps);
+	if (caps == Transfer_result::OK)
+		return Ok();
+
+	(void)to.transfer_quota(from_cap, costs.ram);
+
+	return error(caps, Alloc_error::OUT_OF_CAPS);
+}
+
+
+Pd::Pay_result Monitored_pd::pay(Costs const &costs)
+{
+	Pay_result result = Alloc_error::DENIED;
+
+	/* core moves quota to the reference account only, which is a child's, too */
+	_with_ref_account([&] (Pd &ref) {
+
+		result = transfer(real(), real_cap(), ref.real(), ref.real_cap(), costs);
+		if (result.failed())
+			return;
+
+		result = ref.pay(costs);
+		if (result.failed())
+			(void)transfer(ref.real(), ref.real_cap(), real(), real_cap(), costs);
+	});
+
+	return result;
+}
+
+
+void Monitored_pd::repay(Costs const &costs)
+{
+	_with_ref_account([&] (Pd &ref) {
+
+		ref.repay(costs);
+
+		/* core would move the quota to the reference account right away */
+		if (!_closing)
+			(void)transfer(ref.real(), ref.real_cap(), real(), real_cap(), costs);
+	});
+}
+
+
+Pd_session::Alloc_rpc_cap_result Monitored_pd::alloc_rpc_cap(Native_capability thread)
+{
+	using Result = Alloc_rpc_cap_result;
+
+	/* called before application code, which may damage the table, is executed */
+	(void)cap_space.attach();
+
+	return _gates.reserve().convert<Result>(
+		[&] (Ok) -> Result {
+			return real().alloc_rpc_cap(thread).convert<Result>(
+				[&] (Native_capability cap) -> Result {
+
+					/* our capability space is exhausted */
+					if (!cap.valid())
+						return Alloc_error::DENIED;
+
+					_gates.insert(thread, cap);
+					return cap; },
+
+				[&] (Alloc_error e) -> Result { return e; }); },
+
+		[&] (Alloc_error e) -> Result { return e; });
+}
+
+
 void Monitored_pd::free_rpc_cap(Native_capability cap)
 {
-	_gates.for_each([&] (Registered<Gate> &gate) {
-		if (gate.cap == cap)
-			destroy(_alloc, &gate); });
+	if (!cap.valid())
+		return;
+
+	Gate * const gate = _gates.find(unsigned(cap.local_name()));
+
+	if (gate && gate->cap == cap)
+		_gates.remove(*gate);
 
 	real().free_rpc_cap(cap);
 }
@@ -61,9 +146,9 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 
 	/* a gate that has left the table is not used by the component anymore */
 	snapshot.for_each([&] (unsigned slot, unsigned badge) {
-		_gates.for_each([&] (Gate &gate) {
-			if (gate.pending.selected && badge == unsigned(gate.cap.local_name()))
-				gate.pending.slot = slot; }); });
+		Gate * const gate = _gates.find(badge);
+		if (gate && gate->pending.selected)
+			gate->pending.slot = slot; });
 
 	unsigned      count = 0;
 	bool          failed = false;
@@ -75,6 +160,13 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 
 		real().alloc_rpc_cap(gate.thread).with_result(
 			[&] (Native_capability cap) {
+
+				/* our capability space is exhausted */
+				if (!cap.valid()) {
+					failed = true;
+					error  = Replace_error::OUT_OF_CAPS;
+					return;
+				}
 				gate.pending.cap = cap;
 				count++; },
 			[&] (Alloc_error e) {
@@ -93,7 +185,7 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 		Native_capability const obsolete = result.ok() ? gate.cap : gate.pending.cap;
 
 		if (result.ok())
-			gate.cap = gate.pending.cap;
+			_gates.replace(gate, gate.pending.cap);
 
 		real().free_rpc_cap(obsolete);
 		gate.pending = { };
@@ -151,10 +243,4 @@ Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count
 			return error;
 		},
 		[&] (Alloc_error) -> Replace_result { return Replace_error::OUT_OF_RAM; });
-}
-
-
-Monitored_pd::~Monitored_pd()
-{
-	_gates.for_each([&] (Registered<Gate> &gate) { destroy(_alloc, &gate); });
 }
