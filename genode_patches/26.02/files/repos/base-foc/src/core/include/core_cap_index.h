@@ -23,7 +23,7 @@ namespace Core {
 	class Cap_id_allocator;
 	class Core_cap_index;
 	class Platform_thread;
-	class Pd_session_component;
+	class Rpc_cap_factory;
 }
 
 
@@ -38,10 +38,10 @@ class Core::Core_cap_index : public Native_capability::Data
 
 		struct Record
 		{
-			/* an IPC gate belongs to a session, a thread has a 'pt' */
+			/* an IPC gate belongs to a factory, a thread has a 'pt' */
 			union {
-				Pd_session_component const *session;
-				Platform_thread      const *pt;
+				Rpc_cap_factory const *factory;
+				Platform_thread const *pt;
 			};
 
 			/* of the capability of the thread that a gate is bound to */
@@ -90,11 +90,11 @@ class Core::Core_cap_index : public Native_capability::Data
 		bool created() const { return _record().created; }
 
 		/**
-		 * Return session that an IPC gate was created for
+		 * Return factory that created an IPC gate
 		 */
-		Pd_session_component const *session() const
+		Rpc_cap_factory const *factory() const
 		{
-			return _record().kind == Record::Kind::GATE ? _record().session : nullptr;
+			return _record().kind == Record::Kind::GATE ? _record().factory : nullptr;
 		}
 
 		/**
@@ -127,10 +127,9 @@ class Core::Core_cap_index : public Native_capability::Data
 		 *
 		 * \param thread  capability of the thread that the gate is bound to
 		 */
-		void gate(Pd_session_component const *session,
-		          Native_capability    const &thread) const
+		void gate(Rpc_cap_factory const *factory, Native_capability const &thread) const
 		{
-			_record().session      = session;
+			_record().factory      = factory;
 			_record().thread_badge = unsigned(thread.local_name());
 			_record().kind         = Record::Kind::GATE;
 		}
