@@ -33,7 +33,7 @@ impl Watched {
             assert!(map.insert_at(*badge, slot) == Status::Ok, "badge not inserted");
         }
         let (base, bytes) = ours::region_of(map.owner());
-        let mut monitor = cap_map_monitor { opaque: [0; 16] };
+        let mut monitor = cap_map_monitor { opaque: [0; 24] };
         // SAFETY: the region lives as long as the map, beside which it is kept.
         let status = unsafe { cap_map_monitor_attach(base.cast(), bytes, 64, &mut monitor) };
         assert!(status == Status::Ok, "not attached: {status}");
@@ -41,8 +41,8 @@ impl Watched {
     }
 
     fn snapshot(&self, words: &mut [u64]) -> cap_map_snapshot {
-        let mut taken =
-            cap_map_snapshot { sequence: 0, generation: 0, attempts: 0, consistent: false };
+        let stamp = cap_map_stamp { sequence: 0, generation: 0 };
+        let mut taken = cap_map_snapshot { stamp, attempts: 0, slots: 0, consistent: false };
         let (base, count) = (words.as_mut_ptr(), words.len());
         // SAFETY: the monitor is attached; the words are ours.
         let status = unsafe { cap_map_monitor_snapshot(&self.monitor, base, count, &mut taken) };

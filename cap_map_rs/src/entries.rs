@@ -52,6 +52,14 @@ impl Entries<'_> {
         }
     }
 
+    /// Makes all entries empty.
+    pub(crate) fn clear(&self) {
+        match self {
+            Entries::Narrow(entries) => entries.iter().for_each(|entry| entry.set(0)),
+            Entries::Wide(entries) => entries.iter().for_each(|entry| entry.set(0)),
+        }
+    }
+
     #[inline]
     pub(crate) fn get(&self, at: usize) -> u32 {
         match self {

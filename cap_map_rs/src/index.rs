@@ -14,6 +14,7 @@ use core::hint::select_unpredictable;
 
 use crate::entries::{Entries, Entry, get, mask, pair};
 use crate::layout::MAX_CAPACITY;
+use crate::memory::Latest;
 use crate::sync::{AtomicU32, Ordering, fence};
 
 /// The place that stands for "no empty entry".
@@ -41,8 +42,75 @@ pub(crate) enum Found {
     Disturbed,
 }
 
-/// The index. Changes need the owner's private lock, look-ups do not.
+/// The index: a hash table, which a larger one replaces when the table of capabilities
+/// grows. Changes need the owner's private lock, look-ups do not.
 pub(crate) struct Index<'m> {
+    /// The one in use until there is a larger one. It lies here because an owner has no
+    /// address of its own when it is made.
+    first: HashTable<'m>,
+    larger: Latest<'m, HashTable<'m>>,
+}
+
+impl<'m> Index<'m> {
+    /// An index with this table.
+    pub(crate) fn new(first: HashTable<'m>) -> Self {
+        Index { first, larger: Latest::new() }
+    }
+
+    /// The table in use.
+    #[inline]
+    fn table(&self) -> &HashTable<'m> {
+        self.larger.get().unwrap_or(&self.first)
+    }
+
+    /// Lets look-ups use `larger` from now on, in which all is filed already. A look-up
+    /// in progress in the old table is disturbed.
+    pub(crate) fn replace(&self, larger: &'m HashTable<'m>) {
+        let old = self.table();
+        if !core::ptr::eq(old, larger) {
+            self.larger.publish(larger);
+            old.abandon();
+        }
+    }
+
+    /// As [`HashTable::near`].
+    #[inline]
+    pub(crate) fn near(&self, badge: u32) -> u32 {
+        self.table().near(badge)
+    }
+
+    /// As [`HashTable::probe`].
+    #[inline]
+    pub(crate) fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+        self.table().probe(badge, is)
+    }
+
+    /// As [`HashTable::find`].
+    #[inline]
+    pub(crate) fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Found {
+        self.table().find(badge, is)
+    }
+
+    /// As [`HashTable::insert_at`].
+    #[inline]
+    pub(crate) fn insert_at(&self, place: usize, badge: u32, slot: u32) {
+        self.table().insert_at(place, badge, slot);
+    }
+
+    /// As [`HashTable::remove`].
+    #[inline]
+    pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
+        self.table().remove(badge, slot, badge_of);
+    }
+
+    /// As [`HashTable::rebuild`].
+    pub(crate) fn rebuild(&self, content: impl Iterator<Item = (u32, u32)>) {
+        self.table().rebuild(content);
+    }
+}
+
+/// Entries for a number of slots that does not change.
+pub(crate) struct HashTable<'m> {
     entries: Entries<'m>,
     /// The factor of Fibonacci hashing. It is scaled so that one constant shift,
     /// `HOME_SHIFT`, yields the home place for every table size.
@@ -52,8 +120,8 @@ pub(crate) struct Index<'m> {
     version: AtomicU32,
 }
 
-impl<'m> Index<'m> {
-    /// An index of slots below `slots`, of which it has at least twice as many
+impl<'m> HashTable<'m> {
+    /// A table of slots below `slots`, of which it has at least twice as many
     /// entries.
     pub(crate) fn new(entries: Entries<'m>, slots: usize) -> Self {
         let width = match entries {
@@ -64,7 +132,7 @@ impl<'m> Index<'m> {
         let slot_mask = u32::MAX.wrapping_shr(slots.leading_zeros().wrapping_sub(usize::BITS));
         // The bits of a home place in the largest index that this one does not need.
         let unused = (u64::BITS - HOME_SHIFT).wrapping_sub(entries.len().trailing_zeros());
-        Index {
+        HashTable {
             factor: GOLDEN.wrapping_shr(unused) | 1,
             tag_mask: u32::MAX.wrapping_shr(32 - width) & !slot_mask,
             entries,
@@ -91,40 +159,40 @@ impl<'m> Index<'m> {
         (hash >> HOME_SHIFT) as usize
     }
 
-    /// Bits below those of the home.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // that is the purpose
     fn tag(&self, hash: u64) -> u32 {
-        (hash >> TAG_SHIFT) as u32 & self.tag_mask
+        tag(hash, self.tag_mask)
     }
 
     /// A slot filed under the tag of `badge` at its home place or the next one, or a
     /// number too large to be a slot. There is no branch, because the processor cannot
     /// predict which of both places it is.
     #[inline]
-    pub(crate) fn near(&self, badge: u32) -> u32 {
+    fn near(&self, badge: u32) -> u32 {
         let hash = self.hash(badge);
-        let (home, tag) = (Self::home(hash), self.tag(hash));
+        // Read once, so that the table need not stay in a register.
+        let tag_mask = self.tag_mask;
+        let (home, tag) = (Self::home(hash), tag(hash, tag_mask));
         let (first, second) = match self.entries {
             Entries::Narrow(entries) => pair(entries, home),
             Entries::Wide(entries) => pair(entries, home),
         };
         // The rest of another tag makes the number too large, and an empty entry wraps.
         let (first, second) = (first ^ tag, second ^ tag);
-        select_unpredictable(first & self.tag_mask == 0, first, second).wrapping_sub(1)
+        select_unpredictable(first & tag_mask == 0, first, second).wrapping_sub(1)
     }
 
     /// Walks the probe sequence of `badge` to the slot for which `is` holds, or to the
     /// empty entry at its end. That is [`NOWHERE`] if the index is full.
     #[inline]
-    pub(crate) fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
         match self.entries {
             Entries::Narrow(entries) => self.probe_in(entries, badge, is),
             Entries::Wide(entries) => self.probe_in(entries, badge, is),
         }
     }
 
-    /// Like [`Index::probe`]. The width of entries is told apart once, not at each step.
+    /// Like [`HashTable::probe`]. The width of entries is told apart once, not at each step.
     #[inline]
     fn probe_in(
         &self,
@@ -153,7 +221,7 @@ impl<'m> Index<'m> {
 
     /// The slot filed under `badge` for which `is` holds.
     #[inline]
-    pub(crate) fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Found {
+    fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Found {
         // Acquire pairs with the release at the end of a change.
         let before = self.version.load(Ordering::Acquire);
         match self.probe(badge, is) {
@@ -173,7 +241,7 @@ impl<'m> Index<'m> {
 
     /// Files `slot` at the place where a look-up under the same lock ended.
     #[inline]
-    pub(crate) fn insert_at(&self, place: usize, badge: u32, slot: u32) {
+    fn insert_at(&self, place: usize, badge: u32, slot: u32) {
         self.entries.set(place, self.entry(badge, slot));
     }
 
@@ -186,7 +254,7 @@ impl<'m> Index<'m> {
     /// Takes out `slot`, which is filed under `badge`. `badge_of` tells the badges of
     /// other slots, and so where their entries belong.
     #[inline]
-    pub(crate) fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
+    fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
         let (hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
         if self.entries.get((hole + 1) & self.mask()) == 0 {
             // No probe leads past the hole, so nothing needs to move. A reader sees the
@@ -235,6 +303,13 @@ impl<'m> Index<'m> {
         }
     }
 
+    /// Makes the version number odd for good: who is here should be elsewhere.
+    fn abandon(&self) {
+        // Release pairs with the acquire load in `find`, whose next attempt sees the
+        // table that took over.
+        self.version.store(self.version.load(Ordering::Relaxed) | 1, Ordering::Release);
+    }
+
     /// Does `work` while the version number is odd.
     #[inline]
     fn change(&self, work: impl FnOnce()) {
@@ -249,6 +324,13 @@ impl<'m> Index<'m> {
     }
 }
 
+/// Bits below those of the home, where `mask` has them in an entry.
+#[inline]
+#[allow(clippy::cast_possible_truncation)] // that is the purpose
+fn tag(hash: u64, mask: u32) -> u32 {
+    (hash >> TAG_SHIFT) as u32 & mask
+}
+
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
@@ -257,12 +339,31 @@ mod tests {
     #[test]
     fn a_change_that_was_cut_off_is_over_after_the_next() {
         let entries: Vec<_> = (0..128).map(|_| AtomicU16::new(0)).collect();
-        let index = Index::new(Entries::Narrow(&entries), 64);
+        let index = HashTable::new(Entries::Narrow(&entries), 64);
         index.version.store(7, Ordering::Relaxed);
         assert!(matches!(index.find(12, |_| true), Found::Disturbed));
         index.rebuild([(8, 3)].into_iter());
         assert!(matches!(index.find(12, |slot| slot == 4), Found::Nothing));
         assert!(matches!(index.find(8, |slot| slot == 3), Found::Slot(3)));
+    }
+
+    /// A look-up that goes on in a table that was replaced does not say "nothing".
+    #[test]
+    fn a_larger_table_disturbs_look_ups_in_the_old_one() {
+        let halves = |count| (0..count).map(|_| AtomicU16::new(0)).collect::<Vec<_>>();
+        let (few, many) = (halves(128), halves(256));
+        let larger = HashTable::new(Entries::Narrow(&many), 100);
+        larger.rebuild([(8, 3)].into_iter());
+        let index = Index::new(HashTable::new(Entries::Narrow(&few), 64));
+        assert_eq!(index.find(8, |_| true), Found::Nothing);
+        let in_progress = index.table();
+        for _ in 0..2 {
+            index.replace(&larger);
+            assert_eq!(in_progress.find(8, |_| true), Found::Disturbed);
+            assert_eq!(index.find(8, |_| true), Found::Slot(3));
+            assert_eq!(index.find(12, |_| true), Found::Nothing);
+            assert_eq!(index.near(8), 3);
+        }
     }
 
     /// The largest slot number and the tag share an entry, whatever their widths.
@@ -274,7 +375,7 @@ mod tests {
             let wide: Vec<_> = (0..len).map(|_| AtomicU32::new(0)).collect();
             let entries =
                 if slots < 65_535 { Entries::Narrow(&narrow) } else { Entries::Wide(&wide) };
-            let index = Index::new(entries, slots as usize);
+            let index = HashTable::new(entries, slots as usize);
             // As core hands them out, with all badges of 28 bits possible.
             let badge = |slot: u32| 4 + slot * 2044;
             index.rebuild((0..slots).map(|slot| (badge(slot), slot)));

@@ -11,15 +11,15 @@ pub const WORD_BYTES: usize = 8;
 /// Alignment of the region's start in bytes (one cache line).
 pub const REGION_ALIGN: usize = 64;
 
-/// `"CAPTABLE"` read as a big-endian number. Zero stands for "not published".
+/// `"CAPTABLE"` read as a big-endian number. Zero stands for "no table yet".
 pub const MAGIC: u64 = 0x4341_5054_4142_4c45;
 
 /// Version of this layout.
-pub const VERSION: u64 = 1;
+pub const VERSION: u64 = 2;
 
-// Header: written by the owner before publication, constant afterwards.
+// Header: written by the owner before the magic, constant afterwards.
 
-/// Offset of the magic number; written last, by the owner, to publish.
+/// Offset of the magic number; written last, by the owner.
 pub const OFF_MAGIC: usize = 0x00;
 /// Offset of the layout version.
 pub const OFF_VERSION: usize = 0x08;
@@ -40,24 +40,55 @@ pub const OFF_LABEL: usize = 0x40;
 /// Bytes of the component label.
 pub const LABEL_BYTES: usize = 64;
 
-// Control words, each on a cache line of its own.
+/// Offset of the kind of table: [`KIND_CORE`], [`KIND_PRIVATE`], [`KIND_PUBLISHED`].
+pub const OFF_KIND: usize = 0x100;
+/// Offset of a number that differs from boot to boot; zero if unknown.
+pub const OFF_BOOT: usize = 0x108;
+/// Offset of a number that differs from table to table of a boot; zero if unknown.
+pub const OFF_INSTANCE: usize = 0x110;
+/// Offset of the badge of the component's PD as of the header; zero if unknown.
+pub const OFF_PD: usize = 0x118;
+/// Offset of the badge of the component's parent as of the header; zero if unknown.
+pub const OFF_PARENT: usize = 0x120;
+/// Offset of the offset of the area behind the slots in bytes, a multiple of
+/// [`REGION_ALIGN`]; zero if there is none.
+pub const OFF_AREA: usize = 0x128;
+/// Offset of the area's length in bytes, a multiple of [`WORD_BYTES`].
+pub const OFF_AREA_BYTES: usize = 0x130;
+/// Offset of the version of the area's contents, which its users choose.
+pub const OFF_AREA_VERSION: usize = 0x138;
+/// Offset of the checksum: FNV-1a of 64 bits over the bytes of [`CONSTANT`].
+pub const OFF_CHECKSUM: usize = 0x140;
 
-/// Offset of the control word: phase, sequence and generation in one.
-pub const OFF_CONTROL: usize = 0x80;
-/// Offset of the owner's write intent: slot number. Written by the owner.
-pub const OFF_INTENT_SLOT: usize = 0xc0;
-/// Offset of the owner's write intent: expected slot word.
-pub const OFF_INTENT_OLD: usize = 0xc8;
-/// Offset of the owner's write intent: new slot word.
-pub const OFF_INTENT_NEW: usize = 0xd0;
+/// The ranges of bytes that the checksum covers, in this order.
+pub const CONSTANT: [core::ops::Range<usize>; 2] = [0x00..0x80, 0x100..0x140];
+
+/// Kind of table: core's own. No monitor may write it.
+pub const KIND_CORE: u64 = 1;
+/// Kind of table: a component's that no monitor asked for. No monitor may write it.
+pub const KIND_PRIVATE: u64 = 2;
+/// Kind of table: a component's in memory of a monitor.
+pub const KIND_PUBLISHED: u64 = 3;
+
+// Words that change. Those of the owner have a cache line of their own.
+
+/// Offset of the batch word: retired, claimed, undisturbed, claim number, generation.
+/// Changed by read-modify-writes of owner and monitors only.
+pub const OFF_BATCH: usize = 0x80;
+/// Offset of the sequence of the owner's writes: odd during a write. Written by the
+/// owner only.
+pub const OFF_SEQUENCE: usize = 0xc0;
+/// Offset of the badge that the owner is about to put into a slot; zero for none.
+/// Written by the owner only.
+pub const OFF_COMING: usize = 0xc8;
+/// Offset of the high-water mark: slots at and behind it are zero and have never been
+/// written. 0 to the capacity. Raised by the owner before it writes a slot.
+pub const OFF_HIGH_WATER: usize = 0xd0;
 /// Offset of the owner's request for quiet: nonzero while it asks monitors not
-/// to begin a batch. Written by the owner; monitors honour it for a while.
+/// to begin an attempt. Written by the owner; monitors honour it for a while.
 pub const OFF_QUIET: usize = 0xd8;
-/// Offset of the owner's resolver announcement (batch number plus one, or zero).
-pub const OFF_RESOLVER_OWNER: usize = 0x100;
-/// Offset of the monitor's resolver announcement (batch number plus one, or zero).
-pub const OFF_RESOLVER_MONITOR: usize = 0x140;
-/// Offset of slot 0; the bytes from 0x180 up to here are zero.
+
+/// Offset of slot 0; all bytes of the header not named above are zero.
 pub const SLOTS: usize = 0x200;
 
 /// Smallest capacity in slots.
@@ -67,54 +98,37 @@ pub const MAX_CAPACITY: usize = 128 * 1024;
 /// Largest selector shift.
 pub const MAX_SHIFT: u32 = 32;
 
-// Slot word: state in the top bits, then the badge, then tag or new badge.
+// Slot word: state in the top bits, then two badges. Bits 0 to 4 are zero.
 
 /// Lowest bit of the state field.
 pub const STATE_SHIFT: u32 = 61;
-/// Lowest bit of the badge field (in a staged slot: the old badge).
-pub const BADGE_SHIFT: u32 = 33;
+/// Lowest bit of badge 0, which counts while the generation is even.
+pub const BADGE_0_SHIFT: u32 = 33;
+/// Lowest bit of badge 1, which counts while the generation is odd.
+pub const BADGE_1_SHIFT: u32 = 5;
 /// Width of a badge in bits.
 pub const BADGE_BITS: u32 = 28;
-/// Width of the tag: the low bits of the sequence that wrote the word.
-pub const TAG_BITS: u32 = 33;
-/// Lowest bit of a staged slot's new badge.
-pub const NEW_BADGE_SHIFT: u32 = 5;
-/// Width of a staged slot's batch number, which starts at bit 0.
-pub const BATCH_BITS: u32 = if cfg!(loom) { 2 } else { 5 };
 
-/// Slot state: nothing here.
+/// Slot state: no badge. Whether the slot is free or reserved is private to the owner.
 pub const STATE_FREE: u64 = 0;
-/// Slot state: allocated, carries no badge (receive window, raw selector).
-pub const STATE_RESERVED: u64 = 1;
 /// Slot state: carries a badge and is found by it.
 pub const STATE_USED: u64 = 2;
 /// Slot state: its object died and its badge may live elsewhere; not found.
 pub const STATE_DETACHED: u64 = 3;
-/// Slot state: a batch rewrite put a new badge beside the old one.
-pub const STATE_STAGED: u64 = 4;
 
-// Control word: phase, sequence, generation, from bit 0 upwards.
+// Batch word, from bit 0 upwards.
 
-/// Width of the phase field, which starts at bit 0.
-pub const PHASE_BITS: u32 = 3;
-/// Lowest bit of the sequence field.
-pub const SEQUENCE_SHIFT: u32 = 3;
-/// Width of the sequence: counts every change of the control word.
-pub const SEQUENCE_BITS: u32 = 37;
-/// Lowest bit of the generation field.
-pub const GENERATION_SHIFT: u32 = 40;
-/// Width of the generation: odd while a batch is staged, moves on when decided.
-pub const GENERATION_BITS: u32 = 24;
-
-/// Phase: nobody writes.
-pub const PHASE_IDLE: u64 = 0;
-/// Phase: the owner writes the slot that its intent names.
-pub const PHASE_WRITING: u64 = 1;
-/// Phase: a monitor stages a batch; staged slots still mean their old badge.
-pub const PHASE_STAGING: u64 = 2;
-/// Phase: the batch is decided; staged slots mean their new badge.
-pub const PHASE_COMMITTED: u64 = 3;
-/// Phase: the batch is given up; staged slots mean their old badge.
-pub const PHASE_ABORTED: u64 = 4;
-/// Phase: the owner has moved its table elsewhere.
-pub const PHASE_RETIRED: u64 = 5;
+/// Bit: the owner has moved its table elsewhere.
+pub const BATCH_RETIRED: u64 = 1 << 0;
+/// Bit: a monitor holds the claim to rewrite.
+pub const BATCH_CLAIMED: u64 = 1 << 1;
+/// Bit: the owner has put no badge into a slot since the monitor set the bit.
+pub const BATCH_UNDISTURBED: u64 = 1 << 2;
+/// Lowest bit of the number of the last claim.
+pub const CLAIM_SHIFT: u32 = 3;
+/// Width of the number of a claim.
+pub const CLAIM_BITS: u32 = 16;
+/// Lowest bit of the generation, which counts the batches.
+pub const GENERATION_SHIFT: u32 = 19;
+/// Width of the generation.
+pub const GENERATION_BITS: u32 = 45;

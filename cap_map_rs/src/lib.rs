@@ -7,8 +7,8 @@
 //! * **Badges live in one place**, the shared region. Everything else (index,
 //!   reference counts, free slots, object pools) is private to the component,
 //!   derived from it, and rebuilt when a monitor has rewritten badges.
-//! * **Neither side can hold up the other.** Each write is announced before it is
-//!   made. A party that finds an announced write completes it. Every wait is bounded.
+//! * **Neither side can hold up the other.** The owner writes with plain stores and waits
+//!   for nobody. A batch of a monitor is decided by one bit. Every wait is bounded.
 //! * **The other side is not trusted.** Geometry is copied and validated once. No
 //!   pointer or offset from the region is followed. Every loop is bounded.
 //! * **It runs before anything else does**: no allocation, no panic, no unwinding.
@@ -18,7 +18,7 @@
 //! | layer | modules |
 //! |---|---|
 //! | roles | `owner` (the component), `monitor`, `pool` (from badges to objects) |
-//! | private structures | `index`, `slot_bitmap`, `chain` |
+//! | private structures | `index`, `slot_bitmap`, `chain`, `segments` |
 //! | protocol | `seqlock` (all transitions of the shared words) |
 //! | access | `memory` (raw memory as atomic words), `header`, `region`, `entries` |
 //! | atomics | `sync` (the only source of atomics, fences and the private lock) |
@@ -42,12 +42,14 @@ mod entries;
 mod header;
 mod index;
 mod region;
+mod segments;
 mod seqlock;
 mod slot_bitmap;
 
-pub use header::Geometry;
-pub use monitor::{Attached, Monitor, Refusal, Rewrite, Snapshot};
-pub use owner::{Config, Kernel, Mapped, Owner, Released};
+pub use header::{Area, Geometry, Header, Identity, Kind};
+pub use monitor::{Attached, Monitor, Refusal, Rewrite, Snapshot, Stamp};
+pub use owner::{Config, Growth, Kernel, Mapped, Owner, Publication, Released};
 pub use region::Region;
+pub use segments::MAX_SEGMENTS;
 pub use status::Status;
 pub use word::{Slot, SlotWord};

@@ -10,18 +10,17 @@
 //!
 //! Models take smaller numbers, as loom explores every order of every attempt.
 
-/// Transitions of the control word that one call tries before its peer counts as
-/// hostile. An owner then overrules the peer, a monitor gives up.
-pub const TRANSITIONS: u32 = if cfg!(loom) { 8 } else { 256 };
+/// Looks at a slot with two badges that one call takes to learn which one counts. Each
+/// look in vain means that a batch was decided meanwhile.
+pub const SLOT_READS: u32 = if cfg!(loom) { 3 } else { 256 };
 
-/// Looks at a staged slot that one call takes to learn what the slot means.
-pub const STAGED_READS: u32 = TRANSITIONS;
+/// Exchanges of the batch word that a monitor tries to claim the table, to begin an
+/// attempt, or to release its claim. Each one that fails means that another party
+/// changed the word.
+pub const BATCH_EXCHANGES: u32 = if cfg!(loom) { 3 } else { 256 };
 
-/// Attempts to roll one slot of a decided batch. The monitor whose batch was
-/// aborted and another resolver change the slot once each.
-pub const SLOT_RESOLUTIONS: u32 = 4;
-
-/// Look-ups that one call of the owner makes while others change the table.
+/// Look-ups that one call of the owner makes while others change the table, and
+/// insertions that it tries before and after it has asked for quiet.
 pub const LOOK_UPS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// Races that one `insert_map` loses before it gives up. Each lost race is another
@@ -31,14 +30,16 @@ pub const LOST_RACES: u32 = if cfg!(loom) { 2 } else { 64 };
 /// Look-ups of one dispatch after the first. Each means that a badge has moved.
 pub const DISPATCHES: u32 = if cfg!(loom) { 2 } else { 8 };
 
-/// Batches that one rewrite begins before an owner that keeps interfering makes
-/// it fail.
-pub const BATCHES: u32 = if cfg!(loom) { 1 } else { 16 };
+/// Attempts of one rewrite before an owner that keeps inserting makes it fail.
+pub const ATTEMPTS: u32 = if cfg!(loom) { 2 } else { 16 };
+
+/// Looks at one slot in an attempt before the owner's changes make the batch fail.
+pub const SLOT_LOOKS: u32 = 2;
 
 /// Attempts of a monitor to see the whole table at one instant.
 pub const SNAPSHOTS: u32 = if cfg!(loom) { 1 } else { 10 };
 
-/// Slots that a snapshot copies between two looks at the control word. A failed
+/// Slots that a snapshot copies between two looks at the sequence. A failed
 /// attempt ends early, because the owner must fetch back each line that was read.
 pub const SNAPSHOT_CHUNK: usize = 512;
 

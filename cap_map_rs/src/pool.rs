@@ -6,7 +6,11 @@
 //! changes where all pools lead without touching a pool.
 //!
 //! The slot may be freed and used again between the two steps. Dispatch compares the
-//! badge once more after it has pinned the object.
+//! badge once more after it has pinned the object. A caller that knows the slot, and
+//! holds a reference to it, needs no badge: [`Pool::acquire_slot`].
+//!
+//! The chains say which nodes are members. The pool's own list only leads to some member
+//! ([`Pool::first`]). [`Pool::recover`] makes it anew from the chains.
 
 #![allow(unsafe_code)]
 
@@ -16,11 +20,13 @@ use core::ptr::NonNull;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 pub use crate::chain::Node;
-use crate::chain::{acquire, link_locked, outlast_walkers, unlink_locked};
+use crate::chain::{
+    acquire, fits, link_locked, outlast_walkers, settle_locked, unlink_locked, visit_locked,
+};
 use crate::limits::DISPATCHES;
 use crate::owner::Owner;
 use crate::status::Status;
-use crate::sync::{Lock, Ordering, RelaxStrategy};
+use crate::sync::{AtomicPtr, Lock, Ordering, RelaxStrategy};
 
 /// The slot does not carry the badge any more. Another slot may carry it.
 struct Moved;
@@ -30,6 +36,8 @@ intrusive_adapter!(Members = UnsafeRef<Node>: Node { member => LinkedListLink })
 /// One pool, such as that of an entrypoint.
 pub struct Pool<R> {
     members: Lock<LinkedList<Members>, R>,
+    /// The node that the holder of the lock lets join or leave, or null.
+    pending: AtomicPtr<Node>,
     relax: PhantomData<fn() -> R>,
 }
 
@@ -47,7 +55,11 @@ impl<R: RelaxStrategy> Default for Pool<R> {
 impl<R: RelaxStrategy> Pool<R> {
     /// An empty pool.
     pub fn new() -> Self {
-        Pool { members: Lock::new(LinkedList::new(Members::new())), relax: PhantomData }
+        Pool {
+            members: Lock::new(LinkedList::new(Members::new())),
+            pending: AtomicPtr::new(core::ptr::null_mut()),
+            relax: PhantomData,
+        }
     }
 
     fn identity(&self) -> *mut () {
@@ -62,7 +74,9 @@ impl<R: RelaxStrategy> Pool<R> {
     /// Makes the object of `node` the one for the capability at `slot`.
     ///
     /// # Errors
-    /// [`Status::BadSlot`]; [`Status::InUse`] if the node is a member already.
+    /// [`Status::BadSlot`]; [`Status::Misaligned`] for a node at an address that none can
+    /// have; [`Status::BadArgument`] for one above 48 bits; [`Status::InUse`] if the node
+    /// is a member already, or its removal is not over yet.
     ///
     /// # Safety
     /// 1. The node stays where it is, alive, until it has been removed.
@@ -76,54 +90,124 @@ impl<R: RelaxStrategy> Pool<R> {
         if slot >= owner.capacity() {
             return Err(Status::BadSlot);
         }
+        if !node.addr().get().is_multiple_of(align_of::<Node>()) {
+            return Err(Status::Misaligned);
+        }
+        if !fits(node) {
+            return Err(Status::BadArgument);
+        }
         let bucket = owner.bucket(slot).ok_or(Status::BadSlot)?;
         // SAFETY: duty 1.
         let shared = unsafe { node.as_ref() };
         self.members.with(|members| {
-            let free = core::ptr::null_mut();
+            self.pending.store(node.as_ptr(), Ordering::Relaxed);
+            // Acquire pairs with the release at the end of `remove`: no list and no walker
+            // knows the node. Release puts `pending` first.
             let claim = shared.pool.compare_exchange(
-                free,
+                core::ptr::null_mut(),
                 self.identity(),
-                Ordering::Relaxed,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             );
             // The second condition follows from the first. The compiler must see it to
             // drop the list's own check, which would panic.
-            if claim.is_err() || shared.member.is_linked() {
-                return Err(Status::InUse);
-            }
-            shared.slot.store(slot, Ordering::Relaxed);
-            // SAFETY: duty 1; the claim makes sure that it is in no list.
-            members.push_back(unsafe { UnsafeRef::from_raw(node.as_ptr()) });
-            owner.locked(|| link_locked(bucket, node));
-            Ok(())
+            let result = if claim.is_err() || shared.member.is_linked() {
+                Err(Status::InUse)
+            } else {
+                shared.slot.store(slot, Ordering::Relaxed);
+                // SAFETY: duty 1; the claim makes sure that it is in no list.
+                members.push_back(unsafe { UnsafeRef::from_raw(node.as_ptr()) });
+                owner.locked(|| link_locked(bucket, node));
+                Ok(())
+            };
+            self.pending.store(core::ptr::null_mut(), Ordering::Release);
+            result
         })
     }
 
     /// Takes the node out. This does not wait for the users of the object, but no new
     /// user comes afterwards.
     ///
+    /// The pool is locked until the threads that walk the chain have left it, which takes
+    /// them a few loads. Until then, the node cannot be inserted again.
+    ///
     /// # Errors
     /// [`Status::NotFound`] if it is not a member of this pool.
     pub fn remove(&self, owner: &Owner<'_, R>, node: &Node) -> Result<(), Status> {
-        let bucket = self.members.with(|members| {
+        self.members.with(|members| {
             if node.pool.load(Ordering::Relaxed) != self.identity() {
                 return Err(Status::NotFound);
             }
+            self.pending.store(core::ptr::from_ref(node).cast_mut(), Ordering::Relaxed);
             // SAFETY: the node is a member of this list, whose lock is held.
             let mut cursor = unsafe { members.cursor_mut_from_ptr(node) };
             cursor.remove();
-            let bucket = owner.bucket(node.slot.load(Ordering::Relaxed));
-            if let Some(bucket) = bucket {
+            if let Some(bucket) = owner.bucket(node.slot.load(Ordering::Relaxed)) {
                 owner.locked(|| unlink_locked(bucket, node));
+                outlast_walkers::<R>(bucket);
             }
-            node.pool.store(core::ptr::null_mut(), Ordering::Relaxed);
-            Ok(bucket)
-        })?;
-        if let Some(bucket) = bucket {
-            outlast_walkers::<R>(bucket);
+            // Release pairs with the acquire in `insert`, also of another pool.
+            node.pool.store(core::ptr::null_mut(), Ordering::Release);
+            self.pending.store(core::ptr::null_mut(), Ordering::Release);
+            Ok(())
+        })
+    }
+
+    /// Takes up the pool again after the component's memory was restored from an image,
+    /// which may have been taken at any moment. [`Owner::recover`] comes first. Objects
+    /// that were being inserted or removed are members or not, as if that had happened
+    /// before the image was taken, or had never begun.
+    ///
+    /// Threads that use an object may go on with it. A thread that was lost inside
+    /// [`Pool::acquire`], [`Pool::first`] or [`Node::release`] may remain a user of the
+    /// object for ever: then [`Node::drain`] does not end.
+    ///
+    /// # Safety
+    /// 1. No thread is inside a function of this pool, nor will one resume there.
+    /// 2. No thread is inside a function of its table, but for those that entered it after
+    ///    [`Owner::recover`].
+    /// 3. The table was not reset since a member was inserted. Its chains know all of them.
+    pub unsafe fn recover(&self, owner: &Owner<'_, R>) {
+        // SAFETY: duty 1.
+        unsafe { self.members.force_open() };
+        self.members.with(|members| {
+            members.fast_clear();
+            owner.locked(|| self.recover_locked(owner, members));
+        });
+    }
+
+    fn recover_locked(&self, owner: &Owner<'_, R>, members: &mut LinkedList<Members>) {
+        let pending = NonNull::new(self.pending.load(Ordering::Relaxed));
+        let mut joined = false;
+        for slot in 0..owner.capacity() {
+            let Some(bucket) = owner.bucket(slot) else { continue };
+            visit_locked(bucket, |node| {
+                // SAFETY: members of a chain are alive.
+                let shared = unsafe { node.as_ref() };
+                // A node of another pool may have lost its arrivals to a node of this one.
+                settle_locked(bucket, shared);
+                if shared.stands_for(self.identity(), slot) {
+                    joined |= Some(node) == pending;
+                    // SAFETY: the list that it was in has just been emptied.
+                    unsafe { shared.member.force_unlink() };
+                    // SAFETY: alive until it is removed.
+                    members.push_back(unsafe { UnsafeRef::from_raw(node.as_ptr()) });
+                }
+            });
         }
-        Ok(())
+        if let Some(node) = pending.filter(|_| !joined) {
+            // SAFETY: the thread that was lost had it in its hands, so it is alive.
+            let shared = unsafe { node.as_ref() };
+            if shared.pool.load(Ordering::Relaxed) == self.identity() {
+                if let Some(bucket) = owner.bucket(shared.slot.load(Ordering::Relaxed)) {
+                    settle_locked(bucket, shared);
+                }
+                // SAFETY: as above.
+                unsafe { shared.member.force_unlink() };
+                shared.pool.store(core::ptr::null_mut(), Ordering::Release);
+            }
+        }
+        self.pending.store(core::ptr::null_mut(), Ordering::Release);
     }
 
     /// The object for `badge`, pinned, so that it is not destroyed until it is
@@ -169,9 +253,10 @@ impl<R: RelaxStrategy> Pool<R> {
         Err(Moved)
     }
 
-    /// The object for `slot`, pinned.
+    /// The object for `slot`, pinned as by [`Pool::acquire`]. The caller holds a reference
+    /// to the slot, which otherwise may be used for something else by now.
     #[inline]
-    fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
+    pub fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
         acquire(owner.bucket(slot)?, self.identity(), slot)
     }
 
@@ -182,5 +267,61 @@ impl<R: RelaxStrategy> Pool<R> {
             node.pins.fetch_add(1, Ordering::Relaxed);
             Some(NonNull::from(node))
         })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use super::*;
+    use crate::layout;
+    use crate::memory::{Private, PrivateSizes, region_at};
+    use crate::owner::Config;
+
+    struct Never;
+
+    impl RelaxStrategy for Never {
+        fn relax() {
+            panic!("nobody else is here");
+        }
+    }
+
+    fn words(bytes: usize) -> *mut u8 {
+        // One line more, to begin at a multiple of 64.
+        let words: Vec<AtomicU64> = (0..bytes / 8 + 8).map(|_| AtomicU64::new(0)).collect();
+        let begin = words.leak().as_mut_ptr().cast::<u8>();
+        begin.wrapping_add(begin.align_offset(layout::REGION_ALIGN))
+    }
+
+    fn owner() -> Owner<'static, Never> {
+        let (slots, size) = (64, layout::SLOTS + 64 * layout::WORD_BYTES);
+        let private = PrivateSizes::new(slots).expect("a capacity of the layout").bytes();
+        // SAFETY: leaked, aligned, and used for nothing else.
+        let private = unsafe { Private::at(words(private), private, slots) }.expect("fits");
+        // SAFETY: as above.
+        let region = unsafe { region_at(words(size), size) }.expect("fits");
+        let config =
+            Config { first_user: 8, shift: 12, badge_bits: 28, is_core: false, wait_budget: 4 };
+        Owner::new(config, private, region).expect("valid")
+    }
+
+    /// Between the look-up of the badge and that of the object, the slot is given to
+    /// another badge with another object.
+    #[test]
+    fn a_slot_used_again_does_not_answer_to_its_old_badge() {
+        let (owner, pool, node) = (owner(), Pool::<Never>::new(), Node::new());
+        assert_eq!(owner.insert(40), Ok(8));
+        let found = owner.find_fast(40).expect("carries it");
+        owner.remove(8).expect("allocated");
+        assert_eq!(owner.insert(44), Ok(8));
+        // SAFETY: node and pool outlive its membership.
+        unsafe { pool.insert(&owner, NonNull::from(&node), 8) }.expect("free");
+        assert!(pool.acquire_at(&owner, found, 40).is_err());
+        assert!(matches!(pool.acquire_at(&owner, found, 44), Ok(Some(_))));
+        node.release();
+        pool.remove(&owner, &node).expect("a member");
+        // The object that was found by mistake was given back.
+        node.drain::<Never>();
     }
 }

@@ -1,8 +1,10 @@
 //! A region as header words and slots. What they say is checked elsewhere.
 
+use crate::header::Area;
 use crate::layout::*;
+use crate::status::Status;
 use crate::sync::{AtomicU64, Ordering};
-use crate::word::Control;
+use crate::word::BatchWord;
 
 /// Words in front of slot 0.
 pub(crate) const HEADER_WORDS: usize = SLOTS / WORD_BYTES;
@@ -12,13 +14,6 @@ pub(crate) const HEADER_WORDS: usize = SLOTS / WORD_BYTES;
 pub struct Region<'m> {
     header: &'m [AtomicU64; HEADER_WORDS],
     slots: &'m [AtomicU64],
-}
-
-/// Who announces that it resolves a batch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Seat {
-    Owner,
-    Monitor,
 }
 
 impl<'m> Region<'m> {
@@ -46,6 +41,39 @@ impl<'m> Region<'m> {
         Some(Region { header: self.header, slots: self.slots.get(..capacity)? })
     }
 
+    /// The memory as a table of at most `max_slots` slots with an area of `area_bytes`
+    /// behind them.
+    ///
+    /// # Errors
+    /// [`Status::BadArea`] unless the length is a multiple of 8; [`Status::TooSmall`].
+    pub(crate) fn divided(
+        self,
+        max_slots: usize,
+        area_bytes: u32,
+        area_version: u32,
+    ) -> Result<(Self, Area), Status> {
+        let bytes = area_bytes as usize;
+        if !bytes.is_multiple_of(WORD_BYTES) {
+            return Err(Status::BadArea);
+        }
+        let memory = SLOTS + self.capacity() * WORD_BYTES;
+        let room = memory.checked_sub(bytes).ok_or(Status::TooSmall)?;
+        // The area begins at a multiple of REGION_ALIGN.
+        let room = if bytes == 0 { room } else { room - room % REGION_ALIGN };
+        let slots = room.saturating_sub(SLOTS) / WORD_BYTES;
+        let capacity = slots.min(max_slots).min(MAX_CAPACITY);
+        if capacity < MIN_CAPACITY {
+            return Err(Status::TooSmall);
+        }
+        let region = self.truncated(capacity).ok_or(Status::TooSmall)?;
+        if bytes == 0 {
+            return Ok((region, Area::NONE));
+        }
+        let offset = (SLOTS + capacity * WORD_BYTES).next_multiple_of(REGION_ALIGN);
+        let offset = u32::try_from(offset).map_err(|_| Status::BadArea)?;
+        Ok((region, Area { offset, bytes: area_bytes, version: area_version }))
+    }
+
     /// All slots.
     #[inline]
     pub(crate) fn slots(self) -> &'m [AtomicU64] {
@@ -62,21 +90,39 @@ impl<'m> Region<'m> {
         self.slots.get(slot as usize)
     }
 
-    #[inline]
-    pub(crate) fn control_word(self) -> &'m AtomicU64 {
-        &self.header[OFF_CONTROL / WORD_BYTES]
+    /// The slots in front of the high-water mark, or all if that lies outside.
+    pub(crate) fn written_slots(self) -> &'m [AtomicU64] {
+        // Relaxed: callers have loaded a word that the owner writes behind the mark.
+        let mark = self.high_water().load(Ordering::Relaxed);
+        let mark = usize::try_from(mark).unwrap_or(usize::MAX);
+        self.slots.get(..mark).unwrap_or(self.slots)
     }
 
     #[inline]
-    pub(crate) fn control(self, order: Ordering) -> Control {
-        Control(self.control_word().load(order))
+    pub(crate) fn batch_word(self) -> &'m AtomicU64 {
+        &self.header[OFF_BATCH / WORD_BYTES]
     }
 
-    pub(crate) fn seat(self, seat: Seat) -> &'m AtomicU64 {
-        match seat {
-            Seat::Owner => &self.header[OFF_RESOLVER_OWNER / WORD_BYTES],
-            Seat::Monitor => &self.header[OFF_RESOLVER_MONITOR / WORD_BYTES],
-        }
+    #[inline]
+    pub(crate) fn batch(self, order: Ordering) -> BatchWord {
+        BatchWord(self.batch_word().load(order))
+    }
+
+    /// The sequence of the owner's writes.
+    #[inline]
+    pub(crate) fn sequence(self) -> &'m AtomicU64 {
+        &self.header[OFF_SEQUENCE / WORD_BYTES]
+    }
+
+    /// The badge that the owner is about to put into a slot.
+    #[inline]
+    pub(crate) fn coming(self) -> &'m AtomicU64 {
+        &self.header[OFF_COMING / WORD_BYTES]
+    }
+
+    /// The high-water mark.
+    pub(crate) fn high_water(self) -> &'m AtomicU64 {
+        &self.header[OFF_HIGH_WATER / WORD_BYTES]
     }
 
     /// The owner's request for quiet.
@@ -84,13 +130,17 @@ impl<'m> Region<'m> {
         &self.header[OFF_QUIET / WORD_BYTES]
     }
 
-    /// Slot, expected word and new word of the owner's write intent.
-    pub(crate) fn intent(self) -> [&'m AtomicU64; 3] {
-        [
-            &self.header[OFF_INTENT_SLOT / WORD_BYTES],
-            &self.header[OFF_INTENT_OLD / WORD_BYTES],
-            &self.header[OFF_INTENT_NEW / WORD_BYTES],
-        ]
+    /// Whether both lie in the same memory, at least in part.
+    pub(crate) fn overlaps(self, other: Region<'_>) -> bool {
+        let [first, second] = [self.addresses(), other.addresses()];
+        first.start < second.end && second.start < first.end
+    }
+
+    /// The addresses of header and slots.
+    fn addresses(self) -> core::ops::Range<usize> {
+        let start = core::ptr::from_ref(self.header).addr();
+        let end = self.slots.as_ptr_range().end.addr();
+        start..end
     }
 
     /// Zeroes header and slots. Only for memory that nobody else uses yet.

@@ -1,377 +1,355 @@
-//! The seqlock: write sections of the owner, batches of a monitor, and how each side
-//! finishes what the other one left behind. All transitions of the words that both
-//! sides share are here.
+//! The seqlock: writes of the owner, batches of a monitor, and how both are read. All
+//! transitions of the words that both sides share are here.
 //!
-//! One control word holds phase, sequence and generation, so each transition is one
-//! compare-and-exchange. The reads follow H.-J. Boehm, "Can seqlocks get along with
-//! programming language memory models?" (MSPC 2012). The words are atomic. A reader
-//! loads them relaxed, executes an acquire fence, and loads the control word once more.
+//! Each slot word holds two badges. The lowest bit of the generation, in the batch word,
+//! says which of them counts. The owner writes both with plain stores, between two
+//! stores of its sequence, and waits for nobody. A monitor puts new badges into the
+//! places that do not count, and decides the batch by one exchange of the batch word
+//! (the flip). A monitor that stops anywhere leaves nothing to repair: a badge that does
+//! not count changes no meaning.
 //!
-//! ```text
-//!            owner                       monitor
-//! Idle ──> Writing ──> Idle     Idle ──> Staging ──> Committed ──> Idle
-//!                                             └────> Aborted ────> Idle
-//! ```
+//! The reads follow H.-J. Boehm, "Can seqlocks get along with programming language
+//! memory models?" (MSPC 2012). The words are atomic. A reader loads them relaxed,
+//! executes an acquire fence, and loads sequence and generation once more.
 //!
-//! Why does a party that was stopped and wakes up late do no harm?
-//! * Its transitions fail, because the sequence has moved on.
-//! * Its write to a plain slot word fails, because the word carries the tag of the
-//!   section that wrote it. An aborted batch renews the tags of all slots.
-//! * Its write to a staged word fails, because a staged word carries the number of its
-//!   batch. No batch starts under a number that a party has announced to be resolving.
+//! # Why no badge is ever in two slots
+//! An owner that puts a badge into a slot announces it (`coming`), then clears
+//! `undisturbed`, and then looks at the generation. A monitor sets `undisturbed`, then
+//! looks at `coming`, scans the table, and flips only while `undisturbed` is set.
+//! Clearing and setting are read-modify-writes of one word, so one comes first:
+//! * The owner clears first. The scan sees the announcement, or the slot that carries
+//!   the badge, and refuses a batch that gives the badge to another slot.
+//! * The owner clears between setting and flip. The flip fails.
+//! * The owner clears after the flip. Its look finds another generation, and it makes
+//!   its look-up again.
+//!
+//! # Orderings
+//! Each site has the name that `doc/design.md` gives it; "with" names its partners.
+//! Read-modify-writes continue each other's release sequences, so a reader of the batch
+//! word is ordered behind each release before the value that it sees.
 
-use crate::layout::*;
-use crate::limits::{SLOT_RESOLUTIONS, STAGED_READS, TRANSITIONS};
-use crate::region::{Region, Seat};
+use core::iter::repeat;
+
+use crate::layout::{BATCH_RETIRED, BATCH_UNDISTURBED};
+use crate::limits::{BATCH_EXCHANGES, SLOT_READS};
+use crate::region::Region;
 use crate::status::Status;
 use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
-use crate::word::{Control, Phase, Slot, SlotWord};
+use crate::word::{BatchWord, SlotWord};
 
-/// Replaces the control word `old`; false if it has changed.
+// The owner. Callers hold its private lock.
+
+/// Owner: writes one slot.
 #[inline]
-fn exchange(word: &AtomicU64, old: Control, new: Control) -> bool {
-    // Acquire pairs with the release of the party that wrote `old`. Release publishes
-    // what this side did in the phase that ends.
-    word.compare_exchange(old.0, new.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+pub(crate) fn write(region: Region<'_>, cell: &AtomicU64, word: SlotWord) {
+    let sequence = region.sequence();
+    // The sequence is odd already if a write was cut off in a restored memory image, or
+    // if a hostile monitor made it so.
+    let odd = sequence.load(Ordering::Relaxed) | 1;
+    // O0, with R2: a reader that sees this value sees the writes before this one.
+    sequence.store(odd, Ordering::Release);
+    // O1, with R3, F1, F3: a reader that sees the word sees the odd sequence.
+    store_slot(cell, word);
+    // O2, with R2: a reader that sees this value sees the word.
+    sequence.store(odd.wrapping_add(1), Ordering::Release);
 }
 
-/// What an owner spends at most on one write before it overrules its peer.
-struct Budget {
-    /// Calls of `R::relax` left to wait for a staged batch to be decided.
-    waits: u32,
-    /// Transitions left to try.
-    tries: u32,
+#[inline]
+#[cfg(not(loom))]
+fn store_slot(cell: &AtomicU64, word: SlotWord) {
+    cell.store(word.0, Ordering::Release);
 }
 
-impl Budget {
-    fn spend(left: &mut u32) -> bool {
-        let some = *left > 0;
-        *left = left.saturating_sub(1);
-        some
-    }
+/// loom lets a reader see a plain store in front of what a concurrent exchange read.
+/// In C++11's model the two are neighbours in modification order. A swap is, too, in
+/// loom. `tests/spin` models the store.
+#[cfg(loom)]
+fn store_slot(cell: &AtomicU64, word: SlotWord) {
+    cell.swap(word.0, Ordering::Release);
 }
 
-/// Owner: brings the table to `Idle` and returns that control word.
+/// Owner: lets a slot carry `badge`, unless a batch was decided since `generation`.
+/// Returns whether it did. What the caller looked up in that generation may be outdated
+/// otherwise.
 ///
-/// A staged batch gets the budget's waits to be decided, then it is aborted. A
-/// peer that keeps interfering is overruled by a plain store.
+/// A monitor that is about to decide a batch gets up to `wait_budget` calls of
+/// `R::relax`. Then the write disturbs its attempt.
 #[inline]
-fn settle<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control {
-    let now = region.control(Ordering::Acquire);
-    if now.phase() == Phase::Idle { now } else { settle_batch::<R>(region, budget) }
+pub(crate) fn put<R: RelaxStrategy>(
+    region: Region<'_>,
+    cell: &AtomicU64,
+    badge: u32,
+    generation: u64,
+    wait_budget: u32,
+) -> bool {
+    if region.batch(Ordering::Relaxed).is_attempted() {
+        outlast_attempt::<R>(region, wait_budget);
+    }
+    let coming = region.coming();
+    // O3a, with M3: a monitor that sees the badge that came before it sees its slot.
+    coming.store(u64::from(badge), Ordering::Release);
+    // O4, with M2: a monitor that begins its attempt behind this sees the announcement.
+    region.batch_word().fetch_and(!BATCH_UNDISTURBED, Ordering::Release);
+    // Relaxed: coherence makes it as new as the line above, at least.
+    let unchanged = region.batch(Ordering::Relaxed).generation() == generation;
+    if unchanged {
+        write(region, cell, SlotWord::used(badge));
+    }
+    // O3b, with M3: a monitor that sees no announcement sees the slot.
+    coming.store(0, Ordering::Release);
+    unchanged
 }
 
-/// Like [`settle`], for a table that is not idle.
+/// Owner: waits a while for a monitor to end its attempt, unless it has asked for quiet,
+/// as the monitor waits then.
 #[cold]
 #[inline(never)]
-fn settle_batch<R: RelaxStrategy>(region: Region<'_>, budget: &mut Budget) -> Control {
-    let word = region.control_word();
-    loop {
-        let now = region.control(Ordering::Acquire);
-        match now.phase() {
-            Phase::Idle => return now,
-            Phase::Staging => {
-                if Budget::spend(&mut budget.waits) {
-                    R::relax();
-                    continue;
-                }
-                exchange(word, now, now.advanced(PHASE_ABORTED, 1));
-            }
-            Phase::Writing => complete(region, now),
-            Phase::Committed | Phase::Aborted => resolve(region, now, Seat::Owner),
-            // Only the owner retires a region, and not this one.
-            Phase::Retired | Phase::Corrupt => {
-                exchange(word, now, now.to(PHASE_IDLE));
-            }
+fn outlast_attempt<R: RelaxStrategy>(region: Region<'_>, wait_budget: u32) {
+    if region.quiet().load(Ordering::Relaxed) != 0 {
+        return;
+    }
+    for _ in 0..wait_budget {
+        if !region.batch(Ordering::Relaxed).is_attempted() {
+            return;
         }
-        if !Budget::spend(&mut budget.tries) {
-            let forced = now.to(PHASE_IDLE);
-            word.store(forced.0, Ordering::Release);
-            return forced;
-        }
+        R::relax();
     }
 }
 
-/// Owner: writes one slot in a section of its own. `word` makes the new word
-/// from the old one (not staged) and the section's sequence. Callers hold the owner's
-/// private lock.
-///
-/// With a `generation`, writes only while that is the last decided one, and
-/// returns false otherwise: what the caller found out before may be outdated.
-pub(crate) fn publish<R: RelaxStrategy>(
-    region: Region<'_>,
-    slot: u32,
-    patience: u32,
-    generation: Option<u32>,
-    word: impl Fn(SlotWord, u64) -> SlotWord,
-) -> bool {
-    let Some(cell) = region.slot(slot) else { return true };
-    let control = region.control_word();
-    let mut budget = Budget { waits: patience, tries: TRANSITIONS };
-    loop {
-        let idle = settle::<R>(region, &mut budget);
-        if generation.is_some_and(|generation| generation != idle.decided()) {
-            return false;
-        }
-        let open = idle.to(PHASE_WRITING);
-        let old = cell.load(Ordering::Relaxed);
-        let new = word(SlotWord(old), open.sequence()).0;
-        // Pairs with the acquire fence in `complete`: a helper that sees this
-        // intent also sees that the section before it is over.
-        fence(Ordering::Release);
-        let [intent_slot, intent_old, intent_new] = region.intent();
-        intent_slot.store(u64::from(slot), Ordering::Relaxed);
-        intent_old.store(old, Ordering::Relaxed);
-        intent_new.store(new, Ordering::Relaxed);
-        // Release inside: whoever sees `Writing` sees the intent.
-        if exchange(control, idle, open) {
-            // Release pairs with the readers' acquire fence: who sees the new
-            // word sees at least `Writing`. Fails if somebody helped.
-            let _ = cell.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed);
-            exchange(control, open, open.to(PHASE_IDLE));
-            return true;
-        }
-        if !Budget::spend(&mut budget.tries) {
-            cell.store(new, Ordering::Release);
-            return true;
-        }
-    }
-}
-
-/// Owner: writes a slot that has no badge and gets none. A section is not needed,
-/// because only the owner touches such a slot. The tag stays.
-#[inline]
-pub(crate) fn write_plain(cell: &AtomicU64, word: impl Fn(u64) -> SlotWord) {
-    let tag = SlotWord(cell.load(Ordering::Relaxed)).tag();
-    // Release pairs with the fence of a snapshot: a reader that sees this word sees the
-    // section that took the badge out before.
-    cell.store(word(tag).0, Ordering::Release);
-}
-
-/// Owner: writes a slot of a region that no monitor sees.
-pub(crate) fn write_unshared(cell: &AtomicU64, word: impl Fn(SlotWord, u64) -> SlotWord) {
-    let old = SlotWord(cell.load(Ordering::Relaxed));
-    // Release pairs with the load in `read_slot`.
-    cell.store(word(old, 0).0, Ordering::Release);
-}
-
-/// Owner: asks monitors not to begin a batch while `work` is done. Callers hold
-/// the owner's private lock.
+/// Owner: asks monitors not to begin an attempt while `work` is done. Such work does not
+/// contain another one.
 pub(crate) fn quietly<O>(region: Region<'_>, work: impl FnOnce() -> O) -> O {
-    let before = region.quiet().load(Ordering::Relaxed);
     region.quiet().store(1, Ordering::Relaxed);
     let result = work();
-    region.quiet().store(before, Ordering::Relaxed);
+    region.quiet().store(0, Ordering::Relaxed);
     result
 }
 
-/// Owner: finishes whatever was going on when the memory was saved.
-pub(crate) fn quiesce<R: RelaxStrategy>(region: Region<'_>, patience: u32) {
+/// Owner: closes the region for good, since its table moves. No batch is decided from
+/// now on. The word returned says which badges count.
+pub(crate) fn retire(region: Region<'_>) -> BatchWord {
+    // V1, with M6: this side sees what was staged for the last batch. The old value is not
+    // asked for: an x86 processor has no instruction for that, so that a loop would go on
+    // as long as a hostile monitor changes the word.
+    region.batch_word().fetch_or(BATCH_RETIRED, Ordering::Acquire);
+    // Relaxed: coherence makes it as new as the line above, at least.
+    region.batch(Ordering::Relaxed)
+}
+
+/// Owner: fills `region`, which nobody sees yet, with what the first `mark` slots of
+/// `old` hold under its last batch word. All other slots are zeroed.
+pub(crate) fn continue_in(region: Region<'_>, old: Region<'_>, retired: BatchWord, mark: u32) {
+    let bank = retired.bank();
+    let written = old.slots().iter().take(mark as usize);
+    let words = written.map(|cell| SlotWord(cell.load(Ordering::Relaxed)).settled(bank));
+    for (cell, word) in region.slots().iter().zip(words.chain(repeat(SlotWord::FREE))) {
+        cell.store(word.0, Ordering::Relaxed);
+    }
+    let batch = BatchWord::new(retired.generation());
+    region.batch_word().store(batch.0, Ordering::Relaxed);
+    // The sequence goes on, so that it tells one table from the other.
+    let sequence = (old.sequence().load(Ordering::Relaxed) | 1).wrapping_add(1);
+    region.sequence().store(sequence, Ordering::Relaxed);
+    region.high_water().store(u64::from(mark), Ordering::Relaxed);
+}
+
+/// Owner: takes back what it was about to do when the memory was saved. The claim of a
+/// monitor stays: whether that monitor is alive, the owner does not know.
+pub(crate) fn recover(region: Region<'_>) {
+    region.coming().store(0, Ordering::Relaxed);
     region.quiet().store(0, Ordering::Relaxed);
-    settle::<R>(region, &mut Budget { waits: patience, tries: TRANSITIONS });
+    region.batch_word().fetch_and(!BATCH_RETIRED, Ordering::Relaxed);
+    let sequence = region.sequence();
+    let even = (sequence.load(Ordering::Relaxed) | 1).wrapping_add(1);
+    sequence.store(even, Ordering::Release);
 }
 
-/// Owner: closes the region for good, since its table has moved. Monitors find
-/// out at their next transition. Callers hold the owner's private lock.
-pub(crate) fn retire<R: RelaxStrategy>(region: Region<'_>, patience: u32) -> Control {
-    let mut budget = Budget { waits: patience, tries: TRANSITIONS };
-    loop {
-        let idle = settle::<R>(region, &mut budget);
-        let retired = idle.to(PHASE_RETIRED);
-        if exchange(region.control_word(), idle, retired) {
-            return retired;
-        }
-        if !Budget::spend(&mut budget.tries) {
-            region.control_word().store(retired.0, Ordering::Release);
-            return retired;
-        }
-    }
-}
+// The monitor.
 
-/// Owner: fills `region`, which nobody sees yet, with what `old` holds under its
-/// last control word.
-pub(crate) fn continue_in(region: Region<'_>, old: Region<'_>, retired: Control) {
-    region.clear();
-    for (from, to) in old.slots().iter().zip(region.slots()) {
-        let word = SlotWord(from.load(Ordering::Relaxed)).settled(retired);
-        to.store(word.0, Ordering::Relaxed);
-    }
-    // The sequence goes on, so the tags stay younger than all before.
-    let control = Control::new(PHASE_IDLE, retired.sequence() + 1, retired.decided());
-    region.control_word().store(control.0, Ordering::Relaxed);
-}
-
-/// Either side: finishes the write section `open` of an owner that stopped.
-pub(crate) fn complete(region: Region<'_>, open: Control) {
-    let [slot, old, new] = region.intent().map(|word| word.load(Ordering::Relaxed));
-    // Pairs with the release fence in `publish`.
-    fence(Ordering::Acquire);
-    if region.control(Ordering::Relaxed) != open {
-        return;
-    }
-    if let Some(cell) = usize::try_from(slot).ok().and_then(|slot| region.slots().get(slot)) {
-        let _ = cell.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed);
-    }
-    exchange(region.control_word(), open, open.to(PHASE_IDLE));
-}
-
-/// Either side: rolls a decided batch forward or back over the whole table.
-pub(crate) fn resolve(region: Region<'_>, decided: Control, seat: Seat) {
-    if announce(region, decided, seat) {
-        for cell in region.slots() {
-            resolve_slot(cell, decided);
-        }
-    }
-    conclude(region, decided, seat);
-}
-
-/// Announces to resolve the batch `decided`; false if that is over already.
-pub(crate) fn announce(region: Region<'_>, decided: Control, seat: Seat) -> bool {
-    region.seat(seat).store(decided.batch() + 1, Ordering::Relaxed);
-    // Pairs with the fence in `begin`: either `begin` sees the announcement, or
-    // the load below sees that the batch is over.
-    fence(Ordering::SeqCst);
-    region.control(Ordering::Relaxed) == decided
-}
-
-/// Withdraws the announcement and closes the batch.
-pub(crate) fn conclude(region: Region<'_>, decided: Control, seat: Seat) {
-    region.seat(seat).store(0, Ordering::Release);
-    exchange(region.control_word(), decided, decided.to(PHASE_IDLE));
-}
-
-/// Rolls one slot of a decided batch forward or back.
-///
-/// Tried again if the slot changes meanwhile: the monitor whose batch was
-/// aborted may stage it at the last moment, another resolver may be faster.
-/// More changes than [`SLOT_RESOLUTIONS`] are a hostile peer's.
-pub(crate) fn resolve_slot(cell: &AtomicU64, decided: Control) {
-    for _ in 0..SLOT_RESOLUTIONS {
-        let old = SlotWord(cell.load(Ordering::Acquire));
-        let Some(new) = resolved(old, decided) else { return };
-        if cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok() {
-            return;
-        }
-    }
-}
-
-/// What becomes of a slot word when the batch `decided` is rolled forward or
-/// back; `None` if it stays.
-fn resolved(old: SlotWord, decided: Control) -> Option<SlotWord> {
-    let sequence = decided.sequence();
-    if old.is_staged() {
-        // A late resolver may meet a younger batch: not its business.
-        return (old.batch() == decided.batch()).then(|| old.settled(decided));
-    }
-    // The monitor may still be about to stage any slot in use: a new tag makes
-    // that fail.
-    let renew = decided.phase() == Phase::Aborted
-        && matches!(old.meaning(), Slot::Used(_))
-        && old.is_older_than(sequence);
-    renew.then(|| old.retagged(sequence))
-}
-
-/// Monitor: opens a batch and returns the control word of its staging phase.
-///
-/// Helps a stopped owner at once; waits up to `patience` calls of `R::relax`
-/// for an owner that asks for quiet, and for another monitor's batch, which it
-/// then aborts.
+/// Monitor: claims the table, and begins the first attempt of a batch. A monitor that
+/// holds the claim gets up to `wait_budget` calls of `R::relax`.
 ///
 /// # Errors
-/// [`Status::Retired`], [`Status::Corrupt`], [`Status::Busy`].
-pub(crate) fn begin<R: RelaxStrategy>(
+/// [`Status::Retired`], [`Status::Busy`].
+pub(crate) fn claim<R: RelaxStrategy>(
     region: Region<'_>,
-    patience: u32,
-) -> Result<Control, Status> {
-    let word = region.control_word();
-    let mut waited = 0;
-    let mut tried = 0;
-    while tried < TRANSITIONS {
-        let now = region.control(Ordering::Acquire);
-        match now.phase() {
-            // Only a hint, so that batch after batch does not starve the owner.
-            Phase::Idle if waited < patience && region.quiet().load(Ordering::Relaxed) != 0 => {
-                waited += 1;
-                R::relax();
-                continue;
+    wait_budget: u32,
+) -> Result<BatchWord, Status> {
+    let (mut waited, mut tried) = (0, 0);
+    while tried < BATCH_EXCHANGES {
+        let now = region.batch(Ordering::Relaxed);
+        if now.is_retired() {
+            return Err(Status::Retired);
+        }
+        if now.is_claimed() {
+            if waited == wait_budget {
+                break;
             }
-            Phase::Idle => {
-                let staging = unannounced(region, now);
-                if exchange(word, now, staging) {
-                    return Ok(staging);
-                }
-            }
-            Phase::Staging if waited < patience => {
-                waited += 1;
-                R::relax();
-                continue;
-            }
-            Phase::Staging => {
-                exchange(word, now, now.advanced(PHASE_ABORTED, 1));
-            }
-            Phase::Writing => complete(region, now),
-            Phase::Committed | Phase::Aborted => resolve(region, now, Seat::Monitor),
-            Phase::Retired => return Err(Status::Retired),
-            Phase::Corrupt => return Err(Status::Corrupt),
+            waited += 1;
+            R::relax();
+            continue;
+        }
+        // M1, with M8: this side sees what the last holder of the claim left.
+        if let Some(claimed) = exchange(region, now, now.claimed(), Ordering::Acquire) {
+            return Ok(claimed);
         }
         tried += 1;
     }
     Err(Status::Busy)
 }
 
-/// The staging word after `idle`, under a batch number nobody is resolving.
-fn unannounced(region: Region<'_>, idle: Control) -> Control {
-    // Pairs with the fence in `announce`.
-    fence(Ordering::SeqCst);
-    let busy = [Seat::Owner, Seat::Monitor].map(|seat| region.seat(seat).load(Ordering::Relaxed));
-    // A generation is even outside of staging. One that is not comes from a
-    // hostile peer, and is put right here.
-    let first = if idle.generation().is_multiple_of(2) { 1 } else { 2 };
-    let mut staging = idle.advanced(PHASE_STAGING, first);
-    for steps in [first + 2, first + 4] {
-        if busy.contains(&(staging.batch() + 1)) {
-            staging = idle.advanced(PHASE_STAGING, steps);
+/// Monitor: takes the claim away from a monitor that will not use it any more.
+///
+/// # Errors
+/// [`Status::Retired`]; [`Status::Busy`] if the word changed at every attempt.
+pub(crate) fn take_over(region: Region<'_>) -> Result<(), Status> {
+    for _ in 0..BATCH_EXCHANGES {
+        let now = region.batch(Ordering::Relaxed);
+        if now.is_retired() {
+            return Err(Status::Retired);
+        }
+        if !now.is_claimed() {
+            return Ok(());
+        }
+        // The next claim has another number, so that all exchanges of the last holder fail.
+        // Relaxed: this continues the release sequence of that one's last exchange.
+        if exchange(region, now, now.released(), Ordering::Relaxed).is_some() {
+            return Ok(());
         }
     }
-    staging
+    Err(Status::Busy)
 }
 
-/// Monitor: replaces the slot word `old` by a staged one; false if it has changed.
+/// Monitor: begins an attempt under the claim `held`. Returns the batch word that a
+/// flip has to find.
+///
+/// # Errors
+/// [`Status::Retired`]; [`Status::Busy`] if another monitor has taken over.
+pub(crate) fn begin_attempt(region: Region<'_>, held: BatchWord) -> Result<BatchWord, Status> {
+    for _ in 0..BATCH_EXCHANGES {
+        let now = region.batch(Ordering::Relaxed);
+        check_claim(now, held)?;
+        if now.is_attempted() {
+            // The claim began it, and the owner has not disturbed it since.
+            return Ok(now);
+        }
+        // M2, with O4: this side sees the announcement of a badge that disturbed it.
+        if let Some(begun) = exchange(region, now, now.attempted(), Ordering::Acquire) {
+            return Ok(begun);
+        }
+    }
+    Err(Status::Busy)
+}
+
+/// Whether the claim `held` is still held.
+///
+/// # Errors
+/// [`Status::Retired`]; [`Status::Busy`] if another monitor has taken over.
+pub(crate) fn check_claim(now: BatchWord, held: BatchWord) -> Result<(), Status> {
+    let is_ours =
+        now.is_claimed() && now.claim() == held.claim() && now.generation() == held.generation();
+    match (now.is_retired(), is_ours) {
+        (true, _) => Err(Status::Retired),
+        (false, true) => Ok(()),
+        (false, false) => Err(Status::Busy),
+    }
+}
+
+/// Monitor: the badge that the owner is about to put into a slot; zero for none. Asked
+/// in each attempt, behind its beginning and in front of the scan.
+pub(crate) fn coming_badge(region: Region<'_>) -> u64 {
+    // M3, with O3a and O3b: this side sees the slots of all badges announced before.
+    region.coming().load(Ordering::Acquire)
+}
+
+/// Monitor: replaces the slot word `old` by one that means the same in the bank that
+/// counts. Returns false if the owner has changed the word.
+#[inline]
 pub(crate) fn stage(cell: &AtomicU64, old: SlotWord, new: SlotWord) -> bool {
-    // Release pairs with the readers' fence: a reader that sees the staged word sees at
-    // least `Staging`.
+    // M5, with F3, R3: a reader that sees the word in the next bank sees the flip before.
     cell.compare_exchange(old.0, new.0, Ordering::Release, Ordering::Relaxed).is_ok()
 }
 
-/// Monitor: decides its batch; false if the owner wanted to write and aborted it.
-pub(crate) fn decide(region: Region<'_>, staging: Control, decided: Control) -> bool {
-    // Release inside: a party that sees the decision sees all staged words.
-    exchange(region.control_word(), staging, decided)
+/// Monitor: decides the batch. Returns false if anything happened to the batch word
+/// since the attempt began.
+pub(crate) fn flip(region: Region<'_>, attempt: BatchWord) -> bool {
+    // M6, with R1, F2, O5, V1: a party that sees the generation sees the new badges.
+    exchange(region, attempt, attempt.flipped(), Ordering::Release).is_some()
 }
+
+/// Monitor: makes both badges of a rewritten slot the new one. Returns false if the
+/// owner has changed the word since it was staged.
+#[inline]
+pub(crate) fn settle(cell: &AtomicU64, staged: SlotWord, settled: SlotWord) -> bool {
+    // M7, with F1, F3, R3: a reader that sees the new badge sees the flip.
+    cell.compare_exchange(staged.0, settled.0, Ordering::Release, Ordering::Relaxed).is_ok()
+}
+
+/// Monitor: gives the claim back, if it is still its own.
+pub(crate) fn release(region: Region<'_>, held: BatchWord) {
+    for _ in 0..BATCH_EXCHANGES {
+        let now = region.batch(Ordering::Relaxed);
+        if !now.is_claimed() || now.claim() != held.claim() {
+            return;
+        }
+        // M8, with M1: the next holder sees what this one left.
+        if exchange(region, now, now.released(), Ordering::Release).is_some() {
+            return;
+        }
+    }
+}
+
+/// Replaces the batch word `old`; `None` if it has changed.
+#[inline]
+fn exchange(
+    region: Region<'_>,
+    old: BatchWord,
+    new: BatchWord,
+    order: Ordering,
+) -> Option<BatchWord> {
+    let word = region.batch_word();
+    word.compare_exchange(old.0, new.0, order, Ordering::Relaxed).ok().map(|_| new)
+}
+
+// Both sides.
 
 /// Reader: what a slot means at one instant, whatever is going on around it.
-/// The word returned is not staged.
+/// Both badges of the word returned are the same.
 ///
-/// `None` if the table changed at each of a bounded number of attempts.
+/// `None` if batches were decided at each of a bounded number of looks.
 #[inline]
 pub(crate) fn read_slot(region: Region<'_>, cell: &AtomicU64) -> Option<SlotWord> {
-    // Acquire pairs with the release of the party that wrote the word.
+    // F1, with O1, M7: this side sees what the component did for the slot before.
     let word = SlotWord(cell.load(Ordering::Acquire));
-    if word.is_staged() { read_staged(region.control_word(), cell) } else { Some(word) }
+    if word.is_settled() { Some(word) } else { read_unsettled(region.batch_word(), cell) }
 }
 
-/// Like [`read_slot`], for a slot found staged.
+/// Like [`read_slot`]. If batches are decided at each look, the badge is one of the two
+/// that the slot has at one instant.
+#[inline]
+pub(crate) fn read_slot_at_last(region: Region<'_>, cell: &AtomicU64) -> SlotWord {
+    read_slot(region, cell).unwrap_or_else(|| {
+        let bank = region.batch(Ordering::Acquire).bank();
+        SlotWord(cell.load(Ordering::Relaxed)).settled(bank)
+    })
+}
+
+/// Like [`read_slot`], for a slot found with two badges.
+///
+/// One look at the generation is not enough, neither before the word nor after it:
+/// both find badges that the slot has never carried.
 #[cold]
 #[inline(never)]
-pub(crate) fn read_staged(control: &AtomicU64, cell: &AtomicU64) -> Option<SlotWord> {
-    for _ in 0..STAGED_READS {
-        let before = Control(control.load(Ordering::Acquire));
+pub(crate) fn read_unsettled(batch: &AtomicU64, cell: &AtomicU64) -> Option<SlotWord> {
+    for _ in 0..SLOT_READS {
+        // F2, with M6: this side sees the new badges of the last batch.
+        let before = BatchWord(batch.load(Ordering::Acquire));
         let word = SlotWord(cell.load(Ordering::Relaxed));
-        // Pairs with the release of staging and resolving writes: a reader that saw this
-        // word sees at least the phase in which it was written.
+        // F3, with O1, M5, M7: if the word is of a later batch, the look below shows it.
         fence(Ordering::Acquire);
-        if !word.is_staged() || control.load(Ordering::Relaxed) == before.0 {
-            return Some(word.settled(before));
+        let after = BatchWord(batch.load(Ordering::Relaxed));
+        if word.is_settled() || before.generation() == after.generation() {
+            return Some(word.settled(before.bank()));
         }
     }
     None

@@ -90,6 +90,21 @@ impl<'m> SlotBitmap<'m> {
         SlotBitmap { words, summary, from, hint: Cell::new(from), window_hint: Cell::new(from) }
     }
 
+    /// Copies the bitmap to larger arrays, which are zero.
+    pub(crate) fn copy_to(&self, words: &[AtomicU32], summary: &[AtomicU32]) {
+        for (to, from) in [(words, self.words), (summary, self.summary)] {
+            for (to, from) in to.iter().zip(from) {
+                to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Goes on in larger arrays, to which the bitmap was copied.
+    pub(crate) fn continue_in(&mut self, words: &'m [AtomicU32], summary: &'m [AtomicU32]) {
+        self.words = words;
+        self.summary = summary;
+    }
+
     pub(crate) fn clear(&self) {
         for word in self.words.iter().chain(self.summary) {
             word.store(0, Ordering::Relaxed);
@@ -257,6 +272,28 @@ mod tests {
             }
             assert_eq!(map.find_one(end), naive(&map, end, 1));
         }
+    }
+
+    #[test]
+    fn a_larger_bitmap_knows_what_the_smaller_one_knew() {
+        let (words, summary) = (zeros(3), zeros(1));
+        let (more_words, more_summary) = (zeros(130), zeros(5));
+        let mut map = SlotBitmap::new(&words, &summary, 9);
+        (9..64).chain(65..70).for_each(|slot| map.set(slot));
+        assert_eq!((map.find_one(70), map.find_run(70, 2)), (Some(64), None));
+        map.copy_to(&more_words, &more_summary);
+        map.continue_in(&more_words, &more_summary);
+        assert!(
+            (0..130 * 32).all(|slot| map.is_set(slot) == ((9..70).contains(&slot) && slot != 64))
+        );
+        assert_eq!((map.find_one(4160), map.find_run(4160, 2)), (Some(64), Some(70)));
+        assert_eq!(map.find_run(4160, 4090), Some(70));
+        assert_eq!(map.find_run(4160, 4091), None);
+        (70..4160).for_each(|slot| map.set(slot));
+        map.set(64);
+        assert_eq!(map.find_one(4160), None);
+        map.unset(40);
+        assert_eq!(map.find_one(4160), Some(40));
     }
 
     #[test]

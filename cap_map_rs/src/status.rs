@@ -31,7 +31,7 @@ pub enum Status {
     TooSmall = 10,
     /// The memory does not start at a multiple of 64.
     Misaligned = 11,
-    /// The region is zeroed: its owner has not published it yet.
+    /// The region is zeroed, or its table is private to the owner.
     Unpublished = 12,
     /// Header field "magic" is neither zero nor ours.
     BadMagic = 13,
@@ -53,9 +53,10 @@ pub enum Status {
     BadLabel = 21,
     /// The owner has moved its table to another region.
     Retired = 22,
-    /// The other side kept the table busy beyond the bound.
+    /// Another monitor holds the claim, or the other side kept the table busy beyond the
+    /// bound.
     Busy = 23,
-    /// The table changed while the batch was being staged.
+    /// The owner kept changing the table while the batch was being prepared.
     Changed = 24,
     /// The batch names a slot twice.
     DuplicateSlot = 25,
@@ -69,10 +70,20 @@ pub enum Status {
     BadArgument = 29,
     /// The region holds words that no correct peer writes.
     Corrupt = 30,
+    /// The memory is not zeroed: it is another table's, or was one of this owner.
+    NotEmpty = 31,
+    /// The checksum of the header does not fit the rest of it.
+    BadChecksum = 32,
+    /// Header field "kind" names no kind of table.
+    BadKind = 33,
+    /// The area behind the slots is misaligned, or does not lie in the memory.
+    BadArea = 34,
+    /// The owner lies at another address than at its creation.
+    Relocated = 35,
 }
 
 /// Messages by number.
-const MESSAGES: [&CStr; 31] = [
+const MESSAGES: [&CStr; 36] = [
     c"done",
     c"no free slot",
     c"slot outside the table",
@@ -104,6 +115,11 @@ const MESSAGES: [&CStr; 31] = [
     c"slot carries no badge",
     c"bad argument",
     c"region is corrupt",
+    c"memory is not empty",
+    c"header: bad checksum",
+    c"header: bad kind",
+    c"bad area behind the slots",
+    c"owner lies at another address",
 ];
 
 /// A short English message for a status number, without a full stop.

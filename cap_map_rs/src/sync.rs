@@ -30,6 +30,13 @@ impl<T, R: RelaxStrategy> Lock<T, R> {
         f(&mut self.0.lock())
     }
 
+    /// Opens the lock, whose holder is gone: it has no reference to the lock any more.
+    #[allow(unsafe_code)]
+    pub fn reopen(&mut self) {
+        // SAFETY: a guard would borrow the lock, which this function borrows alone.
+        unsafe { self.0.force_unlock() }
+    }
+
     /// Opens the lock although its holder is gone (a restored memory image).
     ///
     /// # Safety
@@ -56,6 +63,9 @@ impl<T, R: RelaxStrategy> Lock<T, R> {
     pub fn with<O>(&self, f: impl FnOnce(&mut T) -> O) -> O {
         f(&mut self.0.lock().unwrap())
     }
+
+    /// Has no meaning in a model.
+    pub fn reopen(&mut self) {}
 
     /// Has no meaning in a model.
     ///

@@ -1,4 +1,4 @@
-//! Slot words and control words as values: encoding and decoding, no memory.
+//! Slot words and batch words as values: encoding and decoding, no memory.
 
 use crate::layout::*;
 
@@ -6,12 +6,12 @@ const fn mask(bits: u32) -> u64 {
     (1 << bits) - 1
 }
 
-/// What a slot word says, once the phase has told what "staged" means.
+/// What a slot holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Slot {
-    /// Nothing here.
+    /// No badge. A slot word does not tell a free slot from a reserved one.
     Free,
-    /// Allocated without a badge.
+    /// Allocated without a badge. Only the owner knows that.
     Reserved,
     /// Carries this badge and is found by it.
     Used(u32),
@@ -21,54 +21,53 @@ pub enum Slot {
     Corrupt,
 }
 
+/// Which of the two badges of a slot word counts: the lowest bit of the generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bank {
+    /// Lowest bit of the badge that counts.
+    shift: u32,
+}
+
+impl Bank {
+    /// The bank of a generation.
+    #[inline]
+    pub const fn of(generation: u64) -> Self {
+        Bank { shift: if generation & 1 == 0 { BADGE_0_SHIFT } else { BADGE_1_SHIFT } }
+    }
+
+    /// Lowest bit of the badge that does not count.
+    #[inline]
+    const fn other_shift(self) -> u32 {
+        BADGE_0_SHIFT + BADGE_1_SHIFT - self.shift
+    }
+}
+
 /// One slot word of the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct SlotWord(pub u64);
 
 impl SlotWord {
-    #[inline]
-    const fn plain(state: u64, badge: u32, sequence: u64) -> Self {
-        SlotWord(
-            state << STATE_SHIFT
-                | (badge as u64 & mask(BADGE_BITS)) << BADGE_SHIFT
-                | sequence & mask(TAG_BITS),
-        )
-    }
+    /// A slot without a badge.
+    pub const FREE: Self = SlotWord(STATE_FREE << STATE_SHIFT);
 
-    /// A free slot, tagged with the section that freed it.
+    /// The same badge twice.
     #[inline]
-    pub const fn free(sequence: u64) -> Self {
-        Self::plain(STATE_FREE, 0, sequence)
-    }
-
-    /// An allocated slot without badge.
-    #[inline]
-    pub const fn reserved(sequence: u64) -> Self {
-        Self::plain(STATE_RESERVED, 0, sequence)
+    const fn twice(state: u64, badge: u32) -> Self {
+        let badge = badge as u64 & mask(BADGE_BITS);
+        SlotWord(state << STATE_SHIFT | badge << BADGE_0_SHIFT | badge << BADGE_1_SHIFT)
     }
 
     /// A slot that carries `badge`.
     #[inline]
-    pub const fn used(badge: u32, sequence: u64) -> Self {
-        Self::plain(STATE_USED, badge, sequence)
+    pub const fn used(badge: u32) -> Self {
+        Self::twice(STATE_USED, badge)
     }
 
     /// A slot that carried `badge`.
     #[inline]
-    pub const fn detached(badge: u32, sequence: u64) -> Self {
-        Self::plain(STATE_DETACHED, badge, sequence)
-    }
-
-    /// A slot whose badge changes from `old` to `new` if `batch` commits.
-    #[inline]
-    pub const fn staged(old: u32, new: u32, batch: u64) -> Self {
-        SlotWord(
-            STATE_STAGED << STATE_SHIFT
-                | (old as u64 & mask(BADGE_BITS)) << BADGE_SHIFT
-                | (new as u64 & mask(BADGE_BITS)) << NEW_BADGE_SHIFT
-                | batch & mask(BATCH_BITS),
-        )
+    pub const fn detached(badge: u32) -> Self {
+        Self::twice(STATE_DETACHED, badge)
     }
 
     #[inline]
@@ -76,195 +75,152 @@ impl SlotWord {
         self.0 >> STATE_SHIFT
     }
 
-    /// The badge field; in a staged slot the old badge.
     #[inline]
     #[allow(clippy::cast_possible_truncation)] // 28 bits
-    pub const fn badge(self) -> u32 {
-        (self.0 >> BADGE_SHIFT & mask(BADGE_BITS)) as u32
+    const fn badge_at(self, shift: u32) -> u32 {
+        (self.0 >> shift & mask(BADGE_BITS)) as u32
     }
 
-    /// The badge that a staged slot will carry.
+    /// The badge that counts in `bank`.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // 28 bits
-    pub const fn new_badge(self) -> u32 {
-        (self.0 >> NEW_BADGE_SHIFT & mask(BADGE_BITS)) as u32
+    pub const fn badge(self, bank: Bank) -> u32 {
+        self.badge_at(bank.shift)
     }
 
-    /// The tag: low bits of the sequence that wrote a slot that is not staged.
+    /// The badge that does not count in `bank`.
     #[inline]
-    pub const fn tag(self) -> u64 {
-        self.0 & mask(TAG_BITS)
+    pub const fn other_badge(self, bank: Bank) -> u32 {
+        self.badge_at(bank.other_shift())
     }
 
-    /// Whether the slot takes part in a batch that has not been resolved.
+    /// The word with another badge that does not count yet.
     #[inline]
-    pub const fn is_staged(self) -> bool {
-        self.state() == STATE_STAGED
+    pub const fn staged(self, bank: Bank, replacement: u32) -> Self {
+        let shift = bank.other_shift();
+        let badge = replacement as u64 & mask(BADGE_BITS);
+        SlotWord(self.0 & !(mask(BADGE_BITS) << shift) | badge << shift)
     }
 
-    /// Whether the slot is free, or reserved without a badge.
+    /// Whether both badges are the same, so that the word means the same in both banks.
     #[inline]
-    pub(crate) const fn is_unbadged(self) -> bool {
-        self.state() <= STATE_RESERVED
+    pub const fn is_settled(self) -> bool {
+        (self.0 >> BADGE_0_SHIFT ^ self.0 >> BADGE_1_SHIFT) & mask(BADGE_BITS) == 0
     }
 
-    /// Whether the slot carries a badge, and takes part in no batch.
+    /// The word with the badge that counts in `bank`, twice.
     #[inline]
-    pub(crate) const fn is_used(self) -> bool {
+    pub const fn settled(self, bank: Bank) -> Self {
+        if self.is_settled() { self } else { Self::twice(self.state(), self.badge(bank)) }
+    }
+
+    /// Whether the slot carries no badge.
+    #[inline]
+    pub const fn is_free(self) -> bool {
+        self.0 == Self::FREE.0
+    }
+
+    /// Whether the slot carries a badge.
+    #[inline]
+    pub const fn is_used(self) -> bool {
         self.state() == STATE_USED
     }
 
-    /// Whether this is the word of a slot that carries exactly this badge.
+    /// Whether this is the word of a slot that carries exactly this badge in both banks.
     #[inline]
     pub const fn is_used_by(self, badge: u32) -> bool {
-        self.0 >> BADGE_SHIFT == STATE_USED << BADGE_BITS | badge as u64
+        self.0 == Self::used(badge).0
     }
 
-    /// Number of the batch that staged a staged slot.
+    /// What the word means in `bank`.
     #[inline]
-    pub const fn batch(self) -> u64 {
-        self.0 & mask(BATCH_BITS)
-    }
-
-    /// Whether the word was written before the section `sequence`, as far as
-    /// the tag can tell (half of its range counts as past, half as future).
-    #[inline]
-    pub const fn is_older_than(self, sequence: u64) -> bool {
-        let age = sequence.wrapping_sub(self.tag()) & mask(TAG_BITS);
-        age != 0 && age <= mask(TAG_BITS - 1)
-    }
-
-    /// The meaning of the word under the given control word.
-    #[inline]
-    pub const fn decode(self, control: Control) -> Slot {
+    pub const fn decode(self, bank: Bank) -> Slot {
         match self.state() {
             STATE_FREE => Slot::Free,
-            STATE_RESERVED => Slot::Reserved,
-            STATE_USED => Slot::Used(self.badge()),
-            STATE_DETACHED => Slot::Detached(self.badge()),
-            STATE_STAGED => match control.phase() {
-                Phase::Committed if control.batch() == self.batch() => Slot::Used(self.new_badge()),
-                _ => Slot::Used(self.badge()),
-            },
+            STATE_USED => Slot::Used(self.badge(bank)),
+            STATE_DETACHED => Slot::Detached(self.badge(bank)),
             _ => Slot::Corrupt,
         }
     }
 
-    /// The meaning of a word that is not staged, whatever the phase.
+    /// What a settled word means.
     #[inline]
     pub const fn meaning(self) -> Slot {
-        self.decode(Control(0))
-    }
-
-    /// The word with a staged slot replaced by what it means under `control`.
-    #[inline]
-    pub const fn settled(self, control: Control) -> Self {
-        if !self.is_staged() {
-            return self;
-        }
-        match self.decode(control) {
-            Slot::Used(badge) => SlotWord::used(badge, control.sequence()),
-            _ => self,
-        }
-    }
-
-    /// The same state under the tag of another section; staged and corrupt
-    /// words have no tag and stay as they are.
-    #[inline]
-    pub const fn retagged(self, sequence: u64) -> Self {
-        match self.state() {
-            STATE_FREE | STATE_RESERVED | STATE_USED | STATE_DETACHED => {
-                SlotWord(self.0 & !mask(TAG_BITS) | sequence & mask(TAG_BITS))
-            }
-            _ => self,
-        }
+        self.decode(Bank::of(0))
     }
 }
 
-/// The phases of a table; see `PHASE_*` in [`crate::layout`].
+/// The batch word of the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    /// Nobody writes.
-    Idle,
-    /// The owner writes one slot.
-    Writing,
-    /// A monitor stages a batch.
-    Staging,
-    /// The batch is decided and being rolled forward.
-    Committed,
-    /// The batch is given up and being rolled back.
-    Aborted,
-    /// The owner moved away.
-    Retired,
-    /// A value that no correct writer produces.
-    Corrupt,
-}
+pub struct BatchWord(pub u64);
 
-/// The control word of the region.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Control(pub u64);
-
-impl Control {
-    /// Which phase the table is in.
+impl BatchWord {
+    /// The word of a table that nobody claims.
     #[inline]
-    pub const fn phase(self) -> Phase {
-        match self.0 & mask(PHASE_BITS) {
-            PHASE_IDLE => Phase::Idle,
-            PHASE_WRITING => Phase::Writing,
-            PHASE_STAGING => Phase::Staging,
-            PHASE_COMMITTED => Phase::Committed,
-            PHASE_ABORTED => Phase::Aborted,
-            PHASE_RETIRED => Phase::Retired,
-            _ => Phase::Corrupt,
-        }
+    pub const fn new(generation: u64) -> Self {
+        BatchWord((generation & mask(GENERATION_BITS)) << GENERATION_SHIFT)
     }
 
-    /// Counts the changes of the control word, modulo 2^37.
+    /// Whether the owner has moved its table elsewhere.
     #[inline]
-    pub const fn sequence(self) -> u64 {
-        self.0 >> SEQUENCE_SHIFT & mask(SEQUENCE_BITS)
+    pub const fn is_retired(self) -> bool {
+        self.0 & BATCH_RETIRED != 0
     }
 
-    /// Differs from what it was before a batch was committed, modulo 2^24.
+    /// Whether a monitor holds the claim to rewrite.
     #[inline]
-    #[allow(clippy::cast_possible_truncation)] // 24 bits
-    pub const fn generation(self) -> u32 {
-        (self.0 >> GENERATION_SHIFT) as u32
+    pub const fn is_claimed(self) -> bool {
+        self.0 & BATCH_CLAIMED != 0
     }
 
-    /// The generation as of the last decided batch: always even, and unchanged
-    /// by a batch that is only being staged.
+    /// Whether a monitor has begun an attempt, and the owner has not disturbed it.
     #[inline]
-    pub const fn decided(self) -> u32 {
-        self.generation() & !1
+    pub const fn is_attempted(self) -> bool {
+        let both = BATCH_CLAIMED | BATCH_UNDISTURBED;
+        self.0 & both == both
     }
 
-    /// Number of the batch that is staged, or was decided last.
+    /// Number of the last claim, modulo 2^16.
     #[inline]
-    pub const fn batch(self) -> u64 {
-        (self.generation() as u64).div_ceil(2) & mask(BATCH_BITS)
+    pub const fn claim(self) -> u64 {
+        self.0 >> CLAIM_SHIFT & mask(CLAIM_BITS)
     }
 
-    /// A control word from its parts; each wraps in its width.
+    /// Counts the batches, modulo 2^45.
     #[inline]
-    pub const fn new(phase: u64, sequence: u64, generation: u32) -> Self {
-        Control(
-            phase & mask(PHASE_BITS)
-                | (sequence & mask(SEQUENCE_BITS)) << SEQUENCE_SHIFT
-                | (generation as u64 & mask(GENERATION_BITS)) << GENERATION_SHIFT,
-        )
+    pub const fn generation(self) -> u64 {
+        self.0 >> GENERATION_SHIFT
     }
 
-    /// The next control word: given phase, sequence plus one, same generation.
+    /// Which badge of a slot word counts.
     #[inline]
-    pub const fn to(self, phase: u64) -> Self {
-        Self::new(phase, self.sequence() + 1, self.generation())
+    pub const fn bank(self) -> Bank {
+        Bank::of(self.generation())
     }
 
-    /// Like [`Self::to`], with the generation advanced by `steps`.
+    /// The word under a new claim, whose first attempt has begun.
     #[inline]
-    pub const fn advanced(self, phase: u64, steps: u32) -> Self {
-        Self::new(phase, self.sequence() + 1, self.generation().wrapping_add(steps))
+    pub const fn claimed(self) -> Self {
+        let number = (self.claim() + 1) & mask(CLAIM_BITS);
+        let others = self.0 & !(mask(CLAIM_BITS) << CLAIM_SHIFT);
+        BatchWord(others | number << CLAIM_SHIFT | BATCH_CLAIMED | BATCH_UNDISTURBED)
+    }
+
+    /// The word with an attempt begun.
+    #[inline]
+    pub const fn attempted(self) -> Self {
+        BatchWord(self.0 | BATCH_UNDISTURBED)
+    }
+
+    /// The word without a claim.
+    #[inline]
+    pub const fn released(self) -> Self {
+        BatchWord(self.0 & !(BATCH_CLAIMED | BATCH_UNDISTURBED))
+    }
+
+    /// The word after the batch: the other bank counts.
+    #[inline]
+    pub const fn flipped(self) -> Self {
+        BatchWord(self.0.wrapping_add(1 << GENERATION_SHIFT))
     }
 }
 
@@ -274,49 +230,52 @@ mod tests {
 
     #[test]
     fn golden_words() {
-        assert_eq!(SlotWord::free(0).0, 0);
-        assert_eq!(SlotWord::used(0x0fff_fffc, 1).0, 0x5fff_fff8_0000_0001);
-        assert_eq!(SlotWord::reserved(7).0, 0x2000_0000_0000_0007);
-        assert_eq!(SlotWord::detached(4, 0).0, 0x6000_0008_0000_0000);
-        assert_eq!(SlotWord::staged(4, 8, 3).0, 0x8000_0008_0000_0103);
-        assert_eq!(Control::new(PHASE_STAGING, 5, 3).0, 0x0000_0300_0000_002a);
+        assert_eq!(SlotWord::FREE.0, 0);
+        assert_eq!(SlotWord::used(0x0fff_fffc).0, 0x5fff_fff9_ffff_ff80);
+        assert_eq!(SlotWord::detached(4).0, 0x6000_0008_0000_0080);
+        let staged = SlotWord::used(4).staged(Bank::of(0), 8);
+        assert_eq!(staged.0, 0x4000_0008_0000_0100);
+        assert_eq!(SlotWord::used(4).staged(Bank::of(1), 8).0, 0x4000_0010_0000_0080);
+        assert_eq!(BatchWord::new(3).0, 0x0000_0000_0018_0000);
+        assert_eq!(BatchWord::new(3).claimed().0, 0x0000_0000_0018_000e);
     }
 
     #[test]
     fn fields_come_back() {
-        let word = SlotWord::staged(0x0fff_fffe, 0x0abc_def0, 31);
-        assert_eq!((word.badge(), word.new_badge()), (0x0fff_fffe, 0x0abc_def0));
-        let staging = Control::new(PHASE_STAGING, 9, 61);
-        assert_eq!(word.decode(staging), Slot::Used(0x0fff_fffe));
-        let committed = staging.advanced(PHASE_COMMITTED, 1);
-        assert_eq!(word.decode(committed), Slot::Used(0x0abc_def0));
-        let next = committed.advanced(PHASE_COMMITTED, 2);
-        assert_eq!(word.decode(next), Slot::Used(0x0fff_fffe), "another batch");
-        assert!(SlotWord::used(12, 99).is_used_by(12));
-        assert!(!SlotWord::detached(12, 99).is_used_by(12));
-        assert_eq!(SlotWord::used(12, 99).retagged(100), SlotWord::used(12, 100));
+        for generation in [0, 1] {
+            let bank = Bank::of(generation);
+            let word = SlotWord::used(0x0fff_fffe).staged(bank, 0x0abc_def0);
+            assert_eq!((word.badge(bank), word.other_badge(bank)), (0x0fff_fffe, 0x0abc_def0));
+            assert_eq!(word.decode(bank), Slot::Used(0x0fff_fffe));
+            assert_eq!(word.decode(Bank::of(generation + 1)), Slot::Used(0x0abc_def0));
+            assert!(!word.is_settled() && !word.is_used_by(0x0fff_fffe));
+            assert_eq!(word.settled(bank), SlotWord::used(0x0fff_fffe));
+            assert_eq!(word.settled(Bank::of(generation + 1)), SlotWord::used(0x0abc_def0));
+        }
+        assert!(SlotWord::used(12).is_used_by(12) && SlotWord::used(12).is_settled());
+        assert!(!SlotWord::detached(12).is_used_by(12));
+        assert_eq!(SlotWord::detached(12).meaning(), Slot::Detached(12));
     }
 
     #[test]
-    fn age_of_a_tag_wraps() {
-        assert!(SlotWord::free(5).is_older_than(6));
-        assert!(!SlotWord::free(6).is_older_than(6));
-        assert!(!SlotWord::free(7).is_older_than(6));
-        assert!(SlotWord::free(mask(TAG_BITS)).is_older_than(0));
+    fn states_that_nobody_writes_are_corrupt() {
+        for state in [1, 4, 5, 6, 7] {
+            assert_eq!(SlotWord(state << STATE_SHIFT).meaning(), Slot::Corrupt);
+        }
     }
 
     #[test]
-    fn control_wraps_in_its_fields() {
-        let last = Control::new(PHASE_IDLE, mask(SEQUENCE_BITS), 0x00ff_ffff);
-        assert_eq!(last.to(PHASE_WRITING), Control::new(PHASE_WRITING, 0, 0x00ff_ffff));
-        assert_eq!(last.advanced(PHASE_STAGING, 2).generation(), 1);
-    }
-
-    #[test]
-    fn batch_number_is_the_same_before_and_after_the_decision() {
-        let staging = Control::new(PHASE_IDLE, 0, 62).advanced(PHASE_STAGING, 1);
-        let decided = staging.advanced(PHASE_COMMITTED, 1);
-        assert_eq!(staging.batch(), decided.batch());
-        assert_ne!(staging.batch(), decided.advanced(PHASE_STAGING, 1).batch());
+    fn a_batch_word_keeps_its_fields_apart() {
+        let last = BatchWord(!BATCH_RETIRED & !BATCH_CLAIMED & !BATCH_UNDISTURBED);
+        let claimed = last.claimed();
+        assert_eq!((claimed.claim(), claimed.generation()), (0, last.generation()));
+        assert!(claimed.is_claimed() && claimed.is_attempted() && !claimed.is_retired());
+        assert_eq!(claimed.flipped().generation(), 0, "the generation wraps");
+        assert_eq!(claimed.flipped().claim(), 0);
+        assert_ne!(claimed.bank(), claimed.flipped().bank());
+        let released = claimed.released();
+        assert!(!released.is_claimed() && !released.is_attempted());
+        assert_eq!(released.claim(), claimed.claim());
+        assert!(BatchWord(BATCH_RETIRED).claimed().is_retired());
     }
 }

@@ -5,7 +5,7 @@
 
 #include <cap_map.h>
 
-enum { SLOTS = 64, FIRST_USER = 8, CAP_SHIFT = 12, BADGE_BITS = 28, PATIENCE = 1000 };
+enum { SLOTS = 64, FIRST_USER = 8, CAP_SHIFT = 12, BADGE_BITS = 28, WAIT_BUDGET = 1000 };
 
 enum { REGION_BYTES = CAP_MAP_REGION_HEADER_BYTES + SLOTS * CAP_MAP_REGION_SLOT_BYTES };
 
@@ -22,7 +22,8 @@ static void expect(const char *what, cap_map_status status)
 
 int main(void)
 {
-	cap_map_config const config = { SLOTS, FIRST_USER, CAP_SHIFT, BADGE_BITS, PATIENCE };
+	cap_map_config const config = { SLOTS, FIRST_USER, CAP_SHIFT, BADGE_BITS, WAIT_BUDGET, 0 };
+	cap_map_identity const identity = { "example", 0, 0, 0, 0 };
 	cap_map_owner  *owner = NULL;
 	cap_map_monitor monitor;
 	uint32_t        slot = 0, found = 0, refused = 0;
@@ -31,12 +32,12 @@ int main(void)
 	expect("create", cap_map_owner_create(memory, sizeof(memory), region, sizeof(region),
 	                                      &config, &owner));
 	expect("insert", cap_map_badge_insert(owner, 4, &slot));
-	expect("publish", cap_map_owner_publish(owner, (const uint8_t *)"example", 7));
+	expect("publish", cap_map_owner_publish(owner, &identity));
 
 	/* the monitor, which sees the region only */
-	expect("attach", cap_map_monitor_attach(region, sizeof(region), PATIENCE, &monitor));
+	expect("attach", cap_map_monitor_attach(region, sizeof(region), WAIT_BUDGET, &monitor));
 	{
-		cap_map_rewrite batch[] = { { slot, 4, 400, 0, 0 } };
+		cap_map_rewrite batch[] = { { slot, 4, 400, 0, 0, 0 } };
 		expect("rewrite", cap_map_monitor_rewrite(&monitor, batch, 1, &refused));
 	}
 

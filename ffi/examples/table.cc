@@ -31,7 +31,7 @@ extern "C" void cap_map_relax() { }
 
 int main()
 {
-	Cap_map::Config const config { SLOTS, 0x300, 12, 28, 1000 };
+	Cap_map::Config const config { SLOTS, 0x300, 12, 28, 1000, 0 };
 
 	Cap_map::Owner owner { };
 	Kernel         kernel { };

@@ -5,6 +5,8 @@
  * allocates, throws, or needs run-time type information. Everything is usable
  * in C++11.
  *
+ * Longer than 450 lines because it wraps all functions of cap_map.h.
+ *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
 
@@ -19,9 +21,14 @@ namespace Cap_map {
 	using Status   = ::cap_map_status;
 	using State    = ::cap_map_state;
 	using Config   = ::cap_map_config;
-	using Geometry = ::cap_map_geometry;
+	using Kind     = ::cap_map_kind;
+	using Header   = ::cap_map_header;
+	using Stamp    = ::cap_map_stamp;
 	using Snapshot = ::cap_map_snapshot;
 	using Rewrite  = ::cap_map_rewrite;
+
+	using Identity    = ::cap_map_identity;
+	using Publication = ::cap_map_publication;
 
 	/**
 	 * Content of a slot, the badge is 0 if it carries none
@@ -56,6 +63,31 @@ namespace Cap_map {
 	inline char const *message(Status status)
 	{
 		return cap_map_status_message(uint32_t(status));
+	}
+
+	/**
+	 * Let an identity have a label
+	 *
+	 * \return  'CAP_MAP_STATUS_BAD_LABEL' if it is too long, the identity stays as
+	 *          it is then
+	 */
+	inline Status set_label(Identity &identity, char const *label, size_t length)
+	{
+		if (length > CAP_MAP_LABEL_BYTES)
+			return CAP_MAP_STATUS_BAD_LABEL;
+
+		for (size_t i = 0; i < CAP_MAP_LABEL_BYTES; i++)
+			identity.label[i] = i < length ? uint8_t(label[i]) : 0;
+
+		return CAP_MAP_STATUS_OK;
+	}
+
+	/**
+	 * Leave an identity in zeroed memory that a component gets for its table
+	 */
+	inline Status prepare(void *memory, size_t size, Identity const &identity)
+	{
+		return cap_map_region_prepare(memory, size, &identity);
 	}
 }
 
@@ -141,7 +173,7 @@ class Cap_map::Owner
 		              size_t region_size, Config const &config)
 		{
 			/* an archive of another version lacks this function */
-			cap_map_abi_1();
+			cap_map_abi_2();
 
 			return cap_map_owner_create(memory, size, region, region_size,
 			                            &config, &_owner);
@@ -154,14 +186,52 @@ class Cap_map::Owner
 
 		Status recover() { return cap_map_owner_recover(_owner); }
 
-		Status publish(char const *label, size_t length)
+		/**
+		 * Let monitors see the table where it is
+		 */
+		Status publish(Identity const &identity)
 		{
-			return cap_map_owner_publish(_owner, _bytes(label), length);
+			return cap_map_owner_publish(_owner, &identity);
 		}
 
-		Status move(void *region, size_t size, char const *label, size_t length)
+		/**
+		 * Write the identity of a table that monitors do not rewrite
+		 */
+		Status describe(Identity const &identity)
 		{
-			return cap_map_owner_move(_owner, region, size, _bytes(label), length);
+			return cap_map_owner_describe(_owner, &identity);
+		}
+
+		/**
+		 * Move the table to other memory, and let monitors see it there
+		 *
+		 * \param area  where the area of the publication begins, in bytes from
+		 *              'region' on
+		 */
+		Status move(void *region, size_t size, Publication const &publication,
+		            uint32_t &area)
+		{
+			return cap_map_owner_move(_owner, region, size, &publication, &area);
+		}
+
+		/**
+		 * Move the table to other memory, where it stays private
+		 */
+		Status move(void *region, size_t size)
+		{
+			return cap_map_owner_move(_owner, region, size, nullptr, nullptr);
+		}
+
+		/**
+		 * Give the table room for up to 'slots' slots while it is in use
+		 *
+		 * \param memory  private memory of 'growth_bytes', which stays in use
+		 *
+		 * A move to a larger region gives it the slots.
+		 */
+		Status grow(void *memory, size_t size, uint32_t slots)
+		{
+			return cap_map_owner_grow(_owner, memory, size, slots);
 		}
 
 		uint32_t capacity() const { return cap_map_owner_capacity(_owner); }
@@ -194,6 +264,17 @@ class Cap_map::Owner
 		}
 
 		Status remove(uint32_t slot) { return cap_map_slot_remove(_owner, slot); }
+
+		/**
+		 * Take the badge out of the table, and learn which one it was
+		 *
+		 * On success, the caller owns one reference to 'slot'. Of several
+		 * callers, one succeeds.
+		 */
+		Status withdraw(uint32_t slot, uint32_t &badge)
+		{
+			return cap_map_slot_withdraw(_owner, slot, &badge);
+		}
 
 
 		/************
@@ -251,13 +332,6 @@ class Cap_map::Owner
 		{
 			return cap_map_ref_count(_owner, slot);
 		}
-
-	private:
-
-		static uint8_t const *_bytes(char const *text)
-		{
-			return reinterpret_cast<uint8_t const *>(text);
-		}
 };
 
 
@@ -291,22 +365,22 @@ class Cap_map::Monitor
 		 * On failure, the monitor is attached to nothing: its operations
 		 * return 'CAP_MAP_STATUS_BAD_ARGUMENT'.
 		 */
-		Status attach(void *memory, size_t size, uint32_t patience)
+		Status attach(void *memory, size_t size, uint32_t wait_budget)
 		{
 			Status const status =
-				cap_map_monitor_attach(memory, size, patience, &_monitor);
+				cap_map_monitor_attach(memory, size, wait_budget, &_monitor);
 			_attached = ok(status);
 			return status;
 		}
 
-		Status geometry(Geometry &geometry) const
+		Status header(Header &header) const
 		{
-			return cap_map_monitor_geometry(_ptr(), &geometry);
+			return cap_map_monitor_header(_ptr(), &header);
 		}
 
-		Status sequence(uint64_t &sequence) const
+		Status stamp(Stamp &stamp) const
 		{
-			return cap_map_monitor_sequence(_ptr(), &sequence);
+			return cap_map_monitor_stamp(_ptr(), &stamp);
 		}
 
 		Status entry(uint32_t slot, Entry &entry) const
@@ -343,6 +417,11 @@ class Cap_map::Monitor
 		{
 			return cap_map_monitor_rewrite(_ptr(), batch, count, &slot);
 		}
+
+		/**
+		 * Take the claim to rewrite away from a monitor that is dead
+		 */
+		Status take_over() { return cap_map_monitor_take_over(_ptr()); }
 };
 
 
@@ -368,7 +447,7 @@ class Cap_map::Node : private ::cap_map_node
 		Node() : ::cap_map_node() { cap_map_node_init(this); }
 
 		/**
-		 * Give up the use granted by 'Pool::acquire' or 'Pool::first'
+		 * Give up the use granted by 'Pool::acquire', 'acquire_slot' or 'first'
 		 */
 		void release() { cap_map_node_release(this); }
 
@@ -411,6 +490,22 @@ class Cap_map::Pool
 		Node *acquire(Owner const &owner, uint32_t badge)
 		{
 			return Node::_from(cap_map_pool_acquire(&_pool, owner.owner(), badge));
+		}
+
+		/**
+		 * Node of the object for 'slot', to which the caller holds a reference
+		 */
+		Node *acquire_slot(Owner const &owner, uint32_t slot)
+		{
+			return Node::_from(cap_map_pool_acquire_slot(&_pool, owner.owner(), slot));
+		}
+
+		/**
+		 * Take up the pool in a restored memory image, after 'Owner::recover'
+		 */
+		Status recover(Owner const &owner)
+		{
+			return cap_map_pool_recover(&_pool, owner.owner());
 		}
 
 		/**

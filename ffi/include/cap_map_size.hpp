@@ -42,12 +42,13 @@ namespace Cap_map {
 		return slots < CAP_MAP_OWNER_WIDE_SLOTS ? 2 : 4;
 	}
 
-	constexpr size_t _private_bytes(size_t slots)
+	/* chains of objects and reference counts for 'own' of 'slots' slots */
+	constexpr size_t _private_bytes(size_t own, size_t slots)
 	{
-		return 8*CAP_MAP_OWNER_CHAINS*_div_ceil(slots, 64)
-		     + _index_entry_bytes(slots)*_pow2_ceil(2*slots)
-		     + _bitmap_bytes(_div_ceil(slots, 32))
-		     + 2*slots; /* reference counts */
+		return _div_ceil(8*CAP_MAP_OWNER_CHAINS*_div_ceil(own, 64)
+		                 + _index_entry_bytes(slots)*_pow2_ceil(2*slots)
+		                 + _bitmap_bytes(_div_ceil(slots, 32))
+		                 + 2*own, 8)*8;
 	}
 
 	/**
@@ -67,7 +68,18 @@ namespace Cap_map {
 	constexpr size_t owner_bytes(uint32_t max_slots)
 	{
 		return slots_in_range(max_slots)
-		     ? CAP_MAP_OWNER_HEADER_BYTES + _div_ceil(_private_bytes(max_slots), 8)*8
+		     ? CAP_MAP_OWNER_HEADER_BYTES + _private_bytes(max_slots, max_slots)
+		     : 0;
+	}
+
+	/**
+	 * Bytes of private memory by which a table for up to 'from' slots grows
+	 * to 'to' slots, 0 for numbers out of range
+	 */
+	constexpr size_t growth_bytes(uint32_t from, uint32_t to)
+	{
+		return slots_in_range(from) && slots_in_range(to) && from < to
+		     ? CAP_MAP_GROWTH_HEADER_BYTES + _private_bytes(to - from, to)
 		     : 0;
 	}
 }

@@ -3,12 +3,12 @@
 /// Version of the library.
 pub const CAP_MAP_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Version of this interface. It grows with a change that breaks programs.
-pub const CAP_MAP_ABI_VERSION: u32 = 1;
+pub const CAP_MAP_ABI_VERSION: u32 = 2;
 
 /// Does nothing. The name carries CAP_MAP_ABI_VERSION: a program that calls it
 /// does not link with an archive of another version.
 #[unsafe(no_mangle)]
-pub extern "C" fn cap_map_abi_1() {}
+pub extern "C" fn cap_map_abi_2() {}
 
 unsafe extern "C" {
     /// Yields the processor. The library calls it while it waits for another

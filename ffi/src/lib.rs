@@ -14,6 +14,16 @@
 //! the users of an object. Any other function waits for a monitor within a bound,
 //! and for another thread while that is inside a function of the same table. The
 //! comments name statuses without their prefix CAP_MAP_STATUS_.
+//!
+//! Owners, slots, badges, references, pools and nodes are for the component. Any
+//! number of its threads use them at once, but cap_map_owner_reset is for the only
+//! thread of a forked component, and cap_map_owner_recover for a restored component
+//! whose threads have not gone on yet. An owner stays at its address, and so does each
+//! region that it was given, because the private memory holds pointers to both.
+//!
+//! Monitors are for anyone who has mapped the region, at any address, in any process.
+//! Any number of them read at once, and one rewrites. Reading needs no permission to
+//! write; cap_map_monitor_rewrite and cap_map_monitor_take_over do.
 
 // `ffi/include/cap_map.h` is generated from this crate by tools/header: the text
 // above, then a section for each module, under the first line of the module's text.

@@ -16,7 +16,7 @@ const_assert!(align_of::<Node>() <= align_of::<cap_map_node>());
 #[repr(C)]
 pub struct cap_map_node {
     /// Not to be touched.
-    pub opaque: [u64; 5],
+    pub opaque: [u64; 6],
 }
 
 /// Initialises a node.

@@ -51,7 +51,8 @@ pub unsafe extern "C" fn cap_map_pool_init(pool: *mut cap_map_pool) -> Status {
 /// Makes the object of `node` the one for the capability at `slot`.
 ///
 /// # Errors
-/// BAD_SLOT; IN_USE if the node is a member already.
+/// BAD_SLOT; MISALIGNED or BAD_ARGUMENT for an address that no node can have; IN_USE if
+/// the node is a member already.
 ///
 /// # Safety
 /// 1. As for all functions.
@@ -109,6 +110,24 @@ pub unsafe extern "C" fn cap_map_pool_acquire(
     found.map_or(core::ptr::null_mut(), |node| node.as_ptr().cast())
 }
 
+/// The same for a slot: the caller holds a reference to it.
+///
+/// # Safety
+/// 1. As for all functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_pool_acquire_slot(
+    pool: *const cap_map_pool,
+    owner: *const cap_map_owner,
+    slot: u32,
+) -> *mut cap_map_node {
+    // SAFETY: duty 1.
+    let pool = unsafe { pool.cast::<Members>().as_ref() };
+    // SAFETY: duty 1.
+    let owner = unsafe { owner.as_ref() };
+    let found = pool.zip(owner).and_then(|(pool, owner)| pool.acquire_slot(&owner.0, slot));
+    found.map_or(core::ptr::null_mut(), |node| node.as_ptr().cast())
+}
+
 /// Some member, pinned until cap_map_node_release; null if there is none.
 ///
 /// # Safety
@@ -119,4 +138,23 @@ pub unsafe extern "C" fn cap_map_pool_first(pool: *const cap_map_pool) -> *mut c
     let pool = unsafe { pool.cast::<Members>().as_ref() };
     let found = pool.and_then(Pool::first);
     found.map_or(core::ptr::null_mut(), |node| node.as_ptr().cast())
+}
+
+/// Takes up a pool whose memory was restored from a checkpoint, after
+/// cap_map_owner_recover. A node that was being inserted or removed is a member or not.
+/// A thread lost inside an acquire or a release may remain a user of its object.
+///
+/// # Safety
+/// 1. As for all functions.
+/// 2. No thread is inside this library with `pool` or `owner`, nor will one resume there.
+/// 3. `owner` was not reset since a member was inserted.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_pool_recover(
+    pool: *const cap_map_pool,
+    owner: *const cap_map_owner,
+) -> Status {
+    let (pool, owner) = (pool!(pool), owner!(owner));
+    // SAFETY: duties 2 and 3.
+    unsafe { pool.recover(owner) };
+    Status::Ok
 }

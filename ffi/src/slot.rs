@@ -138,3 +138,22 @@ pub unsafe extern "C" fn cap_map_slot_badge(owner: *const cap_map_owner, slot: u
 pub unsafe extern "C" fn cap_map_slot_remove(owner: *const cap_map_owner, slot: u32) -> Status {
     status_of(owner!(owner).remove(slot))
 }
+
+/// The same, with the badge that this call took out. The caller gets a reference to the
+/// slot and gives it back when it has let go of badge and selector.
+///
+/// # Errors
+/// BAD_SLOT, NOT_ALLOCATED; NOT_FOUND if the slot carries no badge; BUSY.
+///
+/// # Safety
+/// 1. As for all functions.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn cap_map_slot_withdraw(
+    owner: *const cap_map_owner,
+    slot: u32,
+    badge: *mut u32,
+) -> Status {
+    let owner = owner!(owner);
+    // SAFETY: duty 1.
+    unsafe { answer(owner.withdraw(slot), badge) }
+}

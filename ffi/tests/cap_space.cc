@@ -111,15 +111,16 @@ static void map()
 	cap_map.remove(parent);
 	CHECK_EQ(Platform::kernel().vanished, 1);
 
-	/* of a slot without references, of a plain slot */
+	/* of a slot without references, but not of a plain slot */
 	Cap_index * const irq = cap_map.insert(20);
 	cap_map.remove(irq);
 	CHECK(!irq->used());
 	CHECK_EQ(Platform::kernel().last_badge, 20);
 	Cap_index * const plain = cap_idx_alloc.alloc_range(1);
 	cap_map.remove(plain);
-	CHECK(!plain->used());
+	CHECK(plain->used());
 	CHECK_EQ(Platform::kernel().vanished, 2);
+	CHECK_STATUS(cap_idx_alloc.free(plain, 1), OK);
 }
 
 
@@ -201,6 +202,42 @@ static void capabilities()
 }
 
 
+/**
+ * Others remove a slot while the platform lets go of its capability: the
+ * platform hears of it once, and the slot stays with it meanwhile
+ */
+static void removed_by_several()
+{
+	start_anew();
+	Platform::kernel().vanishing = [] (addr_t kcap) {
+		Cap_index * const index = cap_idx_alloc.kcap_to_idx(kcap);
+		cap_map.remove(index);
+		CHECK(index->used());
+	};
+
+	/* by the last reference */
+	Cap_index *index = cap_map.insert(4);
+	{ Native_capability const cap(index); }
+	CHECK(!index->used());
+	CHECK_EQ(Platform::kernel().vanished, 1);
+
+	/* by removal, without a reference and with one */
+	index = cap_map.insert(8);
+	cap_map.remove(index);
+	CHECK(!index->used());
+	CHECK_EQ(Platform::kernel().vanished, 2);
+	{
+		Native_capability const cap(cap_map.insert(12));
+		index = cap_map.find(12);
+		cap_map.remove(index);
+		CHECK_EQ(references(index), 1);
+		CHECK_EQ(state(index->slot()), CAP_MAP_STATE_DETACHED);
+	}
+	CHECK(!index->used());
+	CHECK_EQ(Platform::kernel().vanished, 3);
+}
+
+
 static void received()
 {
 	start_anew();
@@ -269,10 +306,14 @@ static void growth()
 	alignas(64) static uint8_t small[Cap_map::region_bytes(64)];
 	alignas(64) static uint8_t shared[Cap_map::region_bytes(SLOTS)];
 
+	Cap_map::Publication const publication { };
+	uint32_t area = 77;
+
 	Native_capability const cap(cap_map.insert(4));
 	Cap_index const * const before = cap.data();
-	CHECK_STATUS(Platform::cap_space().move(small, sizeof(small), "small", 5), TOO_SMALL);
-	CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared), "grown", 5), OK);
+	CHECK_STATUS(Platform::cap_space().move(small, sizeof(small), publication, area), TOO_SMALL);
+	CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared), publication, area), OK);
+	CHECK_EQ(area, 0);
 	CHECK_EQ(cap_idx_alloc.max_caps(), SLOTS);
 	CHECK(cap.data() == before && cap.local_name() == 4);
 	CHECK(cap_map.find(4) == before);
@@ -281,7 +322,7 @@ static void growth()
 	/* a monitor changes the badge behind the capability */
 	Cap_map::Monitor monitor;
 	CHECK_STATUS(monitor.attach(shared, sizeof(shared), 10), OK);
-	Cap_map::Rewrite rewrite { before->slot(), 4, 400, 0, 0 };
+	Cap_map::Rewrite rewrite { before->slot(), 4, 400, 0, 0, 0 };
 	uint32_t slot = 0;
 	CHECK_STATUS(monitor.rewrite(&rewrite, 1, slot), OK);
 	CHECK_EQ(cap.local_name(), 400);
@@ -304,6 +345,7 @@ int main()
 	allocator();
 	map();
 	capabilities();
+	removed_by_several();
 	received();
 	growth();
 	return done("cap_space");

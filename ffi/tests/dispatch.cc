@@ -248,12 +248,13 @@ static void *monitor(void *)
 		CHECK_STATUS(monitor.snapshot(words, SLOTS, snapshot), OK);
 
 		size_t changes = 0;
-		for (uint32_t slot = 0; slot < SLOTS; slot++) {
+		for (uint32_t slot = 0; slot < snapshot.slots; slot++) {
 			Cap_map::Entry const entry = Cap_map::Monitor::entry_of(words[slot]);
 			CHECK(entry.state != CAP_MAP_STATE_CORRUPT);
 			if (entry.state == CAP_MAP_STATE_USED)
 				batch[changes++] = Cap_map::Rewrite {
-					slot, entry.badge, new_badge(number_of(entry.badge)), 0, 0 };
+					slot, entry.badge, new_badge(number_of(entry.badge)),
+					0, 0, 0 };
 		}
 
 		uint32_t slot = 0;
@@ -279,12 +280,76 @@ static void *monitor(void *)
 }
 
 
+/**
+ * A slot is removed while its last reference goes: the platform hears of it once
+ */
+namespace {
+
+	using Lone_platform = Test_platform<Base_foc::Static_object_cast, 1>;
+	using Lone_index    = Base_foc::Native_capability<Lone_platform>::Data;
+
+	enum { LONE_ROUNDS = 100000 };
+
+	Lone_index *lone;           /* slot whose last reference goes, with 'round' */
+	unsigned    round, round_done;
+
+	/* both threads run at once for most of the time */
+	void await(unsigned const &word, unsigned value)
+	{
+		for (unsigned looks = 1; load(word) != value; looks++)
+			if (looks % 1024 == 0)
+				sched_yield();
+	}
+}
+
+
+static void *last_holder(void *)
+{
+	for (unsigned number = 1; number <= LONE_ROUNDS; number++) {
+		await(round, number);
+		lone->dec();
+		store(round_done, number);
+	}
+	return nullptr;
+}
+
+
+static void removal_against_last_release()
+{
+	Base_foc::Capability_map<Lone_platform> map;
+
+	pthread_t thread;
+	CHECK_EQ(pthread_create(&thread, nullptr, last_holder, nullptr), 0);
+
+	unsigned wrong = 0;
+	for (unsigned number = 1; number <= LONE_ROUNDS; number++) {
+		unsigned const before = load(Lone_platform::kernel().vanished);
+
+		lone = map.insert(4*number);
+		lone->inc();
+		store(round, number);
+		for (unsigned delay = number % 64; delay; delay--) __asm__ volatile ("");
+		map.remove(lone);
+		await(round_done, number);
+
+		wrong += (load(Lone_platform::kernel().vanished) != before + 1);
+		wrong += lone->used();
+	}
+	CHECK_EQ(pthread_join(thread, nullptr), 0);
+	CHECK_EQ(wrong, 0);
+}
+
+
 int main()
 {
+	removal_against_last_release();
+
 	pthread_t threads[5];
 	void *(*const functions[5])(void *) { churn, client, client, receiver, monitor };
 
-	CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared), "dispatch", 8), OK);
+	Cap_map::Publication const publication { };
+	uint32_t area = 0;
+	CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared), publication, area), OK);
 
 	for (size_t i = 0; i < 5; i++)
 		CHECK_EQ(pthread_create(&threads[i], nullptr, functions[i], (void *)(i + 1)), 0);

@@ -4,6 +4,7 @@
  * of an object are waited for.
  */
 #include <sched.h>
+#include <sys/wait.h>
 
 #include "platform.h"
 
@@ -221,10 +222,34 @@ static void waiting()
 }
 
 
+/**
+ * An object is destroyed inside of its own 'apply': the mistake is named
+ */
+static void destroying_the_object_in_use()
+{
+	pid_t const child = fork();
+	if (child == 0) {
+		alarm(60); /* ends a wait without a message */
+		if (!freopen("/dev/null", "w", stderr))
+			_exit(1);
+
+		Object * const object = new Object(Native_capability(cap_map.insert(4)));
+		pool.insert(object);
+		pool.apply(4, [] (Object *o) { delete o; });
+		_exit(0);
+	}
+	int status = 0;
+	CHECK(child > 0 && waitpid(child, &status, 0) == child);
+	CHECK(WIFEXITED(status));
+	CHECK_EQ(WEXITSTATUS(status), int(Platform::DEADLOCK));
+}
+
+
 int main()
 {
 	casts();
 	throwing();
 	waiting();
+	destroying_the_object_in_use();
 	return done("exceptions");
 }

@@ -11,7 +11,7 @@
 
 #define UNUSED __attribute__((unused))
 
-enum { SLOTS = 64, LARGE = 128, FIRST = 8, SHIFT = 12, BITS = 28, PATIENCE = 10 };
+enum { SLOTS = 64, LARGE = 128, FIRST = 8, SHIFT = 12, BITS = 28, WAIT_BUDGET = 10 };
 
 enum { HEADER = CAP_MAP_REGION_HEADER_BYTES / 8 }; /* words */
 
@@ -24,7 +24,9 @@ static UNUSED unsigned relaxed;
 
 void cap_map_relax(void) { relaxed++; }
 
-static const cap_map_config config = { LARGE, FIRST, SHIFT, BITS, PATIENCE };
+static const cap_map_config config = { LARGE, FIRST, SHIFT, BITS, WAIT_BUDGET, 0 };
+
+static UNUSED const cap_map_identity identity = { "component -> target", 5, 6, 7, 8 };
 
 /* A kernel of selectors that name objects; object 0 is none. */
 static struct { unsigned object[LARGE + 1]; unsigned equal, valid, map; bool refuse; } kernel;

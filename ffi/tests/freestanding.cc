@@ -45,7 +45,8 @@ struct Genode::Platform
 
 	struct Mutex { void acquire(); void release(); };
 
-	enum { FIRST_SLOT = 0x300, CAP_SHIFT = 12, BADGE_BITS = 28, PATIENCE = 1000 };
+	enum { FIRST_SLOT = 0x300, CAP_SHIFT = 12, BADGE_BITS = 28, WAIT_BUDGET = 1000,
+	       CORE = 0 };
 
 	static Base_foc::Cap_space<Platform> &cap_space();
 	static bool cap_equal(addr_t, addr_t);

@@ -1,6 +1,8 @@
 /*
  * The object pool of base_foc.
  */
+#include <string.h>
+
 #include "classes.h"
 
 namespace {
@@ -180,6 +182,78 @@ static void pool()
 }
 
 
+/**
+ * Platform in which a monitor acts at a given use of the capability space
+ */
+struct Watched_platform : Platform
+{
+	static unsigned           uses_until_swap;
+	static Cap_map::Monitor   monitor;
+	static Cap_map::Rewrite   swap[2];
+
+	static Base_foc::Cap_space<Platform> &cap_space()
+	{
+		uint32_t slot = 0;
+		if (uses_until_swap && !--uses_until_swap)
+			CHECK_STATUS(monitor.rewrite(swap, 2, slot), OK);
+
+		return Platform::cap_space();
+	}
+};
+
+unsigned         Watched_platform::uses_until_swap;
+Cap_map::Monitor Watched_platform::monitor;
+Cap_map::Rewrite Watched_platform::swap[2];
+
+
+/**
+ * A capability leads to its object while a monitor swaps badges
+ */
+static void swapped_badges()
+{
+	using Watched_pool = Base_foc::Object_pool<struct Watched, Watched_platform>;
+
+	struct Watched : Watched_pool::Entry
+	{
+		Watched(Native_capability cap) : Watched_pool::Entry(cap) { }
+	};
+
+	alignas(64) static uint8_t shared[Cap_map::region_bytes(SLOTS)];
+
+	for (unsigned use = 1; use <= 4; use++) {
+		start_anew();
+		memset(shared, 0, sizeof(shared));
+
+		Native_capability const caps[] { Native_capability(cap_map.insert(4)),
+		                                 Native_capability(cap_map.insert(8)) };
+		Watched a(caps[0]), b(caps[1]);
+		Watched_pool pool;
+		pool.insert(&a);
+		pool.insert(&b);
+
+		uint32_t area = 0;
+		CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared),
+		                                        Cap_map::Publication { }, area), OK);
+		CHECK_STATUS(Watched_platform::monitor.attach(shared, sizeof(shared), 10), OK);
+		Watched_platform::swap[0] = { caps[0].data()->slot(), 4, 8, 0, 0, 0 };
+		Watched_platform::swap[1] = { caps[1].data()->slot(), 8, 4, 0, 0, 0 };
+
+		Watched_platform::uses_until_swap = use;
+		pool.apply(caps[0], [&] (Watched *w) { CHECK(w == &a); });
+		pool.apply(caps[1], [&] (Watched *w) { CHECK(w == &b); });
+		pool.apply(caps[0], [&] (Watched *w) { CHECK(w == &a); });
+		CHECK_EQ(Watched_platform::uses_until_swap, 0);
+		CHECK_EQ(caps[0].local_name(), 8);
+
+		/* no dispatch to a detached slot */
+		cap_map.remove(cap_map.find(8));
+		pool.apply(caps[0], [] (Watched *w) { CHECK(w == nullptr); });
+		pool.remove(&a);
+		pool.remove(&b);
+	}
+}
+
+
 static void many_objects()
 {
 	start_anew();
@@ -216,6 +290,7 @@ static void many_objects()
 int main()
 {
 	pool();
+	swapped_badges();
 	many_objects();
 	return done("object_pool");
 }

@@ -1,16 +1,16 @@
 /*
- * Owner and status of the C ABI: memory sizes, creation, publication, moving,
- * recovery, and each status that they return.
+ * Owner and status of the C ABI: memory sizes, creation, growth, and each status that
+ * they return.
  */
 #include "fixture.h"
 
 static void messages(void)
 {
 	uint32_t i, j;
-	const char *unknown = cap_map_status_message(31);
+	const char *unknown = cap_map_status_message(36);
 	CHECK(!strcmp(unknown, "unknown status"));
 	CHECK(cap_map_status_message(UINT32_MAX) == unknown);
-	for (i = 0; i <= 30; i++) {
+	for (i = 0; i <= 35; i++) {
 		CHECK(strlen(cap_map_status_message(i)) > 3);
 		for (j = 0; j < i; j++)
 			CHECK(strcmp(cap_map_status_message(i), cap_map_status_message(j)));
@@ -26,17 +26,29 @@ static void sizes(void)
 	CHECK_EQ(cap_map_region_size(UINT32_MAX), 0);
 	CHECK_EQ(cap_map_owner_size(63), 0);
 	CHECK_EQ(cap_map_owner_size(131073), 0);
+	CHECK_EQ(cap_map_owner_growth_size(63, 64), 0);
+	CHECK_EQ(cap_map_owner_growth_size(64, 64), 0);
+	CHECK_EQ(cap_map_owner_growth_size(128, 64), 0);
+	CHECK_EQ(cap_map_owner_growth_size(64, 131073), 0);
+	CHECK_EQ(cap_map_owner_growth_size(64, 128), 192 + 8*13 + 2*256 + 4*4 + 4 + 2*64 + 4);
 	CHECK(cap_map_owner_size(LARGE) <= sizeof(memory));
 	/* the promised budgets: a component, with its table; core without it */
 	CHECK(cap_map_owner_size(4096) + cap_map_region_size(4096) <= 64 * 1024);
 	CHECK(cap_map_region_size(4096) <= 40 * 1024);
 }
 
-static void create(void)
+/* Refused over a live table, which stays as it is. */
+static void refused_create(void)
 {
+	static uint64_t saved_memory[sizeof(memory) / 8], saved_region[sizeof(region) / 8];
+	cap_map_owner *const live = fresh();
 	cap_map_owner *owner = NULL;
 	cap_map_config bad = config;
 	size_t const need = cap_map_owner_size(LARGE);
+
+	CHECK_STATUS(cap_map_badge_insert(live, 100, NULL), OK);
+	memcpy(saved_memory, memory, sizeof(memory));
+	memcpy(saved_region, region, sizeof(region));
 
 	CHECK_STATUS(cap_map_owner_create(NULL, need, region, sizeof(region), &config, &owner),
 	             BAD_ARGUMENT);
@@ -70,6 +82,9 @@ static void create(void)
 	bad = config, bad.shift = 33;
 	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &owner),
 	             BAD_SHIFT);
+	bad.shift = UINT32_MAX;
+	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &owner),
+	             BAD_SHIFT);
 	bad = config, bad.badge_bits = 0;
 	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &owner),
 	             BAD_BADGE_BITS);
@@ -78,6 +93,41 @@ static void create(void)
 	             BAD_BADGE_BITS);
 	CHECK(owner == NULL);
 
+	CHECK(!memcmp(saved_memory, memory, sizeof(memory)));
+	CHECK(!memcmp(saved_region, region, sizeof(region)));
+	CHECK_STATUS(cap_map_badge_find(live, 100, NULL), OK);
+}
+
+/* On 32-bit machines, not every shift leaves room for the selector of each slot. */
+static void wide_selectors(void)
+{
+	cap_map_owner *owner = NULL;
+	cap_map_config wide = config;
+	wide.shift = 26;
+	CHECK_STATUS(cap_map_owner_create(memory, sizeof(memory), region, sizeof(region), &wide,
+	                                  &owner), OK);
+	memset(larger, 0, sizeof(larger));
+	if (sizeof(size_t) == 4) {
+		CHECK_STATUS(cap_map_owner_reset(owner, larger, sizeof(larger)), BAD_SHIFT);
+		CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), NULL, NULL),
+		             BAD_SHIFT);
+		CHECK_EQ(cap_map_owner_capacity(owner), SLOTS);
+		wide.shift = 27;
+		CHECK_STATUS(cap_map_owner_create(memory, sizeof(memory), region, sizeof(region),
+		                                  &wide, &owner), BAD_SHIFT);
+	} else {
+		CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), NULL, NULL), OK);
+	}
+}
+
+static void create(void)
+{
+	cap_map_owner *owner = NULL;
+	size_t const need = cap_map_owner_size(LARGE);
+
+	/* whatever the memory contained */
+	memset(memory, 0xff, sizeof(memory));
+	memset(region, 0xff, sizeof(region));
 	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &config, &owner), OK);
 	CHECK((void *)owner == (void *)memory);
 	CHECK_EQ(cap_map_owner_capacity(owner), SLOTS);
@@ -87,6 +137,109 @@ static void create(void)
 	CHECK_STATUS(cap_map_owner_create(memory, sizeof(memory), larger, sizeof(larger), &config,
 	                                  &owner), OK);
 	CHECK_EQ(cap_map_owner_capacity(owner), LARGE);
+}
+
+/* A refused creation over a live table leaves the table alone. */
+static void create_over_live_table(void)
+{
+	cap_map_owner *owner = fresh(), *again = NULL;
+	size_t const need = cap_map_owner_size(LARGE);
+	cap_map_config bad = config;
+	uint32_t slot = 0;
+	static uint64_t saved[sizeof(memory) / 8], saved_region[HEADER + SLOTS];
+
+	CHECK_STATUS(cap_map_badge_insert(owner, 4, &slot), OK);
+	memcpy(saved, memory, sizeof(memory));
+	memcpy(saved_region, region, sizeof(region));
+	bad.first_user = SLOTS;
+	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &again),
+	             BAD_FIRST_USER);
+	bad = config, bad.shift = 33;
+	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &again),
+	             BAD_SHIFT);
+	bad = config, bad.badge_bits = 29;
+	CHECK_STATUS(cap_map_owner_create(memory, need, region, sizeof(region), &bad, &again),
+	             BAD_BADGE_BITS);
+	CHECK_STATUS(cap_map_owner_create(memory, need, region + 1, sizeof(region) - 8, &config,
+	                                  &again), MISALIGNED);
+	CHECK_STATUS(cap_map_owner_create(memory, need, region, 0x200, &config, &again), TOO_SMALL);
+	CHECK_STATUS(cap_map_owner_create(memory, need, NULL, sizeof(region), &config, &again),
+	             BAD_ARGUMENT);
+	CHECK(again == NULL);
+	CHECK(!memcmp(saved, memory, sizeof(memory)));
+	CHECK(!memcmp(saved_region, region, sizeof(region)));
+	CHECK_STATUS(cap_map_badge_find(owner, 4, NULL), OK);
+}
+
+/* A live table gets room for more slots, and takes them with a larger region. */
+static void grow(void)
+{
+	static uint64_t more[512], growths[8][512];
+	static ALIGNED(CAP_MAP_REGION_ALIGN) uint64_t huge[HEADER + 2 * LARGE];
+	cap_map_owner *owner = fresh();
+	size_t const need = cap_map_owner_growth_size(LARGE, 2 * LARGE);
+	uint32_t slot = 0, i;
+	cap_map_pool pool;
+	cap_map_node nodes[2];
+
+	CHECK(need > 0 && need <= sizeof(more));
+	CHECK_STATUS(cap_map_badge_insert(owner, 4, &slot), OK);
+	CHECK_STATUS(cap_map_ref_acquire(owner, slot), OK);
+	CHECK_STATUS(cap_map_pool_init(&pool), OK);
+	CHECK_STATUS(cap_map_node_init(&nodes[0]), OK);
+	CHECK_STATUS(cap_map_node_init(&nodes[1]), OK);
+	CHECK_STATUS(cap_map_pool_insert(&pool, owner, &nodes[0], slot), OK);
+
+	memset(more, 0xa5, sizeof(more));
+	CHECK_STATUS(cap_map_owner_grow(NULL, more, need, 2 * LARGE), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_owner_grow(owner, NULL, need, 2 * LARGE), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_owner_grow(owner, (uint8_t *)more + 4, need, 2 * LARGE), MISALIGNED);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, need - 1, 2 * LARGE), TOO_SMALL);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, 0, 2 * LARGE), TOO_SMALL);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, sizeof(more), LARGE), TOO_SMALL);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, sizeof(more), 1), TOO_SMALL);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, SIZE_MAX, 131073), BAD_ARGUMENT);
+	for (i = 0; i < 512; i++)
+		CHECK_EQ(more[i], UINT64_C(0xa5a5a5a5a5a5a5a5));
+
+	/* without growth, a larger region brings what there is room for */
+	memset(larger, 0, sizeof(larger));
+	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), NULL, 0), OK);
+	CHECK_STATUS(cap_map_owner_grow(owner, more, need, 2 * LARGE), OK);
+	CHECK_EQ(cap_map_owner_capacity(owner), LARGE);
+	CHECK_STATUS(cap_map_badge_insert_at(owner, 8, LARGE), BAD_SLOT);
+	CHECK_STATUS(cap_map_owner_move(owner, huge, sizeof(huge), NULL, 0), OK);
+	CHECK_EQ(cap_map_owner_capacity(owner), 2 * LARGE);
+	CHECK_STATUS(cap_map_badge_insert_at(owner, 8, 2 * LARGE - 1), OK);
+	CHECK_STATUS(cap_map_badge_find_acquire(owner, 8, &slot), OK);
+	CHECK_EQ(slot, 2 * LARGE - 1);
+	CHECK_EQ(cap_map_ref_count(owner, slot), 1);
+	CHECK_STATUS(cap_map_pool_insert(&pool, owner, &nodes[1], slot), OK);
+	CHECK(cap_map_pool_acquire(&pool, owner, 8) == &nodes[1]);
+	CHECK(cap_map_pool_acquire(&pool, owner, 4) == &nodes[0]);
+	for (i = 0; i < 2; i++) {
+		cap_map_node_release(&nodes[i]);
+		CHECK_STATUS(cap_map_pool_remove(&pool, owner, &nodes[i]), OK);
+		cap_map_node_drain(&nodes[i]);
+	}
+	/* a window across both parts */
+	CHECK_STATUS(cap_map_slot_alloc(owner, LARGE + 8, &slot), OK);
+	CHECK_EQ(slot, FIRST + 1);
+	CHECK_STATUS(cap_map_slot_free(owner, slot, LARGE + 8), OK);
+
+	CHECK_STATUS(cap_map_owner_recover(owner), OK);
+	CHECK_STATUS(cap_map_badge_find(owner, 8, &slot), OK);
+	CHECK_EQ(cap_map_ref_count(owner, slot), 1);
+	CHECK_STATUS(cap_map_owner_reset(owner, huge, sizeof(huge)), OK);
+	CHECK_EQ(cap_map_owner_capacity(owner), 2 * LARGE);
+	CHECK_STATUS(cap_map_badge_find(owner, 8, &slot), NOT_FOUND);
+	CHECK_EQ(cap_map_ref_count(owner, 2 * LARGE - 1), 0);
+
+	for (i = 0; i < CAP_MAP_MAX_GROWTHS - 1; i++)
+		CHECK_STATUS(cap_map_owner_grow(owner, growths[i], sizeof(growths[i]), 2 * LARGE + i + 1), OK);
+	CHECK_STATUS(cap_map_owner_grow(owner, growths[i], sizeof(growths[i]), 2 * LARGE + i + 1),
+	             OUT_OF_SLOTS);
+	CHECK_EQ(growths[i][0], 0);
 }
 
 static void null_owner(void)
@@ -99,8 +252,9 @@ static void null_owner(void)
 
 	CHECK_STATUS(cap_map_owner_reset(NULL, region, sizeof(region)), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_owner_recover(NULL), BAD_ARGUMENT);
-	CHECK_STATUS(cap_map_owner_publish(NULL, NULL, 0), BAD_ARGUMENT);
-	CHECK_STATUS(cap_map_owner_move(NULL, region, sizeof(region), NULL, 0), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_owner_publish(NULL, &identity), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_owner_describe(NULL, &identity), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_owner_move(NULL, region, sizeof(region), NULL, &u32), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_slot_alloc(NULL, 1, &u32), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_slot_alloc_at(NULL, FIRST), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_slot_free(NULL, FIRST, 1), BAD_ARGUMENT);
@@ -121,114 +275,24 @@ static void null_owner(void)
 	CHECK_STATUS(cap_map_pool_insert(&pool, NULL, &node, FIRST), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_pool_remove(&pool, NULL, &node), BAD_ARGUMENT);
 	CHECK(cap_map_pool_acquire(&pool, NULL, 4) == NULL);
+	CHECK(cap_map_pool_acquire_slot(&pool, NULL, FIRST) == NULL);
+	CHECK_STATUS(cap_map_pool_recover(&pool, NULL), BAD_ARGUMENT);
+	CHECK_STATUS(cap_map_slot_withdraw(NULL, FIRST, NULL), BAD_ARGUMENT);
 
 	/* nothing was written */
 	CHECK_EQ(u32, 77);
 	CHECK(flag && state == CAP_MAP_STATE_CORRUPT);
 }
 
-static void publish_and_move(void)
-{
-	cap_map_owner *owner = fresh();
-	cap_map_monitor monitor, second;
-	cap_map_geometry geometry;
-	uint64_t sequence = 0;
-	uint32_t slot = 0, label_fails = 0;
-	const uint8_t label[65] = "component -> target", broken[2] = { 0xc3, 0x28 };
-
-	CHECK_STATUS(cap_map_monitor_attach(region, sizeof(region), PATIENCE, &monitor), UNPUBLISHED);
-	CHECK_STATUS(cap_map_owner_publish(owner, label, 65), BAD_LABEL);
-	CHECK_STATUS(cap_map_owner_publish(owner, broken, 2), BAD_LABEL);
-	CHECK_STATUS(cap_map_monitor_attach(region, sizeof(region), PATIENCE, &monitor), UNPUBLISHED);
-	CHECK_STATUS(cap_map_badge_insert(owner, 4, &slot), OK);
-	CHECK_STATUS(cap_map_ref_acquire(owner, slot), OK);
-	CHECK_STATUS(cap_map_owner_publish(owner, NULL, 9), OK);
-	CHECK_STATUS(cap_map_owner_publish(owner, label, 19), OK);
-	CHECK_STATUS(cap_map_monitor_attach(region, sizeof(region), PATIENCE, &monitor), OK);
-	CHECK_STATUS(cap_map_monitor_geometry(&monitor, &geometry), OK);
-	CHECK_EQ(geometry.capacity, SLOTS);
-	CHECK_EQ(geometry.first_user, FIRST);
-	CHECK_EQ(geometry.shift, SHIFT);
-	CHECK_EQ(geometry.badge_bits, BITS);
-	CHECK(!memcmp(geometry.label, label, 64));
-
-	/* every refused move leaves all as it was */
-	CHECK_STATUS(cap_map_owner_move(owner, NULL, sizeof(larger), label, 4), BAD_ARGUMENT);
-	CHECK_STATUS(cap_map_owner_move(owner, larger + 1, sizeof(larger) - 8, label, 4), MISALIGNED);
-	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(region) - 8, label, 4), TOO_SMALL);
-	label_fails += CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), broken, 2),
-	                            BAD_LABEL);
-	CHECK_EQ(label_fails, 1);
-	CHECK_STATUS(cap_map_owner_move(owner, region, sizeof(region), label, 4), IN_USE);
-	CHECK_STATUS(cap_map_monitor_sequence(&monitor, &sequence), OK);
-	CHECK_EQ(cap_map_owner_capacity(owner), SLOTS);
-
-	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), label, 9), OK);
-	CHECK_EQ(cap_map_owner_capacity(owner), LARGE);
-	CHECK_EQ(entry(owner, slot), USED(4));
-	CHECK_EQ(cap_map_ref_count(owner, slot), 1);
-	CHECK_STATUS(cap_map_monitor_sequence(&monitor, &sequence), RETIRED);
-	CHECK_STATUS(cap_map_monitor_attach(region, sizeof(region), PATIENCE, &second), RETIRED);
-	CHECK_STATUS(cap_map_monitor_attach(larger, sizeof(larger), PATIENCE, &second), OK);
-	CHECK_STATUS(cap_map_monitor_geometry(&second, &geometry), OK);
-	CHECK_EQ(geometry.capacity, LARGE);
-
-	/* the new slots can be used, and it cannot shrink again */
-	CHECK_STATUS(cap_map_slot_alloc(owner, SLOTS, &slot), OK);
-	CHECK_STATUS(cap_map_badge_insert_at(owner, 8, LARGE - 1), OK);
-	CHECK_STATUS(cap_map_badge_find(owner, 8, &slot), OK);
-	CHECK_EQ(slot, LARGE - 1);
-	CHECK_STATUS(cap_map_owner_move(owner, other, sizeof(other), label, 9), TOO_SMALL);
-
-	/* a forked component starts anew and leaves the old region alone */
-	CHECK_STATUS(cap_map_owner_reset(owner, NULL, sizeof(region)), BAD_ARGUMENT);
-	CHECK_STATUS(cap_map_owner_reset(owner, other + 1, sizeof(other) - 8), MISALIGNED);
-	CHECK_STATUS(cap_map_owner_reset(owner, other, sizeof(other) - 8), TOO_SMALL);
-	CHECK_STATUS(cap_map_badge_find(owner, 8, NULL), OK);
-	CHECK_STATUS(cap_map_owner_reset(owner, other, sizeof(other)), OK);
-	CHECK_EQ(cap_map_owner_capacity(owner), SLOTS);
-	CHECK_STATUS(cap_map_badge_find(owner, 4, NULL), NOT_FOUND);
-	CHECK_STATUS(cap_map_badge_find(owner, 8, NULL), NOT_FOUND);
-	CHECK_EQ(cap_map_ref_count(owner, FIRST), 0);
-	CHECK_STATUS(cap_map_slot_alloc(owner, SLOTS - FIRST, &slot), OK);
-	CHECK_STATUS(cap_map_monitor_entry(&second, LARGE - 1, NULL, &slot), OK);
-	CHECK_EQ(slot, 8);
-	CHECK_STATUS(cap_map_monitor_attach(other, sizeof(other), PATIENCE, &second), UNPUBLISHED);
-}
-
-static void recover(void)
-{
-	cap_map_owner *owner = fresh();
-	uint32_t used = 0, reserved = 0, slot = 0;
-
-	CHECK_STATUS(cap_map_badge_insert(owner, 4, &used), OK);
-	CHECK_STATUS(cap_map_ref_acquire(owner, used), OK);
-	CHECK_STATUS(cap_map_slot_alloc(owner, 1, &reserved), OK);
-	CHECK_STATUS(cap_map_owner_publish(owner, NULL, 0), OK);
-
-	/* a monitor rewrote the badge in the saved image */
-	CHECK_EQ(region[HEADER + used] >> 33, UINT64_C(2) << 28 | 4);
-	region[HEADER + used] ^= (uint64_t)(4 ^ 400) << 33;
-
-	CHECK_STATUS(cap_map_owner_recover(owner), OK);
-	CHECK_EQ(entry(owner, used), USED(400));
-	CHECK_EQ(entry(owner, reserved), RESERVED);
-	CHECK_EQ(cap_map_ref_count(owner, used), 1);
-	CHECK_STATUS(cap_map_badge_find(owner, 400, &slot), OK);
-	CHECK_EQ(slot, used);
-	CHECK_STATUS(cap_map_badge_find(owner, 4, &slot), NOT_FOUND);
-	CHECK_STATUS(cap_map_slot_alloc(owner, SLOTS - FIRST - 2, &slot), OK);
-	CHECK_EQ(slot, FIRST + 2);
-	CHECK_STATUS(cap_map_slot_free(owner, reserved, 1), OK);
-}
-
 int main(void)
 {
 	messages();
 	sizes();
+	refused_create();
+	wide_selectors();
 	create();
+	create_over_live_table();
+	grow();
 	null_owner();
-	publish_and_move();
-	recover();
 	return done("owner");
 }

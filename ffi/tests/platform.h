@@ -5,7 +5,9 @@
 #ifndef PLATFORM_H
 #define PLATFORM_H
 
+#include <errno.h>
 #include <pthread.h>
+#include <unistd.h>
 
 #include <base_foc/cap_index_allocator.h>
 #include <base_foc/capability_map.h>
@@ -30,15 +32,27 @@ struct Test_platform
 	using Untyped_capability = Base_foc::Native_capability<Test_platform>;
 	using Object_cast        = CAST;
 
+	/**
+	 * Lock that knows its holder, and names the mistake of one who waits for
+	 * itself
+	 */
 	class Mutex
 	{
 		private:
 
-			pthread_mutex_t _mutex = PTHREAD_MUTEX_INITIALIZER;
+			pthread_mutex_t _mutex;
 
 		public:
 
-			Mutex() { }
+			Mutex()
+			{
+				pthread_mutexattr_t attributes;
+				CHECK_EQ(pthread_mutexattr_init(&attributes), 0);
+				CHECK_EQ(pthread_mutexattr_settype(&attributes,
+				                                   PTHREAD_MUTEX_ERRORCHECK), 0);
+				CHECK_EQ(pthread_mutex_init(&_mutex, &attributes), 0);
+				pthread_mutexattr_destroy(&attributes);
+			}
 
 			~Mutex() { pthread_mutex_destroy(&_mutex); }
 
@@ -47,13 +61,23 @@ struct Test_platform
 				if (kernel().before_acquire)
 					kernel().before_acquire();
 
-				CHECK_EQ(pthread_mutex_lock(&_mutex), 0);
+				int const error = pthread_mutex_lock(&_mutex);
+				if (error == EDEADLK) {
+					fprintf(stderr, "a thread waits for a lock that it holds, as if "
+					        "an object was destroyed inside of its own 'apply'\n");
+					_exit(DEADLOCK);
+				}
+				CHECK_EQ(error, 0);
 			}
 
 			void release() { CHECK_EQ(pthread_mutex_unlock(&_mutex), 0); }
 	};
 
-	enum { FIRST_SLOT = 16, CAP_SHIFT = 12, BADGE_BITS = 28, PATIENCE = 1000 };
+	/* exit status of a program in which a thread waits for itself */
+	enum { DEADLOCK = 99 };
+
+	enum { FIRST_SLOT = 16, CAP_SHIFT = 12, BADGE_BITS = 28, WAIT_BUDGET = 1000,
+	       CORE = 0 };
 
 	struct Kernel
 	{
@@ -63,6 +87,7 @@ struct Test_platform
 		addr_t   last_kcap;
 		bool     refuse;
 		void   (*before_acquire)();  /* called for each lock of an object */
+		void   (*vanishing)(addr_t); /* called by 'cap_vanished' */
 	};
 
 	static Kernel &kernel()
@@ -112,6 +137,9 @@ struct Test_platform
 		uint32_t other = slot + 1;
 		(void)cap_space().owner().find(badge, other);
 		CHECK(other != slot);
+		if (kernel().vanishing)
+			kernel().vanishing(kcap);
+
 		CHECK(cap_space().static_slot(slot)
 		   || cap_space().owner().alloc_at(slot) == CAP_MAP_STATUS_IN_USE);
 

@@ -117,6 +117,20 @@ static void badges(void)
 	CHECK_EQ(entry(owner, 21), DETACHED(12));
 	CHECK_STATUS(cap_map_slot_free(owner, 21, 1), IN_USE);
 
+	/* removal that tells the badge, once */
+	CHECK_STATUS(cap_map_badge_insert_at(owner, 28, 23), OK);
+	CHECK_STATUS(cap_map_slot_withdraw(owner, 23, &slot), OK);
+	CHECK_EQ(slot, 28);
+	CHECK_EQ(entry(owner, 23), DETACHED(28));
+	CHECK_EQ(cap_map_ref_count(owner, 23), 1);
+	CHECK_STATUS(cap_map_slot_withdraw(owner, 23, &slot), NOT_FOUND);
+	CHECK_STATUS(cap_map_slot_withdraw(owner, 22, &slot), NOT_ALLOCATED);
+	CHECK_STATUS(cap_map_slot_withdraw(owner, SLOTS, &slot), BAD_SLOT);
+	CHECK_STATUS(cap_map_slot_withdraw(owner, 2, NULL), OK);
+	CHECK_EQ(entry(owner, 2), FREE);
+	CHECK_STATUS(cap_map_ref_release(owner, 23, NULL, NULL), OK);
+	CHECK_STATUS(cap_map_slot_free(owner, 23, 1), OK);
+
 	/* freeing withdraws badges */
 	CHECK_STATUS(cap_map_badge_insert_at(owner, 24, 22), OK);
 	CHECK_STATUS(cap_map_slot_free(owner, 22, 1), OK);

@@ -12,7 +12,7 @@
 
 #include "check.h"
 
-enum { SLOTS = 256, FIRST = 8, OBJECTS = 24, MILLISECONDS = 150, PATIENCE = 100 };
+enum { SLOTS = 256, FIRST = 8, OBJECTS = 24, MILLISECONDS = 150, WAIT_BUDGET = 100 };
 
 static ALIGNED(64) uint64_t region[64 + SLOTS];
 static uint64_t memory[2048];
@@ -22,6 +22,8 @@ static cap_map_pool pool;
 static int stop;
 static uint32_t current[OBJECTS]; /* badge of each object */
 static unsigned long hits, misses, replaced, rounds, snapshots, rewrites, attached;
+
+static const cap_map_identity identity = { "threads", 0, 0, 0, 0 };
 
 void cap_map_relax(void) { sched_yield(); }
 
@@ -42,10 +44,10 @@ static uint32_t random_below(uint32_t *state, uint32_t below)
 
 static void create(void)
 {
-	const cap_map_config config = { SLOTS, FIRST, 12, 28, PATIENCE };
+	const cap_map_config config = { SLOTS, FIRST, 12, 28, WAIT_BUDGET, 0 };
 	CHECK_STATUS(cap_map_owner_create(memory, sizeof(memory), region, sizeof(region), &config,
 	                                  &owner), OK);
-	CHECK_STATUS(cap_map_owner_publish(owner, NULL, 0), OK);
+	CHECK_STATUS(cap_map_owner_publish(owner, &identity), OK);
 }
 
 /* Uses objects; each is freed right after its last user has gone. */
@@ -118,15 +120,20 @@ static void *scribbler(void *argument)
 	uint32_t random = 11;
 	(void)argument;
 	while (!stopped()) {
-		/* mostly the control words, where it hurts; rarely the header */
+		/* mostly the control words, where it hurts; rarely the header, for a moment */
 		uint32_t const kind = random_below(&random, 8192);
-		uint32_t const at = kind == 0 ? random_below(&random, 16)
-		                  : kind % 4 ? 16 + random_below(&random, 32)
+		uint32_t const constant = random_below(&random, 16 + 9);
+		uint32_t const at = kind == 0 ? constant + (constant < 16 ? 0 : 16)
+		                  : kind % 4 ? 16 + random_below(&random, 16)
 		                             : 64 + random_below(&random, SLOTS);
 		uint64_t const word = (uint64_t)random_below(&random, 1u << 24) << 40
 		                    | (uint64_t)random_below(&random, 1u << 24) << 16
 		                    | random_below(&random, 1u << 16);
-		__atomic_store_n(&region[at], word, __ATOMIC_RELAXED);
+		uint64_t const old = __atomic_exchange_n(&region[at], word, __ATOMIC_RELAXED);
+		if (kind == 0) {
+			sched_yield();
+			__atomic_store_n(&region[at], old, __ATOMIC_RELAXED);
+		}
 	}
 	return NULL;
 }
@@ -147,7 +154,7 @@ static void *component(void *argument)
 		(void)cap_map_slot_remove(owner, random_below(&random, SLOTS));
 		(void)cap_map_slot_entry(owner, random_below(&random, SLOTS), NULL, &slot);
 		if (badge % 256 == 0)
-			(void)cap_map_owner_publish(owner, NULL, 0);
+			CHECK_STATUS(cap_map_owner_publish(owner, &identity), IN_USE);
 		count(&rounds);
 	}
 	return NULL;
@@ -162,8 +169,8 @@ static void *observer(void *argument)
 	uint32_t slot, badge, i;
 	(void)argument;
 	while (!stopped()) {
-		if (cap_map_monitor_attach(region, sizeof(region), PATIENCE, &monitor)
-		    == CAP_MAP_STATUS_OK)
+		/* it does not wait, as what it would wait for is nonsense */
+		if (cap_map_monitor_attach(region, sizeof(region), 0, &monitor) == CAP_MAP_STATUS_OK)
 			count(&attached);
 		else
 			continue;

@@ -31,7 +31,7 @@ ARCHIVE = """\
 mkdir -p "$2" && gcc -c -ffreestanding -o table.o -x c ../project/ffi/src/table.rs &&
 	ar rcs "$2/libcap_map.a" table.o && echo made "$1" >> made
 """
-TABLE = 'void cap_map_relax(void); void cap_map_abi_1(void) { cap_map_relax(); }\n'
+TABLE = 'void cap_map_relax(void); void cap_map_abi_2(void) { cap_map_relax(); }\n'
 
 
 class Description(unittest.TestCase):
@@ -104,7 +104,7 @@ class Description(unittest.TestCase):
     def test_what_an_archive_must_not_contain(self):
         for text, message in ((TABLE + 'void f(void); void g(void) { f(); }', 'unresolved symbols: f'),
                               (TABLE + 'void rust_panic(void) { }', 'code for panics'),
-                              (TABLE.replace('abi_1', 'abi_0'), 'does not fit the headers')):
+                              (TABLE.replace('abi_2', 'abi_1'), 'does not fit the headers')):
             self.table.write_text(text)
             self.fails(message)
 

@@ -220,6 +220,7 @@ void Core::run()
 extern "C" void testbed_core(uint32_t start, int32_t step)
 {
 	Kernel::init(CORE_SLOTS);
+	Platform::CORE = true;
 
 	static Base_foc::Cap_space_with_memory<Platform, CORE_SLOTS> cap_space { };
 	Platform::cap_space(cap_space);

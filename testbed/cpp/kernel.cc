@@ -30,7 +30,7 @@ static uint32_t _slots;
 void Kernel::init(uint32_t slots) { _slots = slots; }
 
 
-int Kernel::slot_fd(uint32_t slot) { return int(FD_BASE + slot); }
+int Kernel::slot_fd(uint32_t slot) { return int(FD_BASE + 2*slot); }
 
 
 static int _kcap_fd(size_t kcap) { return Kernel::slot_fd(Kernel::slot_of(kcap)); }
@@ -94,7 +94,7 @@ static std::set<uint32_t> _free_servers;
 static uint32_t           _next_server;
 
 
-int Kernel::server_fd(uint32_t index) { return int(FD_BASE + _slots + index); }
+int Kernel::server_fd(uint32_t index) { return int(FD_BASE + 2*index + 1); }
 
 
 int Kernel::alloc_server()

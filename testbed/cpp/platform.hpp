@@ -62,8 +62,11 @@ struct Testbed::Platform
 	static constexpr uint32_t CAP_SHIFT  = Testbed::CAP_SHIFT;
 	static constexpr uint32_t BADGE_BITS = Testbed::BADGE_BITS;
 
-	/* calls of sched_yield, ample for a monitor that is not stuck */
-	static constexpr uint32_t PATIENCE = 10000;
+	/* calls of sched_yield, each of which may take milliseconds on a busy machine */
+	static constexpr uint32_t WAIT_BUDGET = 16;
+
+	/* set before the capability space is made; both programs are in one file */
+	static inline bool CORE = false;
 
 	static inline Base_foc::Cap_space<Platform> *_cap_space = nullptr;
 

@@ -19,6 +19,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "target_image.hpp"
 
@@ -113,13 +114,15 @@ class Testbed::Agent
 			return got == at ? at : nullptr;
 		}
 
-		static constexpr size_t TABLE_BYTES = Cap_map::region_bytes(TARGET_SLOTS);
 
 		Answer _init(Kernel::Packet &packet);
 		Answer _start();
+		Answer _grow(uint32_t slots, uint64_t address, int file);
 		Answer _references(int file);
 
 		bool _install(uint32_t slot, uint32_t badge, int fd);
+
+		bool _move(void *table, size_t size);
 
 		/**
 		 * Handle one order
@@ -139,6 +142,8 @@ Answer Agent::_init(Kernel::Packet &packet)
 	_restored = packet.msg.word[0];
 	_table_fd = packet.take(1);
 
+	uint64_t const table_address = packet.msg.word[2];
+
 	void * const at = _map(packet.fd[0], IMAGE_ADDRESS, sizeof(Image));
 	if (!at)
 		return ANSWER_FAILED;
@@ -146,7 +151,7 @@ Answer Agent::_init(Kernel::Packet &packet)
 	if (_restored) {
 		_image = static_cast<Image *>(at);
 		Platform::cap_space(_image->cap_space());
-		return _map(_table_fd, TABLE_ADDRESS, TABLE_BYTES) ? ANSWER_OK : ANSWER_FAILED;
+		return _map(_table_fd, table_address, 0) ? ANSWER_OK : ANSWER_FAILED;
 	}
 
 	_image = new (at) Image(uint32_t(packet.msg.word[1]));
@@ -156,11 +161,23 @@ Answer Agent::_init(Kernel::Packet &packet)
 
 bool Agent::_install(uint32_t slot, uint32_t badge, int fd)
 {
-	if (slot >= TARGET_SLOTS)
+	if (slot >= TARGET_MAX_SLOTS)
 		return false;
 
 	return Kernel::put(fd, Kernel::slot_fd(slot))
 	    && (!badge || cap_map().insert(badge, size_t(slot) << CAP_SHIFT));
+}
+
+
+/**
+ * Move the table to memory in which the monitor has left its identity
+ */
+bool Agent::_move(void *table, size_t size)
+{
+	Cap_map::Publication const publication { };
+
+	uint32_t area = 0;
+	return _image->cap_space().move(table, size, publication, area) == CAP_MAP_STATUS_OK;
 }
 
 
@@ -180,11 +197,9 @@ Answer Agent::_start()
 	} else {
 
 		/* the table moves with the first capabilities in it */
-		char const label[] = "init -> target";
-		void * const table = _map(_table_fd, TABLE_ADDRESS, TABLE_BYTES);
-		if (!table
-		 || _image->cap_space().move(table, TABLE_BYTES, label, sizeof(label) - 1)
-		    != CAP_MAP_STATUS_OK)
+		size_t constexpr BYTES = Cap_map::region_bytes(TARGET_SLOTS);
+		void * const table = _map(_table_fd, TABLE_ADDRESS, BYTES);
+		if (!table || !_move(table, BYTES))
 			return ANSWER_FAILED;
 
 		if (!_image->construct_application(
@@ -204,15 +219,36 @@ Answer Agent::_start()
 }
 
 
+/**
+ * Go on in a larger table, while the application uses the present one
+ */
+Answer Agent::_grow(uint32_t slots, uint64_t address, int file)
+{
+	size_t const size  = Cap_map::region_bytes(slots);
+	void * const table = size ? _map(file, address, size) : nullptr;
+
+	return table && _image->grow(slots) && _move(table, size) ? ANSWER_OK : ANSWER_FAILED;
+}
+
+
 Answer Agent::_references(int file)
 {
-	uint16_t counts[TARGET_SLOTS] { };
+	Cap_map::Owner const owner = _image->cap_space().owner();
 
-	for (uint32_t slot = 0; slot < TARGET_SLOTS; slot++)
-		counts[slot] = uint16_t(_image->cap_space().owner().references(slot));
+	std::vector<uint16_t> counts(owner.capacity());
 
-	return pwrite(file, counts, sizeof(counts), 0) == sizeof(counts) ? ANSWER_OK
-	                                                                 : ANSWER_FAILED;
+	for (uint32_t slot = 0; slot < counts.size(); slot++) {
+		Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
+		(void)owner.entry(slot, entry);
+
+		counts[slot] = entry.state == CAP_MAP_STATE_RESERVED
+		             ? uint16_t(REFERENCES_RESERVED) : uint16_t(owner.references(slot));
+	}
+
+	size_t const size = counts.size()*sizeof(counts[0]);
+
+	return pwrite(file, counts.data(), size, 0) == ssize_t(size) ? ANSWER_OK
+	                                                             : ANSWER_FAILED;
 }
 
 
@@ -235,6 +271,10 @@ bool Agent::_handle(Kernel::Packet &packet, Message &answer)
 	case OP_INIT:       answer.opcode = _init(packet); break;
 	case OP_START:      answer.opcode = _start(); break;
 	case OP_REFERENCES: answer.opcode = _references(packet.fd[0]); break;
+
+	case OP_GROW:
+		answer.opcode = _grow(first, word[1], packet.fd[0]);
+		break;
 
 	case OP_REST:
 		answer.opcode = _parking.rest(TARGET_ENTRYPOINTS) ? ANSWER_OK : ANSWER_TIMEOUT;
@@ -281,7 +321,7 @@ void Agent::run()
  */
 extern "C" void testbed_target()
 {
-	Kernel::init(TARGET_SLOTS);
+	Kernel::init(TARGET_MAX_SLOTS);
 
 	static Agent agent { };
 	agent.run();

@@ -15,6 +15,15 @@ namespace Testbed {
 
 	class Internal_entrypoint;
 	class Image;
+
+	/**
+	 * Private memory for all growths of a table of 'slots' slots
+	 */
+	constexpr size_t all_growth_bytes(uint32_t slots)
+	{
+		return slots < TARGET_MAX_SLOTS
+		     ? Cap_map::growth_bytes(slots, 2*slots) + all_growth_bytes(2*slots) : 0;
+	}
 }
 
 
@@ -72,6 +81,12 @@ class Testbed::Image : public Component
 		Base_foc::Cap_space_with_memory<Platform, TARGET_SLOTS, TARGET_BOOTSTRAP_SLOTS>
 			_cap_space { };
 
+		/* private memory that the capability space gets when it grows, part by part */
+		alignas(Cap_map::OWNER_ALIGN) uint8_t _growth[all_growth_bytes(TARGET_SLOTS)] { };
+
+		size_t   _growth_used = 0;
+		uint32_t _slots       = TARGET_SLOTS;
+
 		Pd_client _pd { };
 
 		Internal_entrypoint _entrypoints[TARGET_ENTRYPOINTS] {
@@ -116,6 +131,11 @@ class Testbed::Image : public Component
 		 */
 		bool construct_application(Native_capability const &pd);
 
+		/**
+		 * Get private memory for a table of 'slots' slots
+		 */
+		bool grow(uint32_t slots);
+
 		Entrypoint &entrypoint(uint32_t index) { return _entrypoints[index]; }
 
 		Session *create_session() override;
@@ -124,6 +144,21 @@ class Testbed::Image : public Component
 
 
 inline Testbed::Image::Image(uint32_t seed) : _seed(seed) { Platform::cap_space(_cap_space); }
+
+
+inline bool Testbed::Image::grow(uint32_t slots)
+{
+	Cap_map::Owner owner = cap_space().owner();
+	size_t const   bytes = Cap_map::growth_bytes(_slots, slots);
+
+	if (!bytes || bytes > sizeof(_growth) - _growth_used
+	 || owner.grow(_growth + _growth_used, bytes, slots) != CAP_MAP_STATUS_OK)
+		return false;
+
+	_growth_used += bytes;
+	_slots        = slots;
+	return true;
+}
 
 
 inline uint64_t Testbed::Image::_new_name()

@@ -353,7 +353,7 @@ inline Testbed::Answer Testbed::Factory::_rpc(Rpc &request, Rpc &answer)
 
 inline Testbed::Answer Testbed::Probe::_rpc(Rpc &request, Rpc &answer)
 {
-	if (request.msg.opcode != OP_PROBE || request.msg.word[0] >= TARGET_SLOTS)
+	if (request.msg.opcode != OP_PROBE || request.msg.word[0] >= TARGET_MAX_SLOTS)
 		return ANSWER_INVALID;
 
 	uint32_t const slot = uint32_t(request.msg.word[0]);

@@ -15,9 +15,11 @@
 namespace Testbed {
 
 	/*
-	 * Capability space: slot n of a component is descriptor FD_BASE + n
+	 * Capability space: slot n of a component is descriptor FD_BASE + 2*n
 	 *
-	 * The layout of the slots is that of Genode 26.02 on Fiasco.OC.
+	 * The layout of the slots is that of Genode 26.02 on Fiasco.OC. The table of
+	 * the target grows from TARGET_SLOTS to TARGET_MAX_SLOTS, each time to twice
+	 * its size.
 	 */
 	enum : uint32_t {
 		CAP_SHIFT = 12,
@@ -26,8 +28,9 @@ namespace Testbed {
 		MAIN_THREAD_SLOT = 0xc,
 		FIRST_SLOT = 0x300,
 		TARGET_SLOTS = 4096,
+		TARGET_MAX_SLOTS = 32768,
 		TARGET_BOOTSTRAP_SLOTS = 1024,
-		CORE_SLOTS = 8192,
+		CORE_SLOTS = 32768,
 		WINDOW_SLOTS = 4,
 		MAIN_THREAD_BADGE = 1,
 	};
@@ -35,29 +38,32 @@ namespace Testbed {
 	/*
 	 * Descriptors of a process
 	 *
-	 * Those below ENTRYPOINT_FD are for passing use, and behind the slots come
-	 * the server ends of the gates that lead to the process.
+	 * Those below ENTRYPOINT_FD are for passing use. Between the slots are the
+	 * server ends of the gates that lead to the process: the one with index n
+	 * is descriptor FD_BASE + 2*n + 1.
 	 */
 	enum : uint32_t {
 		CONTROL_FD = 0,
 		ENTRYPOINT_FD = 192,
 		ENTRYPOINT_MAX = 8,
 		FD_BASE = 256,
-		SERVER_MAX = 4096,
+		SERVER_MAX = 32768,
 	};
 
 	/*
 	 * The component 'target'
 	 *
 	 * Image and table are mapped at fixed addresses, so that what the image
-	 * holds of them stays valid in another process. Below 512 GiB they are out
+	 * holds of them stays valid in another process. A table that has grown n times
+	 * is TABLE_DISTANCE*n behind the first one, which stays readable. Below 512 GiB they are out
 	 * of the way of the thread sanitizer.
 	 */
 	enum : uint64_t {
 		IMAGE_ADDRESS = 0x1000000000,
 		TABLE_ADDRESS = 0x1100000000,
+		TABLE_DISTANCE = 0x1000000,
 		TARGET_ENTRYPOINTS = 3,
-		OBJECTS_MAX = 4096,
+		OBJECTS_MAX = 32768,
 		CELLS = 16,
 	};
 
@@ -81,6 +87,11 @@ namespace Testbed {
 		NAME_EXIT_HANDLER = 0x210,
 		NAME_SIGNAL_PROXY = 0x220,
 		NAME_OBJECT = 0x10000,
+	};
+
+	/* in place of the count of a slot that is allocated and carries no badge */
+	enum : uint32_t {
+		REFERENCES_RESERVED = 0xffff,
 	};
 
 	/* an entrypoint that does not exist: the gate is dead from the start */
@@ -117,13 +128,17 @@ namespace Testbed {
 		OP_PROBE = 42,          /* slot -> name of the object behind the slot */
 
 		/* agent: what a kernel does to the target, at the monitor's request */
-		OP_INIT = 50,           /* restored?, seed -> ; kernel: image, table */
+		OP_INIT = 50,           /* restored?, seed, table address; kernel: image, table */
 		OP_INSTALL = 51,        /* slot, badge or 0; kernel: descriptor; no answer */
 		OP_SERVER = 52,         /* server index; kernel: server end; no answer */
 		OP_EPOLL = 53,          /* entrypoint; kernel: epoll descriptor; no answer */
 		OP_START = 54,
 		OP_REST = 55,
 		OP_REFERENCES = 56,     /* kernel: file for 16-bit counts, slot by slot */
+		OP_GROW = 57,           /* slots, table address; kernel: table */
+
+		/* rewriter, a monitor that is killed */
+		OP_REWRITE = 60,        /* kernel: table; answered after the first attempt */
 	};
 
 	/* result of a call, in place of the opcode */

@@ -22,7 +22,7 @@ enum Command {
     /// Let a target serve clients, save it, and restore it under other badges
     Migrate {
         /// Objects that the target serves
-        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=3000))]
+        #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=30_000))]
         objects: u32,
         /// Migrations, each to a system with another numbering of badges
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10000))]
@@ -66,6 +66,11 @@ enum Command {
     },
     #[command(hide = true)]
     Monitor {
+        #[arg(long)]
+        parent: u32,
+    },
+    #[command(hide = true)]
+    Rewriter {
         #[arg(long)]
         parent: u32,
     },
@@ -141,6 +146,10 @@ fn execute(command: Command) -> Result<bool> {
         Command::Monitor { parent } => {
             process::die_with_parent(parent)?;
             monitor::run().map(|()| true)
+        }
+        Command::Rewriter { parent } => {
+            process::die_with_parent(parent)?;
+            monitor::run_rewriter().map(|()| true)
         }
         Command::Clients { parent } => {
             process::die_with_parent(parent)?;

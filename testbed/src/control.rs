@@ -17,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state::ClientState;
+use crate::wire::CALL_TIMEOUT_MS;
 
 /// Orders to a monitor.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +26,10 @@ pub(crate) enum MonitorOrder {
     Start { tools: u32, seed: u64 },
     /// Bring up the target from a checkpoint. Comes with the tools capability.
     Restore { tools: u32, file: PathBuf },
+    /// Give the target a larger table if it is about to run out of slots.
+    ProvideSlots,
+    /// Let another monitor die in the middle of a rewrite while the target uses the table.
+    LoseRewriter,
     /// Look at the table while the target uses it.
     Observe,
     /// Bring the target to rest, and stop it.
@@ -39,7 +44,13 @@ pub(crate) enum MonitorOrder {
 #[derive(Serialize, Deserialize)]
 pub(crate) enum MonitorAnswer {
     /// The target runs. Comes with the memory of the table.
-    Running { target: u32 },
+    Running {
+        target: u32,
+        /// Slots that a rewrite of its table left out.
+        left_out: Vec<u32>,
+    },
+    /// The table has grown. Comes with its memory.
+    Grown,
     /// How many snapshots were of one instant, and how many were not.
     Observed { consistent: u64, other: u64 },
     /// Done.
@@ -58,7 +69,9 @@ pub(crate) enum ClientOrder {
     Populate { objects: u32 },
     /// Call objects. Answered after so many calls, but the threads go on.
     Run { calls: u64 },
-    /// Stop calling. A call without an answer does not count.
+    /// Stop calling, after the answers to all calls.
+    Pause,
+    /// Stop calling a target at rest. A call without an answer does not count.
     Stop,
 }
 
@@ -80,8 +93,8 @@ pub(crate) enum ClientAnswer {
     },
 }
 
-/// Longest wait for the answer to an order.
-const TIMEOUT: Duration = Duration::from_secs(60);
+/// Longest wait for the answer to an order, which takes many calls.
+const TIMEOUT: Duration = Duration::from_millis(6 * CALL_TIMEOUT_MS as u64);
 
 /// Longest order or answer in bytes; a few dozen bytes per object.
 const MAX_BYTES: u32 = 16 << 20;

@@ -11,10 +11,19 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::cpp::testbed_image_size;
-use crate::wire::TARGET_SLOTS;
+use crate::wire::{TABLE_ADDRESS, TABLE_DISTANCE, TARGET_MAX_SLOTS, TARGET_SLOTS};
 
-/// Bytes of the target's table.
-pub(crate) const TABLE_BYTES: usize = layout::SLOTS + TARGET_SLOTS as usize * layout::WORD_BYTES;
+/// Bytes of a table with that many slots.
+pub(crate) const fn table_bytes(slots: u32) -> usize {
+    layout::SLOTS + slots as usize * layout::WORD_BYTES
+}
+
+/// Where the target's table lies when it has that many slots; `None` if it never has.
+pub(crate) fn table_address(slots: u32) -> Option<u64> {
+    let growths = 0..=TARGET_MAX_SLOTS.ilog2() - TARGET_SLOTS.ilog2();
+    let growths = growths.into_iter().find(|growths| TARGET_SLOTS << growths == slots)?;
+    Some(TABLE_ADDRESS + TABLE_DISTANCE * u64::from(growths))
+}
 
 /// Bytes of the target's memory image, whole pages.
 pub(crate) fn image_bytes() -> u64 {
@@ -39,23 +48,23 @@ pub(crate) fn contents(file: &File) -> Result<Vec<u8>> {
 /// The target's table, mapped by a monitor.
 ///
 /// # Invariants
-/// `base` is the start of a shared mapping of [`TABLE_BYTES`] that stays until
-/// the value is dropped.
+/// `base` is the start of a shared mapping of `size` bytes that stays until the value is
+/// dropped.
 pub(crate) struct TableMemory {
     base: NonNull<u8>,
+    size: usize,
     file: File,
 }
 
 impl TableMemory {
+    /// Maps the whole file.
     pub(crate) fn new(file: File) -> Result<Self> {
-        // A mapping behind the end of a file would end in a bus error.
-        anyhow::ensure!(file.metadata()?.len() >= TABLE_BYTES as u64, "table file is too short");
+        let size = usize::try_from(file.metadata()?.len())?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice.
-        let base =
-            unsafe { mmap(std::ptr::null_mut(), TABLE_BYTES, access, MapFlags::SHARED, &file, 0) };
+        let base = unsafe { mmap(std::ptr::null_mut(), size, access, MapFlags::SHARED, &file, 0) };
         let base = NonNull::new(base.context("mapping the table")?.cast()).context("no address")?;
-        Ok(TableMemory { base, file })
+        Ok(TableMemory { base, size, file })
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -65,7 +74,7 @@ impl TableMemory {
     pub(crate) fn region(&self) -> Result<Region<'_>> {
         // SAFETY: mapped as the invariant says for the lifetime of `self`. The
         // target uses it by the library only, and files are written before.
-        unsafe { region_at(self.base.as_ptr(), TABLE_BYTES) }
+        unsafe { region_at(self.base.as_ptr(), self.size) }
             .map_err(|status| anyhow::anyhow!("memory of the table: {status}"))
     }
 }
@@ -73,6 +82,6 @@ impl TableMemory {
 impl Drop for TableMemory {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours, and regions of it borrow `self`.
-        let _ = unsafe { munmap(self.base.as_ptr().cast(), TABLE_BYTES) };
+        let _ = unsafe { munmap(self.base.as_ptr().cast(), self.size) };
     }
 }

@@ -14,14 +14,14 @@ use rustix::process::{
 };
 
 use crate::checkpoint::Program;
-use crate::wire::{CORE_SLOTS, FD_BASE, SERVER_MAX, TARGET_SLOTS};
+use crate::wire::{FIRST_SLOT, slot_fd};
 
-/// Descriptors that a process may need: slots, server ends, and some for itself.
-const DESCRIPTORS: u64 = {
-    let target = TARGET_SLOTS + SERVER_MAX;
-    let most = if CORE_SLOTS > target { CORE_SLOTS } else { target };
-    (FD_BASE + most + 1024) as u64
-};
+/// Slots that a process uses besides those of the target's objects: other capabilities, and
+/// receive windows.
+const OTHER_SLOTS: u32 = 1024;
+
+/// Descriptors of a process that are neither slots nor server ends.
+const OTHER_DESCRIPTORS: u32 = 256;
 
 /// The file of this program. (Under an instrumentation tool, only its path leads
 /// to it; if it was deleted since it started, only the other name does.)
@@ -133,21 +133,25 @@ pub(crate) fn become_driver() -> Result<()> {
     })?;
     // Whatever a killed monitor leaves behind is ours to end.
     set_child_subreaper(Some(rustix::process::getpid()))?;
-    raise_descriptor_limit()
+    Ok(())
 }
 
-/// Raises the limit of open descriptors as far as needed; children inherit it.
-fn raise_descriptor_limit() -> Result<()> {
+/// Driver: raises the limit of open descriptors as far as a target with so many objects
+/// needs; children inherit it. Slots are used from the lowest on, so that the highest
+/// descriptor depends on how many there are.
+pub(crate) fn raise_descriptor_limit(objects: u32) -> Result<()> {
+    let last = FIRST_SLOT.saturating_add(objects).saturating_add(OTHER_SLOTS);
+    let needed = u64::from(slot_fd(last)) + u64::from(OTHER_DESCRIPTORS);
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current.is_none_or(|current| current >= DESCRIPTORS) {
+    if limit.current.is_none_or(|current| current >= needed) {
         return Ok(());
     }
-    if let Some(most) = limit.maximum.filter(|most| *most < DESCRIPTORS) {
+    if let Some(most) = limit.maximum.filter(|most| *most < needed) {
         bail!(
-            "a process of the testbed needs {DESCRIPTORS} open descriptors, \
+            "with {objects} objects, a process of the testbed needs {needed} open descriptors, \
              but the limit is {most} (ulimit -Hn)"
         );
     }
-    limit.current = Some(DESCRIPTORS);
+    limit.current = Some(needed);
     setrlimit(Resource::Nofile, limit).context("raising the limit of open descriptors")
 }

@@ -131,6 +131,11 @@ pub(crate) fn wait_readable(
     }
 }
 
+/// Descriptor of a slot, in the process whose slot it is.
+pub(crate) const fn slot_fd(slot: u32) -> u32 {
+    slot.saturating_mul(2).saturating_add(FD_BASE)
+}
+
 /// Number that Linux knows the object behind a descriptor by.
 pub(crate) fn inode(fd: &impl AsFd) -> io::Result<u64> {
     Ok(rustix::fs::fstat(fd)?.st_ino)

@@ -1,347 +1,340 @@
 /*
- * Model of the table's protocol: write sections, batches, helping, recovery.
+ * Model of the table's protocol: the owner's writes, monitors' batches, recovery, moves.
  *
- * Every access to shared memory is a step of its own (an atomic block with one
- * access, and what follows from it in local variables), so each process may be
- * stopped between any two of them, for good (killed) or until later (stopped
- * and continued): the checker explores all of it. A monitor may also die, and
- * the next one start where it left the table. The three words of the intent are
- * written and read as one: who reads them checks the control word afterwards. Memory is sequentially
- * consistent here; weak ordering is the business of tests/loom.
+ * Every access to shared memory is a step of its own (an atomic block with one access, and
+ * what follows from it in local and ghost variables). So each party may stand still between
+ * any two of them for any time: the checker explores all of it. A monitor may also die there,
+ * and the memory may be copied there and taken up in another life. Memory is sequentially
+ * consistent here. Weak ordering is the business of tests/loom.
  *
- * The names are those of cap_map_rs/src/seqlock.rs and monitor/rewrite.rs. The
- * file mutants lists what can be broken to see the claims fail.
+ * The names are those of cap_map_rs/src/seqlock.rs. The file mutants lists what can be broken
+ * to see the claims fail.
  *
- * Claims, checked in every reachable state:
- *   meaning   each slot means what an abstract table says, which changes all
- *             slots of a batch at its commit and one slot at an owner's write
- *   once      an owner's write takes effect exactly once, by its return
- *   tidy      outside of a batch no slot is staged
+ * Claims, checked wherever they could change:
+ *   meaning   each slot means what an abstract table says. The owner's write changes one slot
+ *             of it, the flip of a batch all slots that still carry the expected badge. Staged,
+ *             given up, normalised, and repaired words change nothing.
+ *   unique    no badge is in two used slots
+ *   carried   the badge that a removal returns is one that the slot carried during the call
+ *   left out  a slot that a batch reports as rewritten got its badge by the flip
+ *   hit       a look-up finds a slot that carried the badge during the call
+ *   miss      a miss that counts: no slot carried the badge at an instant of the call, or the
+ *             owner was about to change it
+ *   snapshot  a consistent snapshot is the abstract table at an instant of its interval
+ *   unchanged equal even sequence and equal generation: the abstract table was the same all along
+ *   moved     a table that moved is the one that was
+ *   quiet     monitors that honour `quiet` make at most one more attempt of a put fail
+ *   own       whatever a hostile monitor writes, the owner's loops end within their bounds, and
+ *             it finds no slot but one to which it gave a badge itself
+ *   tidy      between the owner's operations nothing is announced, and the sequence is even
  */
 
-#define SLOTS   2
-
-/* the size of the history, set by tests/spin/explore */
+/* the history, set by tests/spin/explore */
 #ifndef WRITES
-#define WRITES  1    /* by the owner */
+#define WRITES    1    /* of the owner */
 #endif
 #ifndef LOOKS
-#define LOOKS   2    /* of each monitor at the table: each begins a batch, or helps */
+#define LOOKS     1    /* of each monitor at the table; each is a batch, or finds it claimed */
 #endif
 #ifndef DEATHS
-#define DEATHS  1    /* of monitors */
+#define DEATHS    0    /* of monitors */
 #endif
-#ifndef IDS
-#define IDS     4    /* batch numbers before they repeat: 2^5 in reality */
+#ifndef MONITORS
+#define MONITORS  1
 #endif
-#define LATE    6    /* transitions an owner tries before it overrules */
+#ifndef DETACH
+#define DETACH    0    /* 1: the owner detaches slots, too */
+#endif
+#ifndef MOVE
+#define MOVE      0    /* 1: the owner moves the table at the end, or before */
+#endif
+#ifndef CRASH
+#define CRASH     0    /* images of the memory, each of them taken up; a monitor per life */
+#endif
+#ifndef READER
+#define READER    0    /* 1: a monitor that makes a snapshot */
+#endif
+#ifndef FINDER
+#define FINDER    0    /* 1: a thread of the component that looks up a badge without the lock */
+#endif
+#ifndef QUIET
+#define QUIET     0    /* 1: the owner asks for quiet, and monitors wait until it is over */
+#endif
+#ifndef HOSTILE
+#define HOSTILE   0    /* arbitrary stores of a hostile monitor */
+#endif
+#ifndef BADGES
+#define BADGES    3
+#endif
 
-/* phases */
-#define IDLE      0
-#define WRITING   1
-#define STAGING   2
-#define COMMITTED 3
-#define ABORTED   4
+/* bounds of loops; those of the code are larger */
+#define ATTEMPTS  2               /* of a batch that the owner disturbs */
+#define STORES    2               /* of a monitor to one slot that the owner changes */
+#define READS     2               /* of one slot while batches are decided */
+#define LOUD_PUTS 1               /* attempts of a put before it asks for quiet */
+#define PUTS      (LOUD_PUTS + 1 + QUIET)
 
-/* control word: phase, sequence, generation */
-#define CONTROL(p, s, g)  ((p) + 8 * ((s) + 128 * (g)))
-#define PHASE(c)          ((c) % 8)
-#define SEQUENCE(c)       (((c) / 8) % 128)
-#define GENERATION(c)     ((c) / 1024)
-#define BATCH(c)          (((GENERATION(c) + 1) / 2) % IDS)
-#define TO(c, p)          CONTROL(p, SEQUENCE(c) + 1, GENERATION(c))
-#define ADVANCED(c, p, n) CONTROL(p, SEQUENCE(c) + 1, GENERATION(c) + (n))
+/* slot word: state, badge 0, badge 1 */
+#define SLOTS     3
+#define FREE      0
+#define USED      2
+#define DETACHED  3
+#define WORD(state, b0, b1)   ((state) * 64 + (b0) * 8 + (b1))
+#define STATE(w)              ((w) / 64)
+#define BADGE0(w)             (((w) / 8) % 8)
+#define BADGE1(w)             ((w) % 8)
+#define BADGE(w, g)           ((g) % 2 -> BADGE1(w) : BADGE0(w))
+#define EQUAL(w)              (BADGE0(w) == BADGE1(w))
+/* the word with `new` as the badge that does not count under generation g */
+#define STAGED(w, g, new) \
+	((g) % 2 -> WORD(STATE(w), new, BADGE1(w)) : WORD(STATE(w), BADGE0(w), new))
+#define BOTH(w, g)            WORD(STATE(w), BADGE(w, g), BADGE(w, g))
+/* state and the badge that counts */
+#define MEANS(w, g)           (STATE(w) == FREE -> 0 : STATE(w) * 8 + BADGE(w, g))
+#define CARRIES(s, badge)     (abstract[s] == USED * 8 + (badge))
+#define IS_USED(s)            (abstract[s] / 8 == USED)
 
-/* slot word: used with badge and tag, or staged with both badges and batch */
-#define USED(b, t)        ((b) + 16 * (t))
-#define STAGED(o, n, i)   (4096 + (o) + 16 * (n) + 256 * (i))
-#define IS_STAGED(w)      ((w) >= 4096)
-#define BADGE(w)          ((w) % 16)
-#define TAG(w)            ((w) / 16)
-#define NEW(w)            (((w) / 16) % 16)
-#define ID(w)             (((w) - 4096) / 256)
+byte slot[SLOTS];
+/* the batch word: accessed as one, and its bank is the lowest bit of the generation */
+bit  retired, claimed, undisturbed;
+byte number, generation;
+byte owner_seq, coming, high_water;
+bit  quiet;
 
-#define MEANS(w, c) \
-	((IS_STAGED(w) && PHASE(c) == COMMITTED && ID(w) == BATCH(c)) -> NEW(w) : BADGE(w))
+/* private to the owner: its index (badge filed for a slot), and which slots it gave a badge */
+byte filed[SLOTS];
+byte index_generation;
+bit  given[SLOTS];
 
-int   control;
-int   slot[SLOTS];
-int   intent_slot, intent_old, intent_new;
-byte  announced[2];          /* by owner and monitor: batch number + 1 */
+/* ghosts */
+byte abstract[SLOTS];        /* what the slots mean */
+byte operand, carried;       /* the slot of the operation in progress plus 1, its badges (bits) */
+byte busy;                   /* badges that the operation in progress is about (bits) */
+byte holder;                 /* of the claim */
+bit  dead[MONITORS + 1], gone[MONITORS + 1];
+byte deaths, images;
+bit  changed;                /* since the reader loaded the sequence */
+#if READER
+#define INSTANTS (1 + WRITES + MONITORS * LOOKS)
+#define TABLE    (abstract[0] + 32 * abstract[1] + 1024 * abstract[2])
+short instant[INSTANTS];     /* the abstract table at each instant of the snapshot */
+byte instants;
+bit  copying;
+#endif
+#if FINDER
+byte sought, hits;           /* the badge looked up, the slots that carried it (bits) */
+bit  seeking, missing;
+#endif
 
-/* what the slots mean, and how often the write in progress took effect */
-byte  abstract[SLOTS];
-byte  effect;
+/* Under a hostile monitor, words mean anything. */
+#define CLAIM(claim) assert(HOSTILE || (claim))
 
-byte  alive = 1;             /* the monitor that is */
-
-#define OWNER   0
-#define MONITOR 1
-
-/* a dead monitor makes no step any more; the owner's number is 0 */
-#define LIVE (me == 0 || me == alive)
-#define SEAT (me > 0)
-
-#define CHECK \
-	assert(MEANS(slot[0], control) == abstract[0]); \
-	assert(MEANS(slot[1], control) == abstract[1]); \
-	assert(PHASE(control) >= STAGING || (!IS_STAGED(slot[0]) && !IS_STAGED(slot[1])))
-
-/* compare-and-exchange of the control word */
-inline exchange(old, new) {
-	atomic {
-		LIVE;
-		ok = (control == (old));
-		if
-		:: ok -> control = new
-		:: else
-		fi;
-		CHECK
-	}
+/* meaning, unique */
+inline check() {
+	CLAIM(MEANS(slot[0], generation) == abstract[0]);
+	CLAIM(MEANS(slot[1], generation) == abstract[1]);
+	CLAIM(MEANS(slot[2], generation) == abstract[2]);
+	CLAIM(STATE(slot[0]) != USED || (abstract[0] != abstract[1] && abstract[0] != abstract[2]));
+	CLAIM(STATE(slot[1]) != USED || abstract[1] != abstract[2])
 }
 
-/* write of a slot by its owner, or by a helper in its name */
-inline write_slot(at, old, new) {
-	atomic {
-		LIVE;
-		if
-		:: slot[at] == (old) ->
-			slot[at] = new;
-			abstract[at] = BADGE(new);
-			effect++
-		:: else
-		fi;
-		CHECK
-	}
+#if FINDER
+inline note_finder() {
+	hits = hits | (CARRIES(0, sought) -> 1 : 0) | (CARRIES(1, sought) -> 2 : 0) |
+	       (CARRIES(2, sought) -> 4 : 0);
+	missing = missing | (busy >> sought & 1) |
+	          (!CARRIES(0, sought) && !CARRIES(1, sought) && !CARRIES(2, sought))
 }
+#endif
 
-/* finish the write section of an owner that stopped */
-inline complete(open) {
-	atomic { LIVE; w0 = intent_slot; old_word = intent_old; new_word = intent_new };
-	atomic { LIVE; ok = (control == open) };
+#define BADGE_BIT(s) (abstract[s] -> 1 << (abstract[s] % 8) : 0)
+
+/* the abstract table has changed */
+inline note() {
+	carried = carried | (operand -> BADGE_BIT(operand - 1) : 0);
+#if READER
 	if
-	:: ok ->
-		write_slot(w0, old_word, new_word);
-		exchange(open, TO(open, IDLE))
-	:: else
-	fi
-}
-
-/* roll one slot forward or back; again if it changes meanwhile */
-inline resolve_slot(at, decided) {
-	do
-	:: atomic {
-		LIVE;
-		old_word = slot[at];
-		new_word = old_word;
-		if
-		:: IS_STAGED(old_word) && ID(old_word) == BATCH(decided) ->
-			new_word = USED(MEANS(old_word, decided), SEQUENCE(decided))
-		:: !IS_STAGED(old_word) && PHASE(decided) == ABORTED && TAG(old_word) < SEQUENCE(decided) ->
-			new_word = USED(BADGE(old_word), SEQUENCE(decided))
-		:: else
-		fi
-	   };
-	   if
-	   :: new_word == old_word -> break
-	   :: else
-	   fi;
-	   atomic {
-		LIVE;
-		ok = (slot[at] == old_word);
-		if
-		:: ok -> slot[at] = new_word
-		:: else
-		fi;
-		CHECK
-	   };
-	   if
-	   :: ok -> break
-	   :: else
-	   fi
-	od
-}
-
-/* roll a decided batch forward or back, and close it */
-inline resolve(decided) {
-	atomic { LIVE; announced[SEAT] = BATCH(decided) + 1 };
-	atomic { LIVE; ok = (control == decided) };
-	if
-	:: ok ->
-		resolve_slot(0, decided);
-		resolve_slot(1, decided)
+	:: copying ->
+		changed = true;
+		assert(instants < INSTANTS);
+		instant[instants] = TABLE;
+		instants++
 	:: else
 	fi;
-	atomic { LIVE; announced[SEAT] = 0 };
-	exchange(decided, TO(decided, IDLE))
-}
-
-/* the owner writes one slot */
-inline publish(at, badge) {
-	atomic { effect = 0; tries = 0 };
-	do
-	:: tries < LATE ->
-		atomic { idle = control; tries++ };
-		if
-		:: PHASE(idle) == IDLE ->
-			word = slot[at];
-			atomic {
-				intent_slot = at;
-				intent_old = word;
-				intent_new = USED(badge, SEQUENCE(idle) + 1)
-			};
-			exchange(idle, TO(idle, WRITING));
-			if
-			:: ok ->
-				idle = TO(idle, WRITING);
-				write_slot(at, word, USED(badge, SEQUENCE(idle)));
-				exchange(idle, TO(idle, IDLE));
-				assert(effect == 1);
-				break
-			:: else
-			fi
-		:: PHASE(idle) == STAGING ->
-			/* whenever the wait for the monitor's decision ends */
-			exchange(idle, ADVANCED(idle, ABORTED, 1))
-		:: PHASE(idle) == COMMITTED || PHASE(idle) == ABORTED ->
-			resolve(idle)
-		:: else -> assert(false)          /* nobody else opens a section */
-		fi
-	:: else -> break                          /* only a hostile peer gets here */
-	od;
-	/* forgotten, so that the checker need not tell states apart by it */
-	atomic { idle = 0; word = 0; old_word = 0; new_word = 0; tries = 0; ok = false }
-}
-
-proctype Owner(byte me) {
-	int idle, word, old_word, new_word;
-	byte tries, n, at;
-	bool ok;
-	do
-	:: n < WRITES ->
-		if
-		:: at = 0
-		:: at = 1
-		fi;
-		publish(at, 10 + 2 * n + at);
-		n++
-	:: else -> break
-	od
-}
-
-/* the monitor puts a new badge beside the one it expects */
-inline stage(at, expected, replacement) {
-	atomic {
-		LIVE;
-		old_word = slot[at];
-		good = (!IS_STAGED(old_word) && BADGE(old_word) == expected)
-	};
-	atomic { LIVE; good = (good && control == staging) };
+#endif
+#if FINDER
 	if
-	:: good ->
-		atomic {
-			LIVE;
-			if
-			:: slot[at] == old_word -> slot[at] = STAGED(expected, replacement, BATCH(staging))
-			:: else -> good = false
-			fi;
-			CHECK
-		}
+	:: seeking -> note_finder()
+	:: else
+	fi;
+#endif
+	check()
+}
+
+#include "owner.pml"
+#include "monitor.pml"
+
+#if READER
+#define SAME_SEQUENCE   (owner_seq == sequence)
+#define SAME_GENERATION (generation == g && !retired)
+
+inline end_snapshot() {
+	do
+	:: instants > 0 ->
+		instants--;
+		was_there = was_there || (instant[instants] ==
+			MEANS(copy[0], g) + 32 * MEANS(copy[1], g) + 1024 * MEANS(copy[2], g));
+		instant[instants] = 0
+	:: else -> break
+	od;
+	assert(!consistent || was_there);
+	assert(!consistent || sequence % 2 || same);
+	copying = false; changed = false;
+	g = 0; sequence = 0; below = 0; copy[0] = 0; copy[1] = 0; copy[2] = 0;
+	consistent = false; same = false; was_there = false
+}
+
+/* A snapshot that cannot become consistent any more ends here. */
+inline copy_slot(s) {
+	atomic {
+		copy[s] = (s < below -> slot[s] : 0);
+		if
+		:: !SAME_SEQUENCE || !SAME_GENERATION -> end_snapshot(); goto over
+		:: else
+		fi
+	}
+}
+
+proctype Reader() {
+	byte g, sequence, below, copy[SLOTS];
+	bit consistent, same, was_there;
+	atomic { g = generation; copying = true; instant[0] = TABLE; instants = 1 };
+	atomic { sequence = owner_seq; changed = false };
+	below = high_water;
+	copy_slot(0);
+	copy_slot(1);
+	copy_slot(2);
+	atomic { consistent = SAME_SEQUENCE; same = !changed };
+	atomic { consistent = (consistent && SAME_GENERATION); end_snapshot() };
+over:
+	skip
+}
+#endif
+
+#if FINDER
+/* an entry of the index leads to slot s: the slot's word decides */
+inline probe(s) {
+	if
+	:: !found && (same_tag || filed[s] == sought) ->
+		w = slot[s];
+		if
+		:: EQUAL(w) -> found = (STATE(w) == USED && BADGE0(w) == sought)
+		:: else ->
+			g = generation;
+			w = slot[s];
+			disturbed = disturbed || g != generation;
+			found = (!disturbed && STATE(w) == USED && BADGE(w, g) == sought)
+		fi;
+		assert(!found || hits >> s & 1)
 	:: else
 	fi
 }
 
-/* one monitor at a time is alive; the ones before it died at some point */
-proctype Monitor(byte me) {
-	int idle, staging, decided, old_word, new_word;
-	byte n, steps, w0, w1;
-	bool ok, good;
-	do
-	:: n < LOOKS ->
-		atomic { LIVE; n++; idle = control };
+/* without the lock; entries of other badges may have the same tag, or be left behind */
+proctype Finder() {
+	byte w, g, version;
+	bit same_tag, found, disturbed;
+	atomic {
 		if
-		:: PHASE(idle) == IDLE ->
-			/* a number that nobody announced */
-			atomic {
-				LIVE;
-				steps = 1;
-				do
-				:: steps < 5 && (announced[0] == BATCH(ADVANCED(idle, STAGING, steps)) + 1 ||
-				                 announced[1] == BATCH(ADVANCED(idle, STAGING, steps)) + 1) ->
-					steps = steps + 2
-				:: else -> break
-				od;
-				staging = ADVANCED(idle, STAGING, steps)
-			};
-			exchange(idle, staging);
-			if
-			:: ok ->
-				/* swap the badges, or be refused half-way */
-				atomic { LIVE; w0 = BADGE(slot[0]) };
-				atomic { LIVE; w1 = BADGE(slot[1]) };
-				stage(0, w0, w1);
-				if
-				:: good -> stage(1, w1, w0)
-				:: good -> good = false      /* as if for another reason */
-				:: else
-				fi;
-				if
-				:: good -> decided = ADVANCED(staging, COMMITTED, 1)
-				:: else -> decided = ADVANCED(staging, ABORTED, 1)
-				fi;
-				atomic {
-					LIVE;
-					ok = (control == staging);
-					if
-					:: ok && good ->
-						control = decided;
-						abstract[0] = w1;
-						abstract[1] = w0
-					:: ok && !good -> control = decided
-					:: else
-					fi;
-					CHECK
-				};
-				if
-				:: ok -> resolve(decided)
-				:: else
-				fi
-			:: else
-			fi
-		:: PHASE(idle) == WRITING -> complete(idle)
-		:: PHASE(idle) == STAGING -> exchange(idle, ADVANCED(idle, ABORTED, 1))
-		:: else -> resolve(idle)
+		:: sought = 1
+		:: sought = 2
+		:: sought = 3
 		fi;
-		atomic {
-			idle = 0; staging = 0; decided = 0; w0 = 0; w1 = 0; old_word = 0; new_word = 0;
-			steps = 0; ok = false; good = false
-		}
-	:: else -> break
-	od
+		if
+		:: same_tag = false
+		:: same_tag = true
+		fi;
+		seeking = true;
+		note_finder()
+	};
+	version = index_generation;
+	probe(0);
+	probe(1);
+	probe(2);
+	atomic {
+		assert(found || disturbed || generation != version || missing || busy >> sought & 1);
+		seeking = false; sought = 0; hits = 0; missing = false;
+		w = 0; g = 0; version = 0; same_tag = false; found = false; disturbed = false
+	}
 }
+#endif
 
-/* kills the monitor between any two of its steps; the next one takes over */
-proctype Killer() {
+#if HOSTILE
+proctype Hostile() {
+	byte stores, at;
 	do
-	:: alive <= DEATHS -> alive++
-	:: else -> break
-	od
+	:: stores < HOSTILE ->
+		atomic {
+			stores++;
+			if
+			:: at = 0
+			:: at = 1
+			:: at = 2
+			fi;
+			if
+			:: slot[at] = 0
+			:: slot[at] = WORD(USED, 1, 1)
+			:: slot[at] = WORD(USED, 2, 2)
+			:: slot[at] = WORD(USED, 1, 3)
+			:: slot[at] = WORD(DETACHED, 2, 1)
+			:: slot[at] = WORD(1, 1, 2)
+			:: at == 0 -> generation = 0
+			:: at == 0 -> generation = 1
+			:: at == 0 -> generation = 2
+			:: at == 0 -> claimed = !claimed
+			:: at == 0 -> undisturbed = !undisturbed
+			:: at == 0 -> retired = !retired
+			:: at == 0 -> number = 1 - number % 2
+			:: at == 0 -> owner_seq = 1
+			:: at == 0 -> coming = 1
+			:: at == 0 -> high_water = 0
+			:: at == 0 -> quiet = !quiet
+			fi;
+			at = 0
+		}
+	:: break
+	od;
+	stores = 0
 }
+#endif
 
 init {
 	byte i;
 	atomic {
-		slot[0] = USED(1, 0);
-		slot[1] = USED(2, 0);
-		abstract[0] = 1;
-		abstract[1] = 2;
-		run Owner(0);
+		slot[0] = WORD(USED, 1, 1);
+		slot[1] = WORD(USED, 2, 2);
+		abstract[0] = MEANS(slot[0], 0);
+		abstract[1] = MEANS(slot[1], 0);
+		filed[0] = 1;
+		filed[1] = 2;
+		given[0] = true;
+		given[1] = true;
+		high_water = 2;
 		i = 1;
 		do
-		:: i <= DEATHS + 1 -> run Monitor(i); i++
+		:: i <= MONITORS -> run Monitor(i); i++
 		:: else -> break
 		od;
 		i = 0;
-		run Killer()
+#if READER
+		run Reader();
+#endif
+#if FINDER
+		run Finder();
+#endif
+#if HOSTILE
+		run Hostile();
+#endif
+		run Owner()
 	}
 }

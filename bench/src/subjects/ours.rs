@@ -80,8 +80,14 @@ fn create(capacity: u32, first_user: u32) -> *mut cap_map_owner {
     // SAFETY: the first page of the block is for this.
     unsafe { block.cast::<Memory>().write(Memory { layout, region, region_size }) };
     let base = block.wrapping_add(PAGE);
-    let config =
-        cap_map_config { max_slots: capacity, first_user, shift: 12, badge_bits: 28, patience: 64 };
+    let config = cap_map_config {
+        max_slots: capacity,
+        first_user,
+        shift: 12,
+        badge_bits: 28,
+        wait_budget: 64,
+        core: 0,
+    };
     let mut owner = core::ptr::null_mut();
     // SAFETY: both parts lie in the block, and nobody else uses them.
     let status = unsafe {
@@ -104,9 +110,9 @@ extern "C" fn create_private(capacity: u32, first_user: u32) -> *mut cap_map_own
 
 extern "C" fn create_published(capacity: u32, first_user: u32) -> *mut cap_map_owner {
     let owner = create(capacity, first_user);
-    let label = b"bench";
-    // SAFETY: just created; the label has the length said.
-    let status = unsafe { cap_map_owner_publish(owner, label.as_ptr(), label.len()) };
+    let identity = cap_map_identity { label: [0; 64], boot: 0, instance: 0, pd: 0, parent: 0 };
+    // SAFETY: just created; the identity is valid.
+    let status = unsafe { cap_map_owner_publish(owner, &identity) };
     assert!(status == Status::Ok, "table not published: {status}");
     owner
 }

@@ -5,6 +5,7 @@
 //! top, so that it wraps without a change of anything else. [`crate::chain`] says
 //! what mode and count mean.
 
+use crate::segments::{Segment, Segments};
 use crate::status::Status;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -21,6 +22,12 @@ pub(crate) const ONE: u64 = 1 << COUNT_SHIFT;
 pub(crate) struct Head(pub(crate) u64);
 
 impl Head {
+    /// Whether a head can hold that address.
+    #[inline]
+    pub(crate) fn holds(address: u64) -> bool {
+        address & !ADDRESS == 0
+    }
+
     /// Whether the chain is in long mode.
     #[inline]
     pub(crate) fn is_long(self) -> bool {
@@ -75,18 +82,18 @@ impl Head {
     }
 }
 
-/// One head for each chain.
-pub(crate) struct Buckets<'m> {
+/// The heads of chains that serve some slots.
+pub(crate) struct Chains<'m> {
     heads: &'m [AtomicU64],
     /// All bits of a chain's number.
     mask: u32,
 }
 
-impl<'m> Buckets<'m> {
+impl<'m> Chains<'m> {
     /// The chains with these heads, which are zero.
-    pub(crate) fn new(heads: &'m [AtomicU64]) -> Result<Self, Status> {
+    fn new(heads: &'m [AtomicU64]) -> Result<Self, Status> {
         let count = u32::try_from(heads.len()).map_err(|_| Status::BadArgument)?;
-        Ok(Buckets { heads, mask: u32::MAX.wrapping_shr(count.leading_zeros()) })
+        Ok(Chains { heads, mask: u32::MAX.wrapping_shr(count.leading_zeros()) })
     }
 
     /// The head of the chain for objects at `slot`.
@@ -96,22 +103,71 @@ impl<'m> Buckets<'m> {
     /// power of two. As in linear hashing (W. Litwin, VLDB 1980), numbers beyond the
     /// last chain are folded back.
     #[inline]
-    pub(crate) fn of(&self, slot: u32) -> Option<&'m AtomicU64> {
+    fn of(&self, slot: u32) -> Option<&'m AtomicU64> {
         let at = (slot & self.mask) as usize;
         let folded = (slot & self.mask >> 1) as usize;
         self.heads.get(if at < self.heads.len() { at } else { folded })
     }
+}
+
+/// The heads of all chains. Slots that a table got when it grew have chains of their own,
+/// so that no object changes its chain.
+pub(crate) struct Buckets<'m> {
+    first: Chains<'m>,
+    /// Number of slots that `first` serves.
+    slots: u32,
+    more: Segments<'m, Chains<'m>>,
+}
+
+impl<'m> Buckets<'m> {
+    /// The chains with these heads, which are zero, for the first `slots` slots.
+    pub(crate) fn new(heads: &'m [AtomicU64], slots: usize) -> Result<Self, Status> {
+        let slots = u32::try_from(slots).map_err(|_| Status::BadArgument)?;
+        Ok(Buckets { first: Chains::new(heads)?, slots, more: Segments::new() })
+    }
+
+    /// Chains with these heads, which are zero, to be added for slots from `from` on.
+    pub(crate) fn next(
+        &self,
+        heads: &'m [AtomicU64],
+        from: usize,
+    ) -> Result<Segment<'m, Chains<'m>>, Status> {
+        let from = u32::try_from(from).map_err(|_| Status::BadArgument)?;
+        Ok(self.more.next(from, Chains::new(heads)?))
+    }
+
+    /// Adds what came from [`Buckets::next`].
+    pub(crate) fn add(&self, next: &'m Segment<'m, Chains<'m>>) {
+        self.more.add(next);
+    }
+
+    /// The head of the chain for objects at `slot`.
+    #[inline]
+    pub(crate) fn of(&self, slot: u32) -> Option<&'m AtomicU64> {
+        if slot < self.slots { self.first.of(slot) } else { self.beyond(slot) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn beyond(&self, slot: u32) -> Option<&'m AtomicU64> {
+        let (chains, _) = self.more.of(slot)?;
+        chains.of(slot)
+    }
+
+    fn heads(&self) -> impl Iterator<Item = &'m AtomicU64> {
+        self.first.heads.iter().chain(self.more.contents().flat_map(|chains| chains.heads))
+    }
 
     /// Empties all chains.
     pub(crate) fn clear(&self) {
-        self.heads.iter().for_each(|head| head.store(0, Ordering::Relaxed));
+        self.heads().for_each(|head| head.store(0, Ordering::Relaxed));
     }
 
     /// Forgets the threads that walked a chain, which never leave it. Threads that use
     /// an object are not inside a function of the table. They stay, and give the object
     /// back.
     pub(crate) fn desert(&self) {
-        for cell in self.heads {
+        for cell in self.heads() {
             let head = Head(cell.load(Ordering::Relaxed));
             cell.store(head.deserted().0, Ordering::Relaxed);
         }
@@ -147,5 +203,30 @@ mod tests {
         assert_eq!(walked.deserted(), long);
         assert_eq!(arrived.deserted(), arrived, "its users may be alive");
         assert_eq!(arrived.uncounted(), Head(NODE));
+    }
+
+    /// Chains of a growth are apart from all others, and are emptied like them.
+    #[test]
+    fn slots_that_came_later_have_their_own_chains() {
+        let words =
+            |count| (0..count).map(|_| AtomicU64::new(0)).collect::<Vec<_>>().leak() as &[_];
+        let buckets = Buckets::new(words(13), 64).expect("few");
+        assert!(buckets.of(63).is_some() && buckets.of(64).is_none());
+        let before: Vec<_> =
+            (0..64).map(|slot| buckets.of(slot).map(core::ptr::from_ref)).collect();
+        let heads = words(26);
+        buckets.add(Box::leak(Box::new(buckets.next(heads, 64).expect("few"))));
+        for (slot, before) in (0..64).zip(&before) {
+            assert_eq!(buckets.of(slot).map(core::ptr::from_ref), *before);
+        }
+        for slot in 64..150 {
+            let head = buckets.of(slot).expect("inside");
+            assert!(heads.as_ptr_range().contains(&core::ptr::from_ref(head)));
+            head.store(LONG + 2 * ONE + 8, Ordering::Relaxed);
+        }
+        buckets.desert();
+        assert!(heads.iter().all(|head| [0, LONG + 8].contains(&head.load(Ordering::Relaxed))));
+        buckets.clear();
+        assert!(heads.iter().all(|head| head.load(Ordering::Relaxed) == 0));
     }
 }

@@ -25,7 +25,7 @@
 //! Why is no object destroyed while it is used, and each in the end?
 //! * Links change under the table's private lock, and a removal is over before `drain`
 //!   looks at the node. The arrivals of a removed node have been transferred by then,
-//!   so the pins of the node are its users.
+//!   so the counts of the node are its users.
 //! * An arriver that finds a quarter of the count's range used up transfers, too,
 //!   without the lock. It adds to the node *before* it takes from the head, and takes
 //!   the sum back if the exchange fails. In the other order, the node could be removed
@@ -41,6 +41,21 @@
 //!   transferred before or after the user departs, nor in which mode the chain is then.
 //! * A thread that uses an object neither arrives nor walks. The removal of another
 //!   object of the chain does not wait for it.
+//!
+//! # What a memory image may show
+//!
+//! The image of a component's memory may be taken while a thread is in the middle of a
+//! change that nobody completes (see `Pool::recover`). One store decides whether a node
+//! is in its chain: that of the head, or that of the link in front of it. A chain whose
+//! mode was not yet changed back is long for longer than it must be. The arrivals that
+//! the holder of the private lock transfers have a count of their own, for which the new
+//! value is noted before the exchange. The exchange always changes the first node or the
+//! mode, so the head tells whether it took place ([`settle_locked`]).
+//!
+//! Nothing tells on whose behalf the other counts were changed. A thread that is lost
+//! between its arrival and the end of `Pool::acquire`, in `transfer`, or in front of the
+//! subtraction in `release` remains a user: the object is found and can be removed, but
+//! `drain` waits for ever. Counts are never too low.
 
 #![allow(unsafe_code)]
 
@@ -51,16 +66,16 @@ use core::ptr::NonNull;
 use intrusive_collections::LinkedListLink;
 use static_assertions::assert_impl_all;
 
-pub(crate) use self::head::Buckets;
+pub(crate) use self::head::{Buckets, Chains};
 use self::head::{Head, ONE};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, RelaxStrategy};
 
 /// The part of an object that makes it a member of a pool.
 ///
 /// # Invariants
-/// `slot` changes only while the node is in no chain. So does `next`, except when the
-/// successor of the node is unlinked (under the table's private lock). `member`
-/// changes under the pool's lock only.
+/// `slot` changes only while the node is in no chain, and no walker that came to know it
+/// there is left. So does `next`, except when the successor of the node is unlinked
+/// (under the table's private lock). `member` changes under the pool's lock only.
 #[repr(C)]
 pub struct Node {
     next: AtomicPtr<Node>,
@@ -70,12 +85,18 @@ pub struct Node {
     pub(crate) pool: AtomicPtr<()>,
     pub(crate) slot: AtomicU32,
     /// Threads that use the object through `Pool::acquire`, less the arrivals that the
-    /// head counts. The number wraps.
+    /// head or `transferred` counts. The number wraps.
     pub(crate) pins: AtomicU32,
+    /// Arrivals that were taken out of the head under the table's private lock. The
+    /// number wraps.
+    transferred: AtomicU32,
+    /// What `transferred` becomes by the exchange that is about to take arrivals out of
+    /// the head. Equal to it at all other times.
+    announced: AtomicU32,
 }
 
 #[cfg(not(loom))]
-static_assertions::const_assert!(size_of::<Node>() <= 5 * size_of::<u64>());
+static_assertions::const_assert!(size_of::<Node>() <= 6 * size_of::<u64>());
 
 // SAFETY: all parts but `member` are atomic, and that is used under a lock.
 unsafe impl Sync for Node {}
@@ -97,12 +118,14 @@ impl Node {
             pool: AtomicPtr::new(core::ptr::null_mut()),
             slot: AtomicU32::new(0),
             pins: AtomicU32::new(0),
+            transferred: AtomicU32::new(0),
+            announced: AtomicU32::new(0),
         }
     }
 
     /// Whether this is the node of that pool's object for `slot`.
     #[inline]
-    fn stands_for(&self, pool: *mut (), slot: u32) -> bool {
+    pub(crate) fn stands_for(&self, pool: *mut (), slot: u32) -> bool {
         self.slot.load(Ordering::Relaxed) == slot && self.pool.load(Ordering::Relaxed) == pool
     }
 
@@ -115,9 +138,22 @@ impl Node {
     /// Waits until no thread uses the object any more. The object must have left its
     /// pool, so that no new user can come.
     pub fn drain<R: RelaxStrategy>(&self) {
-        while self.pins.load(Ordering::Acquire) != 0 {
+        while self.pins.load(Ordering::Acquire) != self.untransferred() {
             R::relax();
         }
+    }
+
+    /// What `pins` is when nobody uses the object, whose head counts no arrivals.
+    ///
+    /// Relaxed: the thread that drains the node has seen the lock given back under which
+    /// `transferred` changed last.
+    fn untransferred(&self) -> u32 {
+        self.transferred.load(Ordering::Relaxed).wrapping_neg()
+    }
+
+    /// Whether `head` counts arrivals of this node.
+    fn is_alone_behind(&self, head: Head) -> bool {
+        !head.is_long() && core::ptr::eq(first(head), self)
     }
 }
 
@@ -192,21 +228,57 @@ fn first(head: Head) -> *mut Node {
 /// it. `alone` says whether there is no other node.
 fn lead_locked(bucket: &AtomicU64, node: *mut Node, alone: bool) {
     let address = node.expose_provenance() as u64;
-    // Release pairs with the acquire of an arrival. Acquire, like that of the load in
-    // `outlast_walkers`, pairs with the release in `transfer`. The closure never refuses.
-    let (Ok(old) | Err(old)) = bucket.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |head| {
-        Some(Head(head).led_by(address, alone).0)
-    });
-    let old = Head(old);
-    if let Some(node) = NonNull::new(first(old))
-        && !old.is_long()
-        && old.count() != 0
-    {
-        // SAFETY: it was a member until now, and its removal cannot end before the lock
-        // is given back. For the same reason relaxed is enough: the thread that drains
-        // the node has seen the lock given back.
-        unsafe { node.as_ref() }.pins.fetch_add(old.count(), Ordering::Relaxed);
+    let mut old = Head(bucket.load(Ordering::Relaxed));
+    loop {
+        // SAFETY: a member of the chain until the exchange. Its removal cannot end before
+        // the lock is given back.
+        let counted = unsafe { first(old).as_ref() }.filter(|node| node.is_alone_behind(old));
+        let moved = counted.map(|node| {
+            let sum = node.transferred.load(Ordering::Relaxed).wrapping_add(old.count());
+            node.announced.store(sum, Ordering::Relaxed);
+            (node, sum)
+        });
+        // Release pairs with the acquire of an arrival, and puts the announcement first.
+        // Acquire, like that of the load in `outlast_walkers`, pairs with the release in
+        // `transfer`.
+        let led = old.led_by(address, alone);
+        match bucket.compare_exchange(old.0, led.0, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => {
+                if let Some((node, sum)) = moved {
+                    node.transferred.store(sum, Ordering::Relaxed);
+                }
+                return;
+            }
+            Err(now) => old = Head(now),
+        }
     }
+}
+
+/// Completes what a thread announced that was lost with the private lock in its hands,
+/// if its exchange took place.
+pub(crate) fn settle_locked(bucket: &AtomicU64, node: &Node) {
+    let head = Head(bucket.load(Ordering::Relaxed));
+    let (from, to) = if node.is_alone_behind(head) {
+        (&node.transferred, &node.announced)
+    } else {
+        (&node.announced, &node.transferred)
+    };
+    to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Calls `visit` for each node of a chain.
+pub(crate) fn visit_locked(bucket: &AtomicU64, mut visit: impl FnMut(NonNull<Node>)) {
+    let mut at = first(Head(bucket.load(Ordering::Relaxed)));
+    while let Some(node) = NonNull::new(at) {
+        visit(node);
+        // SAFETY: members of a chain are alive, and the lock keeps them there.
+        at = unsafe { node.as_ref() }.next.load(Ordering::Relaxed);
+    }
+}
+
+/// Whether a head can hold the address of a node.
+pub(crate) fn fits(node: NonNull<Node>) -> bool {
+    Head::holds(node.addr().get() as u64)
 }
 
 /// Moves the arrivals of a chain in single mode to its node, which the caller

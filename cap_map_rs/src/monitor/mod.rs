@@ -4,60 +4,85 @@
 //! Reading never waits for the owner. `snapshot` sees the whole table at one instant.
 //! `rewrite` changes all badges of a batch or none.
 
+mod batch;
 mod rewrite;
 mod snapshot;
 
 use core::marker::PhantomData;
 
-pub use self::rewrite::{Refusal, Rewrite};
+pub use self::batch::{Refusal, Rewrite};
 pub use self::snapshot::Snapshot;
-use crate::header::Geometry;
+use crate::header::{Geometry, Header, Kind};
 use crate::region::Region;
-use crate::seqlock::read_slot;
+use crate::seqlock::{read_slot, take_over};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
-use crate::word::{Phase, Slot};
+use crate::word::Slot;
 
-/// An attached monitor of one region.
+/// An attached monitor of one region. Threads that share one are as many monitors.
 pub struct Monitor<'m, R> {
     region: Region<'m>,
-    geometry: Geometry,
-    patience: u32,
+    header: Header,
+    wait_budget: u32,
     relax: PhantomData<fn() -> R>,
 }
 
 /// What [`Monitor::attach`] gives: the monitor.
 pub type Attached<'m, R> = Result<Monitor<'m, R>, Status>;
 
+/// When a table was looked at. Nothing has changed between two looks at the same table
+/// that give the same stamp, if that is a steady one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The sequence of the owner's writes, odd during a write.
+    pub sequence: u64,
+    /// The number of batches, modulo 2^45.
+    pub generation: u64,
+}
+
+impl Stamp {
+    /// Whether the owner was not writing.
+    pub fn is_steady(self) -> bool {
+        self.sequence.is_multiple_of(2)
+    }
+}
+
 impl<'m, R: RelaxStrategy> Monitor<'m, R> {
-    /// Copies the header of untrusted memory, and validates the copy. `patience` is the
-    /// number of calls of the waiting strategy granted to another monitor's batch.
+    /// Copies the header of untrusted memory, and validates the copy. `wait_budget` is
+    /// the number of calls of the waiting strategy granted to another monitor that holds
+    /// the claim, and to an owner that asks for quiet.
     ///
     /// # Errors
     /// [`Status::Unpublished`], [`Status::Retired`], or the status that names
     /// the bad header field.
-    pub fn attach(region: Region<'m>, patience: u32) -> Attached<'m, R> {
-        let geometry = region.geometry()?;
-        let region = region.truncated(geometry.capacity as usize).ok_or(Status::BadSize)?;
-        if region.control(Ordering::Acquire).phase() == Phase::Retired {
+    pub fn attach(region: Region<'m>, wait_budget: u32) -> Attached<'m, R> {
+        let header = region.read_header()?;
+        let region = region.truncated(header.geometry.capacity as usize).ok_or(Status::BadSize)?;
+        if region.batch(Ordering::Acquire).is_retired() {
             return Err(Status::Retired);
         }
-        Ok(Monitor { region, geometry, patience, relax: PhantomData })
+        Ok(Monitor { region, header, wait_budget, relax: PhantomData })
+    }
+
+    /// The validated header.
+    pub fn header(&self) -> &Header {
+        &self.header
     }
 
     /// The validated shape of the table.
     pub fn geometry(&self) -> &Geometry {
-        &self.geometry
+        &self.header.geometry
     }
 
     /// Whether the owner has moved its table elsewhere.
     pub fn is_retired(&self) -> bool {
-        self.region.control(Ordering::Acquire).phase() == Phase::Retired
+        self.region.batch(Ordering::Acquire).is_retired()
     }
 
-    /// A number that differs after the owner or a monitor has changed a badge.
-    pub fn sequence(&self) -> u64 {
-        self.region.control(Ordering::Acquire).sequence()
+    /// The stamp of the table at present.
+    pub fn stamp(&self) -> Stamp {
+        let generation = self.region.batch(Ordering::Acquire).generation();
+        Stamp { sequence: self.region.sequence().load(Ordering::Acquire), generation }
     }
 
     /// What one slot holds.
@@ -72,9 +97,31 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
     /// The first slot at or behind `from` that carries a badge, and the badge.
     /// Iteration sees each slot at an instant of its own.
     pub fn next_used(&self, from: u32) -> Option<(u32, u32)> {
-        (from..self.geometry.capacity).find_map(|slot| match self.entry(slot) {
+        (from..self.geometry().capacity).find_map(|slot| match self.entry(slot) {
             Ok(Slot::Used(badge)) => Some((slot, badge)),
             _ => None,
         })
+    }
+
+    /// Takes the claim away from a monitor that will never use it again: one that is
+    /// dead, or that held it when this memory was saved, before a restore. What such a
+    /// monitor left unfinished changes no badge.
+    ///
+    /// A monitor that is alive and whose claim is taken away fails with
+    /// [`Status::Busy`], but may still write words between two of its looks. So the
+    /// caller has to know that it is not alive.
+    ///
+    /// # Errors
+    /// [`Status::Unpublished`] (the table is private), [`Status::Retired`];
+    /// [`Status::Busy`] if the table changed at every attempt.
+    pub fn take_over(&self) -> Result<(), Status> {
+        self.check_kind()?;
+        take_over(self.region)
+    }
+
+    /// Whether a monitor may write the table.
+    fn check_kind(&self) -> Result<(), Status> {
+        let is_published = self.header.kind == Kind::Published;
+        if is_published { Ok(()) } else { Err(Status::Unpublished) }
     }
 }

@@ -1,156 +1,37 @@
 //! Changing badges, all of a batch or none.
 //!
-//! A batch is staged slot by slot (each staged word holds the old and the new
-//! badge), committed by one word, then rolled forward. A monitor that stops need not
-//! undo anything, because the owner or a later monitor rolls its batch back or forward.
-//!
-//! The check of a batch for duplicates needs no memory of its own, and does not look at
-//! the table.
+//! A monitor claims the table, puts each new badge beside the old one, looks whether any
+//! slot outside the batch carries a new badge, and flips. Whatever it leaves behind if
+//! it stops, or if the batch is refused, changes no badge.
 
 use super::Monitor;
-use crate::header::Geometry;
-use crate::layout::{PHASE_ABORTED, PHASE_COMMITTED};
-use crate::limits::BATCHES;
-use crate::region::{Region, Seat};
-use crate::seqlock::{announce, begin, conclude, decide, resolve_slot, stage};
+use super::batch::{Batch, Refusal, Rewrite};
+use crate::limits::{ATTEMPTS, SLOT_LOOKS};
+use crate::seqlock::{
+    begin_attempt, check_claim, claim, coming_badge, flip, release, settle, stage,
+};
 use crate::status::Status;
-use crate::sync::{Ordering, RelaxStrategy};
-use crate::word::{Control, Slot, SlotWord};
+use crate::sync::{AtomicU64, Ordering, RelaxStrategy};
+use crate::word::{Bank, BatchWord, SlotWord};
 
-/// End of a chain of [`Rewrite::next`].
-const END: u32 = u32::MAX;
-
-/// One badge to change.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct Rewrite {
-    /// Slot to change.
-    pub slot: u32,
-    /// Badge that it must carry now.
-    pub expected: u32,
-    /// Badge that it shall carry.
-    pub replacement: u32,
-    /// Scratch memory of the duplicate check: first entry of a hash chain.
-    pub head: u32,
-    /// Scratch memory of the duplicate check: next entry of the chain.
-    pub next: u32,
+/// Why an attempt did not end in a flip.
+enum Failure {
+    /// The owner has put a badge into a slot.
+    Disturbed,
+    /// The batch cannot be done.
+    Refused(Refusal),
 }
 
-impl Rewrite {
-    /// To change `slot` from badge `expected` to `replacement`.
-    pub const fn new(slot: u32, expected: u32, replacement: u32) -> Self {
-        Rewrite { slot, expected, replacement, head: END, next: END }
-    }
-}
-
-/// Why a batch changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// The reason.
-    pub status: Status,
-    /// The slot that it is about, unless it concerns the whole table.
-    pub slot: Option<u32>,
-}
-
-impl Refusal {
-    /// A refusal because of one slot.
-    fn of(status: Status, slot: u32) -> Self {
-        Refusal { status, slot: Some(slot) }
-    }
-}
-
-impl From<Status> for Refusal {
+impl From<Status> for Failure {
     fn from(status: Status) -> Self {
-        Refusal { status, slot: None }
+        Failure::Refused(status.into())
     }
 }
 
-/// A batch without duplicates among its new badges.
-enum Batch<'b> {
-    /// In the order of the new badges.
-    Ascending(&'b [Rewrite]),
-    /// With the new badges in hash chains.
-    Chained(&'b [Rewrite]),
-}
-
-impl<'b> Batch<'b> {
-    /// Checks what can be checked without the table, and makes the new badges easy
-    /// to find. Badges that ascend, as those of new objects do, stay as they are. All
-    /// others go to hash chains that live in the batch itself.
-    fn checked(batch: &'b mut [Rewrite], geometry: &Geometry) -> Result<Self, Refusal> {
-        let len = u32::try_from(batch.len()).map_err(|_| Status::BadArgument)?;
-        let (mut previous, mut ascend) = (0, true);
-        for entry in batch.iter() {
-            if entry.slot >= geometry.capacity {
-                return Err(Refusal::of(Status::BadSlot, entry.slot));
-            }
-            if !geometry.accepts(entry.replacement) {
-                return Err(Refusal::of(Status::BadBadge, entry.slot));
-            }
-            ascend &= entry.replacement > previous;
-            previous = entry.replacement;
-        }
-        if ascend {
-            return Ok(Batch::Ascending(batch));
-        }
-        for entry in batch.iter_mut() {
-            (entry.head, entry.next) = (END, END);
-        }
-        for i in 0..len {
-            let Some(&Rewrite { slot, replacement, .. }) = batch.get(i as usize) else { break };
-            let home = chain(replacement, len);
-            let first = batch.get(home).map_or(END, |bucket| bucket.head);
-            if find_behind(batch, first, replacement).is_some() {
-                return Err(Refusal::of(Status::DuplicateBadge, slot));
-            }
-            if let Some(bucket) = batch.get_mut(home) {
-                bucket.head = i;
-            }
-            if let Some(entry) = batch.get_mut(i as usize) {
-                entry.next = first;
-            }
-        }
-        Ok(Batch::Chained(batch))
+impl Failure {
+    fn of(status: Status, slot: u32) -> Self {
+        Failure::Refused(Refusal::of(status, slot))
     }
-
-    /// All entries.
-    fn entries(&self) -> &'b [Rewrite] {
-        let (Batch::Ascending(entries) | Batch::Chained(entries)) = self;
-        entries
-    }
-
-    /// The entry with that new badge.
-    fn find(&self, replacement: u32) -> Option<&'b Rewrite> {
-        match self {
-            Batch::Ascending(entries) => {
-                let at = entries.binary_search_by_key(&replacement, |entry| entry.replacement);
-                entries.get(at.ok()?)
-            }
-            Batch::Chained(entries) => {
-                let len = u32::try_from(entries.len()).ok()?;
-                find_behind(entries, entries.get(chain(replacement, len))?.head, replacement)
-            }
-        }
-    }
-}
-
-/// The entry whose `head` begins the hash chain of a badge.
-fn chain(badge: u32, len: u32) -> usize {
-    // Fibonacci hashing (Knuth 3, 6.4). The product is scaled to the number of chains.
-    let hash = u64::from(badge.wrapping_mul(0x9e37_79b1));
-    usize::try_from((hash * u64::from(len)) >> 32).unwrap_or(0)
-}
-
-/// The entry with that badge in the chain from `at` on.
-fn find_behind(batch: &[Rewrite], mut at: u32, replacement: u32) -> Option<&Rewrite> {
-    for _ in batch {
-        let entry = batch.get(at as usize)?;
-        if entry.replacement == replacement {
-            return Some(entry);
-        }
-        at = entry.next;
-    }
-    None
 }
 
 impl<R: RelaxStrategy> Monitor<'_, R> {
@@ -163,101 +44,182 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     }
 
     /// Changes all badges of `batch`, or none. The order does not matter, and
-    /// badges may be swapped. One rewriting monitor works on a region at a time.
+    /// badges may be swapped. One monitor rewrites a table at a time.
+    ///
+    /// A slot whose badge the owner takes out or replaces meanwhile keeps what the owner
+    /// wrote; [`Rewrite::left_out`] tells which ones.
+    ///
+    /// The memory has to be mapped writable.
     ///
     /// # Errors
     /// [`Status::BadSlot`], [`Status::BadBadge`], [`Status::DuplicateSlot`],
     /// [`Status::DuplicateBadge`], [`Status::UnexpectedBadge`],
-    /// [`Status::NotRewritable`] with the slot. [`Status::Changed`] (the owner kept
-    /// changing the table), [`Status::Busy`], [`Status::Retired`] and
-    /// [`Status::Corrupt`] concern the whole table. Nothing has changed then.
+    /// [`Status::NotRewritable`], [`Status::Corrupt`] with the slot. [`Status::Changed`]
+    /// (the owner kept changing the table), [`Status::Busy`] (another monitor holds the
+    /// claim), [`Status::Unpublished`] (the table is private) and [`Status::Retired`]
+    /// concern the whole table. Nothing has changed then.
     pub fn rewrite(&self, batch: &mut [Rewrite]) -> Result<(), Refusal> {
-        let batch = Batch::checked(batch, &self.geometry)?;
-        for _ in 0..BATCHES {
-            let staging = begin::<R>(self.region, self.patience)?;
-            let staged = self.stage(&batch, staging);
-            let (decided, done) = match staged {
-                Ok(()) => (staging.advanced(PHASE_COMMITTED, 1), true),
-                Err(_) => (staging.advanced(PHASE_ABORTED, 1), false),
-            };
-            if !decide(self.region, staging, decided) {
-                continue;
+        self.check_kind()?;
+        let mut batch = Batch::checked(batch, &self.header.geometry)?;
+        if batch.entries().is_empty() {
+            return Ok(());
+        }
+        let held = claim::<R>(self.region, self.wait_budget)?;
+        let result = self.rewrite_claimed(&mut batch, held);
+        release(self.region, held);
+        result
+    }
+
+    fn rewrite_claimed(&self, batch: &mut Batch<'_>, held: BatchWord) -> Result<(), Refusal> {
+        for _ in 0..ATTEMPTS {
+            self.outlast_quiet();
+            let attempt = begin_attempt(self.region, held)?;
+            match self.attempt(batch, attempt) {
+                Ok(()) => {
+                    self.settle_entries(batch, attempt.bank());
+                    return Ok(());
+                }
+                Err(Failure::Disturbed) => {}
+                Err(Failure::Refused(refusal)) => {
+                    // What was seen under the claim of another monitor does not count.
+                    check_claim(self.region.batch(Ordering::Relaxed), held)?;
+                    return Err(refusal);
+                }
             }
-            self.resolve_batch(batch.entries(), decided);
-            // The table did not change while this was found out, so it counts.
-            return if done { Ok(()) } else { staged };
         }
         Err(Status::Changed.into())
     }
 
-    /// Stages all entries, and refuses the batch if the table does not allow it.
-    fn stage(&self, batch: &Batch<'_>, staging: Control) -> Result<(), Refusal> {
-        for entry in batch.entries() {
-            let Some(cell) = self.region.slot(entry.slot) else { continue };
-            let refuse = |status| Err(Refusal::of(status, entry.slot));
-            // Acquire orders the check behind it: a word from before the
-            // owner's abort will have another tag afterwards, a word from
-            // after it must not be touched at all.
-            let old = SlotWord(cell.load(Ordering::Acquire));
-            if self.region.control(Ordering::Relaxed) != staging {
-                return refuse(Status::Changed);
+    /// Waits a while for an owner that asks for quiet. It is only a hint, so that batch
+    /// after batch does not starve the owner.
+    fn outlast_quiet(&self) {
+        for _ in 0..self.wait_budget {
+            if self.region.quiet().load(Ordering::Relaxed) == 0 {
+                return;
             }
-            if is_staged_in(old, staging) {
-                return refuse(Status::DuplicateSlot);
-            }
-            if !old.is_used_by(entry.expected) {
-                match old.decode(staging) {
-                    Slot::Used(badge) if badge == entry.expected => {}
-                    Slot::Used(_) => return refuse(Status::UnexpectedBadge),
-                    Slot::Corrupt => return refuse(Status::Corrupt),
-                    _ => return refuse(Status::NotRewritable),
-                }
-            }
-            let new = SlotWord::staged(entry.expected, entry.replacement, staging.batch());
-            if !stage(cell, old, new) {
-                return refuse(Status::Changed);
-            }
+            R::relax();
         }
-        self.check_others(batch, staging)
     }
 
-    /// Refuses new badges that slots outside the batch carry.
-    fn check_others(&self, batch: &Batch<'_>, staging: Control) -> Result<(), Refusal> {
-        let badges = || batch.entries().iter().map(|entry| entry.replacement);
-        let (Some(lowest), Some(highest)) = (badges().min(), badges().max()) else {
-            return Ok(());
-        };
-        for cell in self.region.slots() {
-            let word = SlotWord(cell.load(Ordering::Relaxed));
-            // Far from a single new badge, or a few, most need no closer look.
-            let far = word.badge().wrapping_sub(lowest) > highest.wrapping_sub(lowest);
-            if far || is_staged_in(word, staging) {
-                continue;
+    /// One attempt: stages all entries, looks at the whole table, and decides.
+    fn attempt(&self, batch: &Batch<'_>, attempt: BatchWord) -> Result<(), Failure> {
+        let coming = u32::try_from(coming_badge(self.region)).unwrap_or(0);
+        if let Some(entry) = batch.find(coming) {
+            return Err(Failure::of(Status::DuplicateBadge, entry.slot));
+        }
+        for entry in batch.entries() {
+            self.check_attempt(attempt)?;
+            if let Some(cell) = self.region.slot(entry.slot) {
+                stage_entry(batch, entry, cell, attempt.bank())?;
             }
-            if let Slot::Used(badge) = word.meaning()
-                && let Some(entry) = batch.find(badge)
+        }
+        self.scan(batch, attempt)?;
+        if flip(self.region, attempt) { Ok(()) } else { Err(Failure::Disturbed) }
+    }
+
+    /// Whether the attempt can still succeed.
+    fn check_attempt(&self, attempt: BatchWord) -> Result<(), Failure> {
+        let is_on = self.region.batch(Ordering::Relaxed) == attempt;
+        if is_on { Ok(()) } else { Err(Failure::Disturbed) }
+    }
+
+    /// Looks at all slots: refuses new badges that slots outside the batch carry, and
+    /// settles what other batches left, so that it does not become a badge by the flip.
+    fn scan(&self, batch: &Batch<'_>, attempt: BatchWord) -> Result<(), Failure> {
+        let bank = attempt.bank();
+        // Most batches name slots in ascending order. So the next entry to be met is
+        // known, and needs no search.
+        let mut next = 0;
+        for (slot, cell) in (0u32..).zip(self.region.written_slots()) {
+            let word = SlotWord(cell.load(Ordering::Relaxed));
+            if let Some(entry) = batch.entries().get(next)
+                && entry.slot == slot
             {
-                return Err(Refusal::of(Status::DuplicateBadge, entry.slot));
+                next += 1;
+                if word == staged_word(entry, bank) {
+                    continue;
+                }
+            }
+            if word.is_used() {
+                self.scan_used(batch, attempt, slot, cell, word)?;
             }
         }
         Ok(())
     }
 
-    /// Rolls exactly the staged slots forward or back, unless somebody else
-    /// has done so.
-    fn resolve_batch(&self, batch: &[Rewrite], decided: Control) {
-        let region: Region<'_> = self.region;
-        if announce(region, decided, Seat::Monitor) {
-            for cell in batch.iter().filter_map(|entry| region.slot(entry.slot)) {
-                resolve_slot(cell, decided);
+    /// Like [`Monitor::scan`], for one slot that carries a badge.
+    fn scan_used(
+        &self,
+        batch: &Batch<'_>,
+        attempt: BatchWord,
+        slot: u32,
+        cell: &AtomicU64,
+        mut word: SlotWord,
+    ) -> Result<(), Failure> {
+        let bank = attempt.bank();
+        for _ in 0..=SLOT_LOOKS {
+            let is_staged =
+                |entry: &Rewrite| entry.slot == slot && word == staged_word(entry, bank);
+            if !word.is_used() || batch.find(word.other_badge(bank)).is_some_and(is_staged) {
+                return Ok(());
             }
+            if let Some(entry) = batch.find(word.badge(bank)) {
+                return Err(Failure::of(Status::DuplicateBadge, entry.slot));
+            }
+            if word.is_settled() || stage(cell, word, word.settled(bank)) {
+                return Ok(());
+            }
+            self.check_attempt(attempt)?;
+            word = SlotWord(cell.load(Ordering::Relaxed));
         }
-        conclude(region, decided, Seat::Monitor);
+        Err(Failure::of(Status::Changed, slot))
+    }
+
+    /// Makes the new badges the only ones, and marks slots that the batch left out.
+    fn settle_entries(&self, batch: &mut Batch<'_>, bank: Bank) {
+        for entry in batch.entries_mut() {
+            let (staged, settled) = (staged_word(entry, bank), SlotWord::used(entry.replacement));
+            let is_settled =
+                self.region.slot(entry.slot).is_some_and(|cell| settle(cell, staged, settled));
+            entry.left_out = u32::from(!is_settled);
+        }
     }
 }
 
-/// Whether the slot takes part in this batch. A hostile peer may leave staged words
-/// of other batches. Their slots are in use, and carry their old badges.
-fn is_staged_in(word: SlotWord, staging: Control) -> bool {
-    word.is_staged() && word.batch() == staging.batch()
+/// The word of a slot whose new badge stands beside the expected one.
+#[inline]
+fn staged_word(entry: &Rewrite, bank: Bank) -> SlotWord {
+    SlotWord::used(entry.expected).staged(bank, entry.replacement)
+}
+
+/// Puts the new badge of one entry beside the expected one.
+fn stage_entry(
+    batch: &Batch<'_>,
+    entry: &Rewrite,
+    cell: &AtomicU64,
+    bank: Bank,
+) -> Result<(), Failure> {
+    let refuse = |status| Err(Failure::of(status, entry.slot));
+    for _ in 0..=SLOT_LOOKS {
+        let word = SlotWord(cell.load(Ordering::Relaxed));
+        if !word.is_used() {
+            return match word.meaning() {
+                crate::word::Slot::Corrupt => refuse(Status::Corrupt),
+                _ => refuse(Status::NotRewritable),
+            };
+        }
+        if word.badge(bank) != entry.expected {
+            return refuse(Status::UnexpectedBadge);
+        }
+        let names_slot_too =
+            |other: &Rewrite| other.slot == entry.slot && other.replacement != entry.replacement;
+        if batch.find(word.other_badge(bank)).is_some_and(names_slot_too) {
+            return refuse(Status::DuplicateSlot);
+        }
+        let staged = staged_word(entry, bank);
+        if word == staged || stage(cell, word, staged) {
+            return Ok(());
+        }
+    }
+    refuse(Status::Changed)
 }

@@ -1,81 +1,77 @@
 //! Seeing the whole table at one instant.
 
-use super::Monitor;
-use crate::layout::{STATE_SHIFT, STATE_STAGED};
+use super::{Monitor, Stamp};
 use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
-use crate::seqlock::read_slot;
+use crate::seqlock::read_slot_at_last;
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy, fence};
-use crate::word::{Control, Phase, SlotWord};
+use crate::word::SlotWord;
 
 /// How a snapshot came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// Whether all words are of one instant. If not, each is of some instant.
     pub consistent: bool,
-    /// Sequence number of that instant (of the last attempt if there is none).
-    pub sequence: u64,
-    /// Generation of that instant.
-    pub generation: u32,
+    /// That instant (of the last attempt if there is none).
+    pub stamp: Stamp,
     /// Attempts it took.
     pub attempts: u32,
+    /// Words copied: the slots in front of the high-water mark. All others carry no
+    /// badge.
+    pub slots: u32,
 }
 
 impl<R: RelaxStrategy> Monitor<'_, R> {
-    /// Copies all slot words to `words`, of which there must be at least as many as
-    /// slots. No copied word is staged, so [`SlotWord::decode`] tells its meaning with
-    /// any control word.
+    /// Copies the slot words in front of the high-water mark to `words`. Room for as
+    /// many words as slots is always enough. Both badges of each word are the same, so
+    /// that [`SlotWord::meaning`] tells what it means.
     ///
     /// # Errors
     /// [`Status::TooSmall`], [`Status::Retired`].
     pub fn snapshot(&self, words: &mut [SlotWord]) -> Result<Snapshot, Status> {
-        let words = words.get_mut(..self.region.capacity()).ok_or(Status::TooSmall)?;
-        let mut last = Control(0);
+        let region = self.region;
+        let mut slots = 0;
         for attempt in 1..=SNAPSHOTS {
-            let before = self.region.control(Ordering::Acquire);
-            let mut bits = 0;
-            let mut chunks =
-                self.region.slots().chunks(SNAPSHOT_CHUNK).zip(words.chunks_mut(SNAPSHOT_CHUNK));
-            let unchanged = chunks.all(|(cells, words)| {
-                for (cell, word) in cells.iter().zip(words) {
-                    *word = SlotWord(cell.load(Ordering::Relaxed));
-                    bits |= word.0;
-                }
-                // Pairs with the release of each write to a slot. A reader that has seen
-                // such a write sees at least the phase in which it was made. A section
-                // writes one slot, so the phase `Writing` itself does no harm.
+            // R1, with M6: this side sees the new badges of the last batch.
+            let before = region.batch(Ordering::Acquire);
+            // R2, with O0 and O2: this side sees the writes up to this sequence.
+            let sequence = region.sequence().load(Ordering::Acquire);
+            let cells = region.written_slots();
+            let copy = words.get_mut(..cells.len()).ok_or(Status::TooSmall)?;
+            slots = u32::try_from(cells.len()).unwrap_or(u32::MAX);
+            let is_unchanged = || {
+                // R3, with O1, M5, M7: a reader that has copied a later word finds
+                // another sequence, or another generation.
                 fence(Ordering::Acquire);
-                last = self.region.control(Ordering::Relaxed);
-                last == before
-            });
-            if !unchanged {
-                pause(attempt, core::hint::spin_loop);
-                continue;
+                let now = region.batch(Ordering::Relaxed);
+                if now.is_retired() {
+                    return Err(Status::Retired);
+                }
+                let same_sequence = region.sequence().load(Ordering::Relaxed) == sequence;
+                Ok(same_sequence && now.generation() == before.generation())
+            };
+            let mut unchanged = is_unchanged()?;
+            let chunks = cells.chunks(SNAPSHOT_CHUNK).zip(copy.chunks_mut(SNAPSHOT_CHUNK));
+            for (cells, words) in chunks {
+                for (cell, word) in cells.iter().zip(words) {
+                    *word = SlotWord(cell.load(Ordering::Relaxed)).settled(before.bank());
+                }
+                unchanged = is_unchanged()?;
+                if !unchanged {
+                    break;
+                }
             }
-            match last.phase() {
-                Phase::Retired => return Err(Status::Retired),
-                // No word has the top bit of `STATE_STAGED`, so none is staged.
-                _ if bits >> STATE_SHIFT < STATE_STAGED => {}
-                // A hostile owner leaves staged words in every phase.
-                _ => words.iter_mut().for_each(|word| *word = word.settled(last)),
+            if unchanged {
+                let stamp = Stamp { sequence, generation: before.generation() };
+                return Ok(Snapshot { consistent: true, stamp, attempts: attempt, slots });
             }
-            return Ok(Snapshot {
-                consistent: true,
-                sequence: last.sequence(),
-                generation: last.generation(),
-                attempts: attempt,
-            });
+            pause(attempt, core::hint::spin_loop);
         }
-        for (cell, word) in self.region.slots().iter().zip(words.iter_mut()) {
-            let raw = SlotWord(cell.load(Ordering::Relaxed));
-            *word = read_slot(self.region, cell).unwrap_or(raw.settled(last));
+        let stamp = self.stamp();
+        for (cell, word) in region.slots().iter().zip(words.iter_mut()).take(slots as usize) {
+            *word = read_slot_at_last(region, cell);
         }
-        Ok(Snapshot {
-            consistent: false,
-            sequence: last.sequence(),
-            generation: last.generation(),
-            attempts: SNAPSHOTS,
-        })
+        Ok(Snapshot { consistent: false, stamp, attempts: SNAPSHOTS, slots })
     }
 }
 

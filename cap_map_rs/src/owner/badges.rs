@@ -5,6 +5,7 @@ use super::capacity_of;
 use super::record::Record;
 use crate::index::Found;
 use crate::limits::LOOK_UPS;
+use crate::region::Region;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
 use crate::sync::RelaxStrategy;
@@ -23,10 +24,8 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         self.slots.with(|bitmap| {
             let region = self.current.get();
             let slot = bitmap.find_one(capacity_of(region)).ok_or(Status::OutOfSlots)?;
-            // Refresh first: a rebuild would index this slot although it is still free.
-            // The record follows, because a thread that finds the badge counts a
+            // The record comes first, because a thread that finds the badge counts a
             // reference at once.
-            self.refresh_locked(region);
             self.records.set(slot, Record::BADGED);
             self.file_locked(region, slot, badge)
                 .inspect_err(|_| self.records.set(slot, Record::FREE))?;
@@ -57,15 +56,24 @@ impl<R: RelaxStrategy> Owner<'_, R> {
                     Found::Slot(other) => self.remove_locked(bitmap, other),
                     Found::Nothing | Found::Disturbed => {}
                 }
-                if bitmap.is_set(slot) {
-                    self.unfile_locked(slot);
+                let before = self.records.get(slot);
+                if before == Record::FREE {
+                    self.records.set(slot, Record::BADGED);
                 } else {
-                    self.occupy_locked(bitmap, region, slot, slot + 1);
+                    self.unfile_locked(slot);
+                    self.records.set_badged(slot);
                 }
-                self.records.set_badged(slot);
                 match self.file_locked(region, slot, badge) {
-                    Err(Status::Exists) => {}
-                    result => return result,
+                    Ok(()) => {
+                        bitmap.set(slot);
+                        return Ok(());
+                    }
+                    Err(status) => {
+                        self.unprepare_locked(bitmap, region, slot, before);
+                        if status != Status::Exists {
+                            return Err(status);
+                        }
+                    }
                 }
             }
             Err(Status::Busy)
@@ -111,16 +119,33 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         }
     }
 
+    /// Takes back what was prepared for a badge that the slot did not get. `before` is
+    /// the record that the slot had.
+    #[cold]
+    fn unprepare_locked(
+        &self,
+        bitmap: &SlotBitmap<'_>,
+        region: Region<'_>,
+        slot: u32,
+        before: Record,
+    ) {
+        if before == Record::FREE {
+            self.vacate_locked(bitmap, region, slot);
+        } else if before.is_badged() {
+            // The slot keeps the badge under which it was filed.
+            self.reindex_locked(region);
+        } else {
+            self.records.set_unbadged(slot);
+        }
+    }
+
     /// Marks a referenced slot as detached, so that its badge does not find it.
     #[inline(never)]
     fn detach_locked(&self, slot: u32) {
         let region = self.current.get();
-        if let Ok(Slot::Used(_)) = self.entry(slot) {
+        if let Ok(Slot::Used(badge)) = self.entry(slot) {
             self.unfile_locked(slot);
-            // The section reads the badge. A monitor may have rewritten it until then.
-            self.write_locked(region, slot, |old, sequence| {
-                SlotWord::detached(old.badge(), sequence)
-            });
+            self.write_locked(region, slot, SlotWord::detached(badge));
         }
     }
 }

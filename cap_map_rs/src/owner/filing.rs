@@ -8,10 +8,10 @@ use super::Owner;
 use crate::index::NOWHERE;
 use crate::limits::LOOK_UPS;
 use crate::region::Region;
-use crate::seqlock::{publish, quietly, read_slot, write_unshared};
+use crate::seqlock::{put, quietly, write};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
-use crate::word::SlotWord;
+use crate::word::{Bank, SlotWord};
 
 impl<R: RelaxStrategy> Owner<'_, R> {
     /// Lets `slot` carry `badge`, unless another slot carries it by now.
@@ -58,10 +58,9 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             self.reindex_locked(region);
             return Err(Status::Busy);
         }
-        // A monitor may give the badge to another slot at any moment. The section
-        // does not open then, and the look-up must be made again.
-        if !self.write_in_locked(region, slot, Some(generation), |_, at| SlotWord::used(badge, at))
-        {
+        // A monitor may give the badge to another slot at any moment. The slot is not
+        // written then, and the look-up must be made again.
+        if !self.put_locked(region, slot, badge, generation) {
             return Err(Status::Busy);
         }
         self.index.insert_at(place, badge, slot);
@@ -72,41 +71,51 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     #[inline(never)]
     pub(super) fn unfile_locked(&self, slot: u32) {
         let region = self.current.get();
-        self.refresh_locked(region);
-        let word = |slot| region.slot(slot).and_then(|cell| read_slot(region, cell));
+        // A batch that is decided from here on does not matter: entries that it makes
+        // wrong vanish with the whole index at the next refresh.
+        let bank = Bank::of(self.refresh_locked(region));
+        let word = |slot| region.slot(slot).map(|cell| SlotWord(cell.load(Ordering::Relaxed)));
         if let Some(filed) = word(slot)
             && filed.is_used()
         {
-            let badge_of = |other| word(other).map_or(0, SlotWord::badge);
-            self.index.remove(filed.badge(), slot, badge_of);
+            let badge_of = |other| word(other).map_or(0, |word| word.badge(bank));
+            self.index.remove(filed.badge(bank), slot, badge_of);
         }
     }
 
-    /// Writes a slot whose badge changes or goes.
-    pub(super) fn write_locked(
-        &self,
-        region: Region<'_>,
-        slot: u32,
-        word: impl Fn(SlotWord, u64) -> SlotWord,
-    ) {
-        self.write_in_locked(region, slot, None, word);
-    }
-
-    /// Like [`Owner::write_locked`]. With a `generation`, the slot is written only
-    /// while that is the last decided one; the result says whether it was.
-    fn write_in_locked(
-        &self,
-        region: Region<'_>,
-        slot: u32,
-        generation: Option<u32>,
-        word: impl Fn(SlotWord, u64) -> SlotWord,
-    ) -> bool {
+    /// Lets the slot carry `badge`, unless a batch was decided since `generation`.
+    #[inline]
+    fn put_locked(&self, region: Region<'_>, slot: u32, badge: u32, generation: u64) -> bool {
+        let Some(cell) = region.slot(slot) else { return true };
+        self.raise_high_water_locked(region, slot);
         if self.shared.load(Ordering::Relaxed) {
-            return publish::<R>(region, slot, self.patience, generation, word);
+            return put::<R>(region, cell, badge, generation, self.config.wait_budget);
         }
-        if let Some(cell) = region.slot(slot) {
-            write_unshared(cell, word);
-        }
+        write(region, cell, SlotWord::used(badge));
         true
+    }
+
+    /// Writes a slot whose badge goes.
+    #[inline]
+    pub(super) fn write_locked(&self, region: Region<'_>, slot: u32, word: SlotWord) {
+        if let Some(cell) = region.slot(slot) {
+            write(region, cell, word);
+        }
+    }
+
+    /// Raises the high-water mark above the slot.
+    #[inline]
+    fn raise_high_water_locked(&self, region: Region<'_>, slot: u32) {
+        if slot >= self.high_water.load(Ordering::Relaxed) {
+            self.set_high_water_locked(region, slot + 1);
+        }
+    }
+
+    /// Sets the high-water mark.
+    #[cold]
+    pub(super) fn set_high_water_locked(&self, region: Region<'_>, mark: u32) {
+        self.high_water.store(mark, Ordering::Relaxed);
+        // Relaxed: a reader that sees the slot sees the odd sequence, and so this.
+        region.high_water().store(u64::from(mark), Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! Entering a received capability, as the kernel decides.
 
 use super::Owner;
+use super::record::Record;
 use crate::limits::LOST_RACES;
 use crate::status::Status;
 use crate::sync::RelaxStrategy;
@@ -60,6 +61,9 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         spare: &mut Option<u32>,
     ) -> Result<Mapped, Status> {
         for _ in 0..LOST_RACES {
+            if self.is_new_and_another(badge, source, kernel) {
+                return Err(Status::Forged);
+            }
             match self.find_acquire_known(badge) {
                 Ok((slot, referenced)) => {
                     let known = self.selector(slot);
@@ -94,5 +98,28 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             }
         }
         Err(Status::Busy)
+    }
+
+    /// Whether `badge` is that of a living capability other than the received one, in a
+    /// slot that nobody references yet.
+    ///
+    /// This comparison takes no reference. The thread that inserted the slot may take the
+    /// first reference and give it back meanwhile. Beside a reference of this thread, its
+    /// own would not be the last one, and nobody would free the slot. If the slot was
+    /// inserted anew meanwhile, so was its capability, which the caller cannot have
+    /// received before. Any other answer is found out again with a reference.
+    fn is_new_and_another(&self, badge: u32, source: usize, kernel: &mut impl Kernel) -> bool {
+        let Ok(slot) = self.find(badge) else { return false };
+        if self.is_static(slot) || self.records.get(slot) != Record::BADGED {
+            return false;
+        }
+        let known = self.selector(slot);
+        // The lock orders the second look behind the kernel's answers.
+        !kernel.equal(known, source)
+            && kernel.valid(known)
+            && self.slots.with(|_| {
+                self.holds_locked(self.current.get(), slot, badge)
+                    && self.records.get(slot) == Record::BADGED
+            })
     }
 }

@@ -7,11 +7,11 @@
 use core::cell::Cell;
 
 use super::Owner;
-use super::refresh::is_decided;
+use super::refresh::is_current;
 use crate::index::Found;
 use crate::limits::LOOK_UPS;
 use crate::region::Region;
-use crate::seqlock::{quietly, read_staged};
+use crate::seqlock::{quietly, read_unsettled};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
 use crate::word::SlotWord;
@@ -38,7 +38,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         }
         let slot = self.index.near(badge);
         let cell = self.current.slots().get(slot as usize)?;
-        // Acquire pairs with the release of the party that wrote the word.
+        // F1, with O1, M7: this side sees what the component did for the slot before.
         SlotWord(cell.load(Ordering::Acquire)).is_used_by(badge).then_some(slot)
     }
 
@@ -53,18 +53,18 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         }
         let generation = self.index_generation();
         let region = self.current.get();
-        // A staged word may mean this badge. The contended path finds that out.
-        let staged = Cell::new(false);
+        // A word with two badges may mean this one. The contended path finds that out.
+        let unsettled = Cell::new(false);
         let found = self.index.find(badge, |slot| {
             let Some(cell) = region.slot(slot) else { return false };
-            // Acquire pairs with the release of the party that wrote the word.
+            // F1, as in `Owner::find_fast`.
             let word = SlotWord(cell.load(Ordering::Acquire));
-            staged.set(staged.get() | word.is_staged());
+            unsettled.set(unsettled.get() | !word.is_settled());
             word.is_used_by(badge)
         });
         match found {
             Found::Slot(slot) => Ok(slot),
-            Found::Nothing if !staged.get() && is_decided(region, generation) => {
+            Found::Nothing if !unsettled.get() && is_current(region, generation) => {
                 Err(Status::NotFound)
             }
             _ => self.find_contended(badge),
@@ -80,7 +80,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             let region = self.current.get();
             match self.index.find(badge, |slot| self.carries_in(region, slot, badge)) {
                 Found::Slot(slot) => return Ok(slot),
-                Found::Nothing if is_decided(region, generation) => {
+                Found::Nothing if is_current(region, generation) => {
                     return Err(Status::NotFound);
                 }
                 Found::Nothing => break,
@@ -123,7 +123,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     fn try_find_locked(&self, region: Region<'_>, badge: u32) -> Found {
         self.refresh_locked(region);
         let found = self.index.find(badge, |slot| self.holds_locked(region, slot, badge));
-        if matches!(found, Found::Slot(_)) || is_decided(region, self.index_generation()) {
+        if matches!(found, Found::Slot(_)) || is_current(region, self.index_generation()) {
             return found;
         }
         Found::Disturbed
@@ -133,21 +133,21 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     #[inline]
     pub(crate) fn carries(&self, slot: u32, badge: u32) -> bool {
         let Some(cell) = self.current.slots().get(slot as usize) else { return false };
-        // Acquire as in `carries_in`, which reads a staged word again.
+        // Acquire as in `carries_in`, which reads a word with two badges again.
         let word = SlotWord(cell.load(Ordering::Acquire));
         word.is_used_by(badge)
-            || word.is_staged() && self.carries_in(self.current.get(), slot, badge)
+            || !word.is_settled() && self.carries_in(self.current.get(), slot, badge)
     }
 
     /// Like [`Owner::carries`], for a slot of the given region.
     #[inline]
     fn carries_in(&self, region: Region<'_>, slot: u32, badge: u32) -> bool {
         let Some(cell) = region.slot(slot) else { return false };
-        // Acquire pairs with the release of the party that wrote the word.
+        // F1, as in `Owner::find_fast`.
         let word = SlotWord(cell.load(Ordering::Acquire));
         word.is_used_by(badge)
-            || word.is_staged()
-                && read_staged(region.control_word(), cell)
+            || !word.is_settled()
+                && read_unsettled(region.batch_word(), cell)
                     .is_some_and(|word| word.is_used_by(badge))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Look-ups take no lock. A private lock serialises all changes of the table. No
 //! kernel call is made under it, and nothing under it waits for a monitor longer
-//! than the configured patience. Functions that need the lock held end in `_locked`.
+//! than the configured wait budget. Functions that need the lock held end in `_locked`.
 //!
 //! One file per subject, importing downwards only:
 //!
@@ -10,9 +10,11 @@
 //! |---|---|
 //! | `insert_map` | entering a received capability, as the kernel decides |
 //! | `references` | taking and giving back references, alone or with a look-up |
+//! | `withdraw` | taking a badge away, and learning which one it was |
 //! | `badges` | giving a badge to a slot, and taking it away |
 //! | `slots` | allocating and freeing slots without badges |
 //! | `filing` | changes of a slot word together with its entry in the index |
+//! | `growth` | room for more slots, while the table is in use |
 //! | `placement` | publishing the table, moving it, taking it up again |
 //! | `lookup` | from a badge to its slot: fast, slow and contended path |
 //! | `refresh` | keeping the index up to date with batches of monitors |
@@ -21,6 +23,7 @@
 
 mod badges;
 mod filing;
+mod growth;
 mod insert_map;
 mod lookup;
 mod placement;
@@ -28,22 +31,25 @@ mod record;
 mod references;
 mod refresh;
 mod slots;
+mod withdraw;
 
 use core::marker::PhantomData;
 
+pub use self::growth::{Extension, Growth};
 pub use self::insert_map::{Kernel, Mapped};
-use self::record::Records;
+pub use self::placement::Publication;
+use self::record::{Record, Records};
 use crate::chain::Buckets;
-use crate::header::Geometry;
-use crate::index::Index;
-use crate::layout::{BADGE_BITS, LABEL_BYTES, MAX_SHIFT, MIN_CAPACITY};
-use crate::memory::{CurrentRegion, Private};
+use crate::header::{Area, Geometry, Header, Identity, Kind};
+use crate::index::{HashTable, Index};
+use crate::layout::{BADGE_BITS, MAX_SHIFT};
+use crate::memory::{CurrentRegion, Latest, Private};
 use crate::region::Region;
-use crate::seqlock::read_slot;
+use crate::seqlock::read_slot_at_last;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Lock, RelaxStrategy};
-use crate::word::{Slot, SlotWord};
+use crate::word::Slot;
 
 /// What a table is made for. It does not change during the table's life.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +61,33 @@ pub struct Config {
     /// Significant bits of a badge, 1 to 28.
     pub badge_bits: u32,
     /// Calls of the waiting strategy granted to a monitor for deciding a batch
-    /// before a write of the component aborts it.
-    pub patience: u32,
+    /// before a badge of the component disturbs it.
+    pub wait_budget: u32,
+    /// Whether this is core's own table.
+    pub is_core: bool,
+}
+
+impl Config {
+    /// Whether a table of `capacity` slots can be made for this.
+    fn check(&self, capacity: u32) -> Result<(), Status> {
+        if self.first_user >= capacity {
+            return Err(Status::BadFirstUser);
+        }
+        if self.shift > MAX_SHIFT || !selectors_fit(capacity, self.shift, usize::BITS) {
+            return Err(Status::BadShift);
+        }
+        if self.badge_bits < 1 || self.badge_bits > BADGE_BITS {
+            return Err(Status::BadBadgeBits);
+        }
+        Ok(())
+    }
+}
+
+/// Whether the selectors of `capacity` slots fit into `bits` bits.
+fn selectors_fit(capacity: u32, shift: u32, bits: u32) -> bool {
+    // Slots have 17 bits and shifts are 32 at most, so the product has 49.
+    let last = u64::from(capacity.saturating_sub(1)).checked_shl(shift);
+    last.is_some_and(|last| bits >= u64::BITS || last >> bits == 0)
 }
 
 /// What became of a reference that was given back.
@@ -75,62 +106,78 @@ pub struct Owner<'m, R> {
     current: CurrentRegion,
     /// Whether a monitor may see the region, so that changes follow the protocol.
     shared: AtomicBool,
-    geometry: Geometry,
-    /// The number of badges that the geometry accepts. The first one is 1.
+    config: Config,
+    /// The number of badges that the table accepts. The first one is 1.
     badges: u32,
-    patience: u32,
     index: Index<'m>,
-    /// Decided generation (even) that the index reflects.
-    generation: AtomicU32,
+    /// Generation that the index reflects.
+    generation: AtomicU64,
+    /// The owner's copy of the high-water mark. It changes under the private lock only.
+    high_water: AtomicU32,
     records: Records<'m>,
     /// Heads of the object pools' chains.
     buckets: Buckets<'m>,
+    /// What the last growth brought.
+    extension: Latest<'m, Extension<'m>>,
     /// Which slots are allocated. The lock around it is the private lock.
     slots: Lock<SlotBitmap<'m>, R>,
     relax: PhantomData<fn() -> R>,
 }
 
 impl<'m, R: RelaxStrategy> Owner<'m, R> {
-    /// An empty table in `region`, which is cleared and not yet published.
+    /// An empty private table in `region`, which is cleared.
     ///
     /// The capacity is that of `region`, at most what `private` has room for.
     ///
     /// # Errors
     /// [`Status::BadFirstUser`], [`Status::BadShift`], [`Status::BadBadgeBits`],
-    /// [`Status::TooSmall`].
+    /// [`Status::TooSmall`]. Nothing is written then.
     pub fn new(config: Config, private: Private<'m>, region: Region<'m>) -> Result<Self, Status> {
-        let region = fitted(region, private.refs.len())?;
-        let buckets = Buckets::new(private.buckets)?;
-        let capacity = u32::try_from(region.capacity()).map_err(|_| Status::BadCapacity)?;
-        if config.first_user >= capacity {
-            return Err(Status::BadFirstUser);
-        }
-        if config.shift > MAX_SHIFT {
-            return Err(Status::BadShift);
-        }
-        if config.badge_bits < 1 || config.badge_bits > BADGE_BITS {
-            return Err(Status::BadBadgeBits);
-        }
+        let (region, _) = region.divided(private.refs.len(), 0, 0)?;
+        let buckets = Buckets::new(private.buckets, private.refs.len())?;
+        config.check(capacity_of(region))?;
         region.clear();
-        Ok(Owner {
+        private.clear();
+        let owner = Owner {
             current: CurrentRegion::new(region),
             shared: AtomicBool::new(false),
-            geometry: Geometry {
-                capacity,
-                first_user: config.first_user,
-                shift: config.shift,
-                badge_bits: config.badge_bits,
-                label: [0; LABEL_BYTES],
-            },
+            config,
             badges: (1 << config.badge_bits) - 2,
-            patience: config.patience,
-            index: Index::new(private.index, private.refs.len()),
-            generation: AtomicU32::new(0),
+            index: Index::new(HashTable::new(private.index, private.refs.len())),
+            generation: AtomicU64::new(0),
+            high_water: AtomicU32::new(0),
             records: Records::new(private.refs),
             buckets,
+            extension: Latest::new(),
             slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary, config.first_user)),
             relax: PhantomData,
-        })
+        };
+        region.write_header(&owner.header(region, Identity::UNKNOWN, None));
+        region.write_magic();
+        Ok(owner)
+    }
+
+    /// The header of the table if it lies in `region`. One with an area, even if there
+    /// is none, is published.
+    fn header(&self, region: Region<'_>, identity: Identity, area: Option<Area>) -> Header {
+        let kind = self.kind(area.is_some());
+        let area = area.unwrap_or(Area::NONE);
+        Header { geometry: self.geometry(region), kind, identity, area }
+    }
+
+    /// The kind of the table.
+    fn kind(&self, published: bool) -> Kind {
+        match (published, self.config.is_core) {
+            (true, _) => Kind::Published,
+            (false, true) => Kind::Core,
+            (false, false) => Kind::Private,
+        }
+    }
+
+    /// The shape of the table if it lies in `region`.
+    fn geometry(&self, region: Region<'_>) -> Geometry {
+        let Config { first_user, shift, badge_bits, .. } = self.config;
+        Geometry { capacity: capacity_of(region), first_user, shift, badge_bits }
     }
 
     /// Number of slots at present.
@@ -141,7 +188,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// The kernel selector of a slot.
     #[inline]
     pub fn selector(&self, slot: u32) -> usize {
-        (slot as usize).wrapping_shl(self.geometry.shift)
+        (slot as usize).wrapping_shl(self.config.shift)
     }
 
     /// The slot of a kernel selector.
@@ -150,7 +197,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// [`Status::BadSlot`] outside the table.
     #[inline]
     pub fn slot_of(&self, selector: usize) -> Result<u32, Status> {
-        u32::try_from(selector.wrapping_shr(self.geometry.shift))
+        u32::try_from(selector.wrapping_shr(self.config.shift))
             .ok()
             .filter(|slot| *slot < self.capacity())
             .ok_or(Status::BadSlot)
@@ -165,19 +212,22 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// Whether core decides about the slot, so that it is not counted.
     #[inline]
     pub fn is_static(&self, slot: u32) -> bool {
-        self.geometry.is_static(slot)
+        slot < self.config.first_user
     }
 
     /// What the slot holds now.
     ///
     /// # Errors
-    /// [`Status::BadSlot`]; [`Status::Busy`] if it changed at every attempt.
+    /// [`Status::BadSlot`].
     #[inline]
     pub fn entry(&self, slot: u32) -> Result<Slot, Status> {
         let region = self.current.get();
         let cell = region.slot(slot).ok_or(Status::BadSlot)?;
-        let word = read_slot(region, cell).ok_or(Status::Busy)?;
-        Ok(word.meaning())
+        match self.records.get(slot) {
+            Record::FREE => Ok(Slot::Free),
+            record if record.is_badged() => Ok(read_slot_at_last(region, cell).meaning()),
+            _ => Ok(Slot::Reserved),
+        }
     }
 
     /// The badge of a slot, also of a detached one; zero if it carries none.
@@ -189,8 +239,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// Like [`Owner::badge`], for a slot of the given region.
     #[inline]
     fn badge_in(&self, region: Region<'_>, slot: u32) -> u32 {
-        let word = region.slot(slot).and_then(|cell| read_slot(region, cell));
-        match word.map(SlotWord::meaning) {
+        match region.slot(slot).map(|cell| read_slot_at_last(region, cell).meaning()) {
             Some(Slot::Used(badge) | Slot::Detached(badge)) => badge,
             _ => 0,
         }
@@ -215,11 +264,19 @@ fn capacity_of(region: Region<'_>) -> u32 {
     u32::try_from(region.capacity()).unwrap_or(u32::MAX)
 }
 
-/// The region, cut to the number of slots for which there are private arrays.
-fn fitted(region: Region<'_>, max_slots: usize) -> Result<Region<'_>, Status> {
-    let capacity = region.capacity().min(max_slots);
-    if capacity < MIN_CAPACITY {
-        return Err(Status::TooSmall);
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn selectors_fit_the_machine_or_are_refused() {
+        for (capacity, shift) in [(4096, 20), (4097, 19), (64, 26), (131_072, 15), (1, 32)] {
+            assert!(selectors_fit(capacity, shift, 32), "{capacity} slots, shift {shift}");
+        }
+        for (capacity, shift) in [(4097, 20), (4096, 21), (64, 27), (64, 32), (131_072, 16)] {
+            assert!(!selectors_fit(capacity, shift, 32), "{capacity} slots, shift {shift}");
+            assert!(selectors_fit(capacity, shift, 64));
+        }
+        assert!(selectors_fit(131_072, 32, 64));
     }
-    region.truncated(capacity).ok_or(Status::TooSmall)
 }

@@ -2,70 +2,119 @@
 //! taking it up again in a restored memory image.
 
 use super::record::Record;
-use super::{Owner, capacity_of, fitted};
-use crate::header::Geometry;
-use crate::layout::LABEL_BYTES;
+use super::{Owner, capacity_of};
+use crate::header::{Area, Identity, Kind};
 use crate::memory::CurrentRegion;
 use crate::region::Region;
-use crate::seqlock::{continue_in, quiesce, retire};
+use crate::seqlock::{self, continue_in, retire};
 use crate::status::Status;
 use crate::sync::{AtomicBool, AtomicU32, Ordering, RelaxStrategy};
-use crate::word::{Slot, SlotWord};
+use crate::word::{Bank, SlotWord};
+
+/// How a table is shown to monitors.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication {
+    /// What tells the table from others.
+    pub identity: Identity,
+    /// Bytes behind the slots that the table leaves to other users, a multiple of 8.
+    pub area_bytes: u32,
+    /// Version of what those users write there.
+    pub area_version: u32,
+}
+
+impl From<Identity> for Publication {
+    fn from(identity: Identity) -> Self {
+        Publication { identity, area_bytes: 0, area_version: 0 }
+    }
+}
 
 impl<'m, R: RelaxStrategy> Owner<'m, R> {
-    /// Makes the region visible to monitors under `label`. The label is UTF-8 of at
-    /// most 64 bytes.
+    /// Makes the region visible to monitors, which may rewrite badges from then on.
     ///
     /// # Errors
-    /// [`Status::BadLabel`].
-    pub fn publish(&self, label: &[u8]) -> Result<(), Status> {
-        let label = padded(label)?;
+    /// [`Status::BadLabel`]; [`Status::InUse`] if it is visible already.
+    pub fn publish(&self, identity: &Identity) -> Result<(), Status> {
+        let identity = identity.checked()?;
         self.slots.with(|_| {
+            if self.shared.load(Ordering::Relaxed) {
+                return Err(Status::InUse);
+            }
             let region = self.current.get();
-            region.write_header(&Geometry {
-                capacity: capacity_of(region),
-                label,
-                ..self.geometry
-            });
             self.shared.store(true, Ordering::Relaxed);
-            region.publish();
+            region.write_header(&self.header(region, identity, Some(Area::NONE)));
+            region.write_magic();
             Ok(())
         })
     }
 
-    /// Moves the table to `region`, which may be larger, and publishes it there
-    /// under `label`. The old region is retired. It must stay readable, because
-    /// look-ups in progress may still use it.
+    /// Writes the header of a private table again, for whoever looks into the memory
+    /// from outside.
     ///
     /// # Errors
-    /// Nothing changes on [`Status::TooSmall`], [`Status::BadLabel`], and
-    /// [`Status::InUse`] (`region` is the one in use).
-    pub fn move_to(&self, region: Region<'m>, label: &[u8]) -> Result<(), Status> {
-        let label = padded(label)?;
-        let region = fitted(region, self.records.len())?;
+    /// [`Status::BadLabel`]; [`Status::InUse`] if the table is published.
+    pub fn describe(&self, identity: &Identity) -> Result<(), Status> {
+        let identity = identity.checked()?;
+        self.slots.with(|_| {
+            if self.shared.load(Ordering::Relaxed) {
+                return Err(Status::InUse);
+            }
+            let region = self.current.get();
+            region.write_header(&self.header(region, identity, None));
+            region.write_magic();
+            Ok(())
+        })
+    }
+
+    /// Moves the table to `region`, which may be larger. With a publication, monitors
+    /// may see it there. The old region is retired. It must stay readable, because
+    /// look-ups in progress may still use it. Returns where the area lies that the
+    /// publication asks for. What the publication does not know of the table's identity
+    /// is taken from memory that a monitor has prepared ([`Region::prepare`]), and a
+    /// table that stays private keeps its identity.
+    ///
+    /// # Errors
+    /// Nothing changes on [`Status::TooSmall`], [`Status::BadLabel`],
+    /// [`Status::BadArea`], [`Status::BadShift`] (selectors would not fit),
+    /// [`Status::InUse`] (`region` overlaps the one in use, or the table is published and
+    /// would become private), and [`Status::NotEmpty`] (more than an identity stands
+    /// in the header: a table lies there, or lay there).
+    pub fn move_to(
+        &self,
+        region: Region<'m>,
+        publication: Option<&Publication>,
+    ) -> Result<Area, Status> {
+        let (area_bytes, area_version) =
+            publication.map_or((0, 0), |of| (of.area_bytes, of.area_version));
+        let memory = region;
+        let (region, area) = memory.divided(self.records.len(), area_bytes, area_version)?;
+        let own = publication.map(|of| of.identity.checked()).transpose()?;
         self.slots.with(|_| {
             let old = self.current.get();
             if region.capacity() < old.capacity() {
                 return Err(Status::TooSmall);
             }
-            if core::ptr::eq(region.control_word(), old.control_word()) {
+            self.config.check(capacity_of(region))?;
+            let shared = self.shared.load(Ordering::Relaxed);
+            if memory.overlaps(old) || shared && publication.is_none() {
                 return Err(Status::InUse);
             }
-            let retired = if self.shared.load(Ordering::Relaxed) {
-                retire::<R>(old, self.patience)
-            } else {
-                old.control(Ordering::Relaxed)
+            if !region.is_blank() {
+                return Err(Status::NotEmpty);
+            }
+            let identity = match own {
+                Some(own) => own.or(region.identity()),
+                None => old.identity(),
             };
-            continue_in(region, old, retired);
-            region.write_header(&Geometry {
-                capacity: capacity_of(region),
-                label,
-                ..self.geometry
-            });
+            // The owner's own mark, because a hostile monitor writes into the shared one.
+            let mark = self.high_water.load(Ordering::Relaxed);
+            continue_in(region, old, retire(old), mark);
+            region.write_header(&self.header(region, identity, publication.map(|_| area)));
+            // In the old region this does no harm, as that is retired.
+            self.shared.store(publication.is_some(), Ordering::Relaxed);
             self.current.switch(region)?;
-            self.shared.store(true, Ordering::Relaxed);
-            region.publish();
-            Ok(())
+            // Not before, as look-ups in the old region would miss a batch in the new one.
+            region.write_magic();
+            Ok(area)
         })
     }
 
@@ -73,27 +122,36 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// use belongs to the parent and is not touched.
     ///
     /// # Errors
-    /// [`Status::TooSmall`].
+    /// [`Status::TooSmall`], [`Status::BadShift`] (selectors would not fit).
     pub fn reset(&mut self, region: Region<'m>) -> Result<(), Status> {
-        let region = fitted(region, self.records.len())?;
-        if self.geometry.first_user >= capacity_of(region) {
+        let (region, _) = region.divided(self.records.len(), 0, 0)?;
+        if self.config.first_user >= capacity_of(region) {
             return Err(Status::TooSmall);
         }
+        self.config.check(capacity_of(region))?;
         region.clear();
+        region.write_header(&self.header(region, Identity::UNKNOWN, None));
+        region.write_magic();
         self.current = CurrentRegion::new(region);
         self.shared = AtomicBool::new(false);
+        // The lock may be held by a thread that does not exist here.
+        self.slots.reopen();
         self.slots.with(|bitmap| bitmap.clear());
         self.records.clear();
         self.buckets.clear();
-        self.index.rebuild(core::iter::empty());
-        self.generation = AtomicU32::new(0);
+        self.high_water = AtomicU32::new(0);
+        self.refresh_to_locked(region, 0);
         Ok(())
     }
 
     /// Takes up the table again after the component's memory was restored from a
     /// checkpoint, which may have been taken at any moment. This opens the private
-    /// lock, and derives from the table all that is private except for the reference
-    /// counts.
+    /// lock, finishes or takes back what was being done, and derives all that is private
+    /// from slot words and records. The claim of a monitor stays:
+    /// [`crate::Monitor::take_over`].
+    ///
+    /// Slots without a badge that an `insert_map` had allocated, and that it had not
+    /// entered yet, stay allocated.
     ///
     /// # Safety
     /// 1. No thread is inside a function of this table, nor will one resume there.
@@ -102,31 +160,53 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         // SAFETY: duty 1.
         unsafe { self.slots.force_open() };
         self.slots.with(|bitmap| {
+            self.current.recover();
+            self.recover_growth_locked(bitmap);
             let region = self.current.get();
-            if self.shared.load(Ordering::Relaxed) {
-                quiesce::<R>(region, self.patience);
-            }
-            bitmap.clear();
+            seqlock::recover(region);
+            self.recover_header_locked(region);
+            let generation = region.batch(Ordering::Acquire).generation();
+            let bank = Bank::of(generation);
+            let mut mark = 0;
             for (slot, cell) in (0u32..).zip(region.slots()) {
                 let word = SlotWord(cell.load(Ordering::Relaxed));
-                if word.meaning() == Slot::Free {
-                    self.records.set(slot, Record::FREE);
-                    continue;
+                if !word.is_free() {
+                    mark = slot + 1;
                 }
-                bitmap.set(slot);
-                let badged = word.meaning() != Slot::Reserved;
-                self.records.set(slot, self.records.get(slot).recovered(badged));
+                let meaning = word.settled(bank).meaning();
+                let record = self.records.get(slot).recovered(meaning, bitmap.is_set(slot));
+                if !word.is_free() && (record == Record::FREE || !record.is_badged()) {
+                    // Its badge was being withdrawn, or a hostile monitor gave it one.
+                    seqlock::write(region, cell, SlotWord::FREE);
+                }
+                // The record first, as this may be cut off, too.
+                self.records.set(slot, record);
+                if record == Record::FREE {
+                    bitmap.unset(slot);
+                } else {
+                    bitmap.set(slot);
+                }
             }
-            self.refresh_to_locked(region, region.control(Ordering::Acquire).decided());
+            self.set_high_water_locked(region, mark);
+            self.refresh_to_locked(region, generation);
         });
         self.buckets.desert();
     }
-}
 
-/// The label in the header's form.
-fn padded(label: &[u8]) -> Result<[u8; LABEL_BYTES], Status> {
-    let mut padded = [0; LABEL_BYTES];
-    padded.get_mut(..label.len()).ok_or(Status::BadLabel)?.copy_from_slice(label);
-    core::str::from_utf8(label).map_err(|_| Status::BadLabel)?;
-    Ok(padded)
+    /// Makes a header count that lacks nothing but its magic, and replaces one whose
+    /// writing was cut off earlier. A complete header says whether the table is published:
+    /// a move that was cut off may have changed the owner's note of it.
+    fn recover_header_locked(&self, region: Region<'_>) {
+        let shared = match region.read_complete() {
+            Ok(header) => header.kind == Kind::Published,
+            Err(_) => {
+                let shared = self.shared.load(Ordering::Relaxed);
+                let area = shared.then_some(Area::NONE);
+                region.write_header(&self.header(region, Identity::UNKNOWN, area));
+                shared
+            }
+        };
+        self.shared.store(shared, Ordering::Relaxed);
+        region.write_magic();
+    }
 }

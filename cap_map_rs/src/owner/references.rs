@@ -1,8 +1,6 @@
 //! References: taking them, giving them back, and what becomes of the slot when the
 //! last one goes.
 
-use core::cell::Cell;
-
 use super::record::Record;
 use super::{Owner, Released};
 use crate::index::Found;
@@ -73,17 +71,14 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             }
             let region = self.current.get();
             self.unfile_locked(slot);
-            // The section reads the badge. A monitor may have rewritten it until then.
-            let badge = Cell::new(0);
-            self.write_locked(region, slot, |old, sequence| {
-                badge.set(match old.meaning() {
-                    Slot::Used(badge) => badge,
-                    _ => 0,
-                });
-                SlotWord::reserved(sequence)
-            });
+            // A monitor may rewrite the badge from here on, in front of the write.
+            let badge = match self.entry(slot) {
+                Ok(Slot::Used(badge)) => badge,
+                _ => 0,
+            };
+            self.write_locked(region, slot, SlotWord::FREE);
             self.records.set(slot, Record::UNBADGED);
-            Ok(Released::Last(badge.get()))
+            Ok(Released::Last(badge))
         })
     }
 

@@ -6,7 +6,6 @@ use super::Owner;
 use super::capacity_of;
 use super::record::Record;
 use crate::region::Region;
-use crate::seqlock::write_plain;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
 use crate::sync::{AtomicU16, AtomicU64, Ordering, RelaxStrategy};
@@ -24,7 +23,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         self.slots.with(|bitmap| {
             let region = self.current.get();
             let first = bitmap.find_run(capacity_of(region), count).ok_or(Status::OutOfSlots)?;
-            self.occupy_locked(bitmap, region, first, first + count);
+            self.occupy_locked(bitmap, first, first + count);
             Ok(first)
         })
     }
@@ -42,28 +41,20 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             if bitmap.is_set(slot) {
                 return Err(Status::InUse);
             }
-            self.occupy_locked(bitmap, region, slot, slot + 1);
+            self.occupy_locked(bitmap, slot, slot + 1);
             Ok(())
         })
     }
 
     /// Reserves the free slots `first..end`.
     #[inline]
-    pub(super) fn occupy_locked(
-        &self,
-        bitmap: &SlotBitmap<'_>,
-        region: Region<'_>,
-        first: u32,
-        end: u32,
-    ) {
+    pub(super) fn occupy_locked(&self, bitmap: &SlotBitmap<'_>, first: u32, end: u32) {
         bitmap.set_run(first, end);
-        let slots = first as usize..end as usize;
-        let records = self.records.run(slots.clone());
-        let cells = region.slots().get(slots).unwrap_or_default();
-        for (cell, record) in cells.iter().zip(records) {
-            Record::UNBADGED.store(record);
-            write_plain(cell, SlotWord::reserved);
-        }
+        self.records.each_part(first as usize..end as usize, |_, records| {
+            for record in records {
+                Record::UNBADGED.store(record);
+            }
+        });
     }
 
     /// Frees `count` slots from `first` on. Badges they carry are withdrawn.
@@ -78,16 +69,24 @@ impl<R: RelaxStrategy> Owner<'_, R> {
                 .checked_add(count)
                 .filter(|end| *end <= capacity_of(region))
                 .ok_or(Status::BadSlot)?;
-            let records = self.records.run(first as usize..end as usize);
-            // A free slot looks referenced here.
-            if records.iter().any(|record| Record::load(record, Ordering::Acquire).is_referenced())
-            {
+            let slots = first as usize..end as usize;
+            let mut referenced = false;
+            self.records.each_part(slots.clone(), |_, records| {
+                // A free slot looks referenced here.
+                let load = |record| Record::load(record, Ordering::Acquire);
+                referenced |= records.iter().any(|record| load(record).is_referenced());
+            });
+            if referenced {
                 return Err(self.why_not_freed_locked(first, end));
             }
-            let cells = region.slots().get(first as usize..end as usize).unwrap_or_default();
-            for ((slot, cell), record) in (first..end).zip(cells).zip(records) {
-                self.clear_locked(slot, cell, record);
-            }
+            let mut slot = first;
+            self.records.each_part(slots, |slots, records| {
+                let cells = region.slots().get(slots).unwrap_or_default();
+                for (cell, record) in cells.iter().zip(records) {
+                    self.clear_locked(slot, cell, record);
+                    slot += 1;
+                }
+            });
             bitmap.unset_run(first, end);
             Ok(())
         })
@@ -116,10 +115,8 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     #[inline]
     fn clear_locked(&self, slot: u32, cell: &AtomicU64, record: &AtomicU16) {
         Record::FREE.store(record);
-        // Relaxed: a slot without a badge is written under the lock only.
-        if SlotWord(cell.load(Ordering::Relaxed)).is_unbadged() {
-            write_plain(cell, SlotWord::free);
-        } else {
+        // Relaxed: only the owner, under its lock, gives a slot its first badge.
+        if !SlotWord(cell.load(Ordering::Relaxed)).is_free() {
             self.withdraw_locked(slot);
         }
     }
@@ -128,6 +125,6 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     #[inline(never)]
     fn withdraw_locked(&self, slot: u32) {
         self.unfile_locked(slot);
-        self.write_locked(self.current.get(), slot, |_, sequence| SlotWord::free(sequence));
+        self.write_locked(self.current.get(), slot, SlotWord::FREE);
     }
 }

@@ -4,30 +4,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_map_rs::layout::*;
 use cap_map_rs::memory::{Private, PrivateSizes, region_at};
-use cap_map_rs::word::Control;
-use cap_map_rs::{Config, Monitor, Owner, Region, Status};
+use cap_map_rs::word::BatchWord;
+use cap_map_rs::{Area, Config, Identity, Kind, Monitor, Owner, Publication, Region, Status};
 
-use crate::common::{CONFIG, PATIENCE, Random, Relax, Table, private, region, region_words};
+use crate::common::{
+    CONFIG, Random, Relax, Table, WAIT_BUDGET, checksum, named, private, region, region_words, seal,
+};
 
 fn attach(words: &[AtomicU64]) -> Result<(), Status> {
     let region = Region::new(words).ok_or(Status::TooSmall)?;
-    Monitor::<Relax>::attach(region, PATIENCE).map(|_| ())
+    Monitor::<Relax>::attach(region, WAIT_BUDGET).map(|_| ())
 }
 
 fn copy(words: &[AtomicU64]) -> Vec<AtomicU64> {
     words.iter().map(|word| AtomicU64::new(word.load(Ordering::Relaxed))).collect()
 }
 
+/// The words with one field changed, and a checksum that fits.
+fn with(words: &[AtomicU64], offset: usize, value: u64) -> Vec<AtomicU64> {
+    let words = copy(words);
+    words[offset / WORD_BYTES].store(value, Ordering::Relaxed);
+    seal(&words);
+    words
+}
+
 #[test]
 fn geometry_is_what_the_owner_said() {
-    let config = Config { first_user: 5, shift: 9, badge_bits: 17, patience: 0 };
+    let config = Config { first_user: 5, shift: 9, badge_bits: 17, wait_budget: 0, is_core: false };
     let table = Table::unpublished(100, 100, config);
-    table.owner.publish("init -> größe".as_bytes()).unwrap();
+    table.owner.publish(&named("init -> größe")).unwrap();
     let monitor = table.monitor();
     let geometry = monitor.geometry();
     assert_eq!((geometry.capacity, geometry.first_user), (100, 5));
     assert_eq!((geometry.shift, geometry.badge_bits), (9, 17));
-    assert_eq!(geometry.label(), "init -> größe");
+    assert_eq!(monitor.header().identity.label(), "init -> größe");
     assert!(geometry.is_static(4) && !geometry.is_static(5));
     assert!(geometry.accepts(1) && geometry.accepts((1 << 17) - 2));
     assert!(!geometry.accepts(0) && !geometry.accepts((1 << 17) - 1));
@@ -35,13 +45,32 @@ fn geometry_is_what_the_owner_said() {
 }
 
 #[test]
+fn identity_is_what_the_owner_said() {
+    let identity = Identity {
+        boot: u64::MAX,
+        instance: 0x0123_4567_89ab_cdef,
+        pd: 0x0fff_fffd,
+        parent: u32::MAX,
+        ..named("child")
+    };
+    let table = Table::unpublished(100, 100, CONFIG);
+    table.owner.publish(&identity).unwrap();
+    let header = *table.monitor().header();
+    assert_eq!((header.kind, header.identity), (Kind::Published, identity));
+    assert_eq!(header.area, Area::NONE);
+    for offset in [OFF_AREA, OFF_AREA_BYTES, OFF_AREA_VERSION] {
+        assert_eq!(table.header(offset), 0, "{offset:#x}");
+    }
+}
+
+#[test]
 fn every_header_field_is_checked() {
     let table = Table::new(100);
     let max = u64::MAX;
     let wide = 1 << 32;
-    let bad: [(usize, &[u64], Status); 8] = [
+    let bad: [(usize, &[u64], Status); 14] = [
         (OFF_MAGIC, &[1, MAGIC + 1, MAGIC.swap_bytes(), max], Status::BadMagic),
-        (OFF_VERSION, &[0, 2, max, wide | VERSION], Status::BadVersion),
+        (OFF_VERSION, &[0, 1, 3, max, wide | VERSION], Status::BadVersion),
         (OFF_CAPACITY, &[0, 63, 131_073, wide | 100, max], Status::BadCapacity),
         // The last ones contradict the capacity.
         (OFF_SIZE, &[0, 0x200, wide, max, 0x200 + 800 - 8, 0x200 + 800 + 8], Status::BadSize),
@@ -49,24 +78,79 @@ fn every_header_field_is_checked() {
         (OFF_SHIFT, &[33, 64, wide | 12, max], Status::BadShift),
         (OFF_BADGE_BITS, &[0, 29, wide | 28, max], Status::BadBadgeBits),
         (OFF_SLOTS, &[0, 0x208, wide | 0x200, max], Status::BadSlotsOffset),
+        (OFF_KIND, &[0, 4, wide | KIND_PUBLISHED, max], Status::BadKind),
+        (OFF_PD, &[wide, max], Status::BadBadge),
+        (OFF_PARENT, &[wide, max], Status::BadBadge),
+        (OFF_AREA, &[0x40, 0x200, 0x520, 0x540, wide, max], Status::BadArea),
+        (OFF_AREA_BYTES, &[8, wide, max], Status::BadArea),
+        (OFF_AREA_VERSION, &[wide, max], Status::BadArea),
     ];
     for (offset, values, status) in bad {
         for value in values {
-            let words = copy(table.words);
-            words[offset / WORD_BYTES].store(*value, Ordering::Relaxed);
+            let words = with(table.words, offset, *value);
             assert_eq!(attach(&words), Err(status), "{value:#x} at {offset:#x}");
         }
     }
     for offset in (OFF_LABEL..OFF_LABEL + LABEL_BYTES).step_by(WORD_BYTES) {
-        let words = copy(table.words);
-        words[offset / WORD_BYTES].store(0xff, Ordering::Relaxed);
+        let words = with(table.words, offset, u64::from_ne_bytes([0xff; 8]));
         assert_eq!(attach(&words), Err(Status::BadLabel), "at {offset:#x}");
     }
-    let words = copy(table.words);
-    let retired = Control::new(PHASE_RETIRED, 3, 0);
-    words[OFF_CONTROL / WORD_BYTES].store(retired.0, Ordering::Relaxed);
+    let words = with(table.words, OFF_BATCH, BATCH_RETIRED | BatchWord::new(3).0);
     assert_eq!(attach(&words), Err(Status::Retired));
     assert_eq!(attach(&copy(table.words)), Ok(()));
+}
+
+/// The order in which fields are looked at is the one of `doc/layout.md`.
+#[test]
+fn the_first_bad_field_is_named() {
+    let table = Table::new(100);
+    let fields = [
+        (OFF_CAPACITY, Status::BadCapacity),
+        (OFF_SIZE, Status::BadSize),
+        (OFF_FIRST_USER, Status::BadFirstUser),
+        (OFF_SHIFT, Status::BadShift),
+        (OFF_BADGE_BITS, Status::BadBadgeBits),
+        (OFF_SLOTS, Status::BadSlotsOffset),
+        (OFF_LABEL, Status::BadLabel),
+        (OFF_KIND, Status::BadKind),
+        (OFF_PD, Status::BadBadge),
+        (OFF_PARENT, Status::BadBadge),
+        (OFF_AREA, Status::BadArea),
+    ];
+    let words = copy(table.words);
+    let set = |offset: usize, value| words[offset / WORD_BYTES].store(value, Ordering::Relaxed);
+    set(OFF_BATCH, BATCH_RETIRED);
+    for (offset, status) in fields.iter().rev() {
+        set(*offset, u64::MAX);
+        seal(&words);
+        assert_eq!(attach(&words), Err(*status));
+    }
+    set(OFF_CHECKSUM, checksum(&words) ^ 1);
+    assert_eq!(attach(&words), Err(Status::BadChecksum));
+    set(OFF_VERSION, 1);
+    assert_eq!(attach(&words), Err(Status::BadVersion));
+    set(OFF_MAGIC, 1);
+    assert_eq!(attach(&words), Err(Status::BadMagic));
+}
+
+#[test]
+fn the_checksum_covers_each_constant_byte_and_no_other() {
+    let table = Table::new(100);
+    assert_eq!(table.header(OFF_CHECKSUM), checksum(table.words));
+    for at in 0..SLOTS / WORD_BYTES {
+        let offset = at * WORD_BYTES;
+        // Magic and version are looked at first. A retired table is refused.
+        if [OFF_MAGIC, OFF_VERSION, OFF_BATCH].contains(&offset) {
+            continue;
+        }
+        for byte in 0..8 {
+            let words = copy(table.words);
+            words[at].fetch_xor(1 << (8 * byte), Ordering::Relaxed);
+            let covered = offset < 0x80 || (0x100..0x148).contains(&offset);
+            let expected = if covered { Err(Status::BadChecksum) } else { Ok(()) };
+            assert_eq!(attach(&words), expected, "{offset:#x}, byte {byte}");
+        }
+    }
 }
 
 #[test]
@@ -78,10 +162,63 @@ fn limits_of_the_fields_are_valid() {
         (OFF_SHIFT, 0),
         (OFF_SHIFT, 32),
         (OFF_BADGE_BITS, 1),
+        (OFF_KIND, KIND_CORE),
+        (OFF_KIND, KIND_PRIVATE),
+        (OFF_BOOT, u64::MAX),
+        (OFF_INSTANCE, u64::MAX),
+        (OFF_PD, 0xffff_ffff),
+        (OFF_PARENT, 0xffff_ffff),
+        (OFF_AREA_VERSION, 0xffff_ffff),
     ] {
-        let words = copy(table.words);
-        words[offset / WORD_BYTES].store(value, Ordering::Relaxed);
+        let words = with(table.words, offset, value);
         assert_eq!(attach(&words), Ok(()), "{value} at {offset:#x}");
+    }
+}
+
+/// Memory for 164 slots, of which the table has 100. It ends at 0x520.
+#[test]
+fn an_area_lies_behind_the_slots_and_in_the_memory() {
+    let words = region_words(164);
+    let owner = Owner::<Relax>::new(CONFIG, private(100), region(words)).unwrap();
+    owner.publish(&named("")).unwrap();
+    let attach_with = |offset: u64, bytes: u64| {
+        let words = with(&with(words, OFF_AREA, offset), OFF_AREA_BYTES, bytes);
+        attach(&words)
+    };
+    for (offset, bytes) in [(0x540, 0), (0x540, 8), (0x540, 0x1e0), (0x700, 0x20), (0x6c0, 0x60)] {
+        assert_eq!(attach_with(offset, bytes), Ok(()), "{offset:#x}, {bytes:#x}");
+    }
+    let bad = [
+        (0x540, 4),
+        (0x540, 0x1e8),
+        (0x540, 0xffff_fff8),
+        (0x500, 8),
+        (0x548, 8),
+        (0x740, 0),
+        (0xffff_ffc0, 0x40),
+        (0, 8),
+    ];
+    for (offset, bytes) in bad {
+        assert_eq!(attach_with(offset, bytes), Err(Status::BadArea), "{offset:#x}, {bytes:#x}");
+    }
+}
+
+/// A monitor may read tables that nobody publishes. It must not write them.
+#[test]
+fn private_tables_are_read_only() {
+    for (is_core, kind) in [(false, Kind::Private), (true, Kind::Core)] {
+        let table = Table::unpublished(100, 100, Config { is_core, ..CONFIG });
+        assert_eq!(table.owner.insert(40), Ok(8));
+        let monitor = table.monitor();
+        assert_eq!(monitor.header().kind, kind);
+        assert_eq!(monitor.header().identity, Identity::UNKNOWN);
+        assert_eq!(crate::common::snapshot(&monitor)[8], cap_map_rs::Slot::Used(40));
+        let before = (table.batch(), monitor.stamp());
+        let refusal = monitor.rewrite_one(8, 40, 44).unwrap_err();
+        assert_eq!((refusal.status, refusal.slot), (Status::Unpublished, None));
+        assert_eq!(monitor.rewrite(&mut []).unwrap_err().status, Status::Unpublished);
+        assert_eq!((table.batch(), monitor.stamp()), before);
+        assert_eq!(table.owner.find(40), Ok(8));
     }
 }
 
@@ -100,7 +237,7 @@ fn larger_memory_is_cut_to_the_capacity() {
     let words = region_words(200);
     let owner = Owner::<Relax>::new(CONFIG, private(100), region(words)).unwrap();
     assert_eq!(owner.capacity(), 100);
-    owner.publish(b"").unwrap();
+    owner.publish(&named("")).unwrap();
     let monitor = Monitor::<Relax>::attach(region(words), 0).unwrap();
     assert_eq!(monitor.geometry().capacity, 100);
     assert_eq!(monitor.entry(100), Err(Status::BadSlot));
@@ -109,10 +246,10 @@ fn larger_memory_is_cut_to_the_capacity() {
 #[test]
 fn zeroed_memory_is_not_published() {
     assert_eq!(attach(region_words(64)), Err(Status::Unpublished));
-    let table = Table::unpublished(64, 64, CONFIG);
-    assert_eq!(attach(table.words), Err(Status::Unpublished));
-    table.owner.publish(b"now").unwrap();
-    assert_eq!(attach(table.words), Ok(()));
+    // Nor is memory whose header is being written: the magic comes last.
+    let words = copy(Table::new(64).words);
+    words[OFF_MAGIC / WORD_BYTES].store(0, Ordering::Relaxed);
+    assert_eq!(attach(&words), Err(Status::Unpublished));
 }
 
 #[test]
@@ -171,12 +308,31 @@ fn owners_refuse_bad_configurations() {
     assert_eq!(make(Config { badge_bits: 0, ..CONFIG }, 64, 64), Some(Status::BadBadgeBits));
     assert_eq!(make(Config { badge_bits: 29, ..CONFIG }, 64, 64), Some(Status::BadBadgeBits));
     assert_eq!(make(CONFIG, 63, 64), Some(Status::TooSmall));
+    // Nothing was written to memory that is not used after all.
+    let words = region_words(64);
+    words.iter().for_each(|word| word.store(7, Ordering::Relaxed));
+    for config in [Config { first_user: 64, ..CONFIG }, Config { shift: 33, ..CONFIG }] {
+        assert!(Owner::<Relax>::new(config, private(64), region(words)).is_err());
+        assert!(words.iter().all(|word| word.load(Ordering::Relaxed) == 7));
+    }
+}
+
+#[test]
+fn labels() {
+    assert_eq!(Identity::labelled(&[b'x'; 65]).err(), Some(Status::BadLabel));
+    assert_eq!(Identity::labelled(b"\xff").err(), Some(Status::BadLabel));
+    let mut torn = named(&"x".repeat(62));
+    // The label's last character lacks its end.
+    torn.label[62..].copy_from_slice(&[0xe2, 0x82]);
     let table = Table::unpublished(64, 64, CONFIG);
-    assert_eq!(table.owner.publish(&[b'x'; 65]), Err(Status::BadLabel));
-    assert_eq!(table.owner.publish(b"\xff"), Err(Status::BadLabel));
-    assert_eq!(attach(table.words), Err(Status::Unpublished));
-    assert_eq!(table.owner.publish(&[b'x'; 64]), Ok(()));
-    assert_eq!(table.monitor().geometry().label(), "x".repeat(64));
+    assert_eq!(table.owner.publish(&torn), Err(Status::BadLabel));
+    assert_eq!(table.owner.describe(&torn), Err(Status::BadLabel));
+    let shown = Publication::from(torn);
+    let elsewhere = region(region_words(64));
+    assert_eq!(table.owner.move_to(elsewhere, Some(&shown)), Err(Status::BadLabel));
+    assert_eq!(table.monitor().header().kind, Kind::Private);
+    assert_eq!(table.owner.publish(&named(&"x".repeat(64))), Ok(()));
+    assert_eq!(table.monitor().header().identity.label(), "x".repeat(64));
 }
 
 /// Random headers, plain and with the magic words in place.
@@ -205,6 +361,15 @@ fn random_memory() {
             set(OFF_BADGE_BITS, u64::from(random.below(31)));
             set(OFF_SLOTS, SLOTS as u64);
             (0..8).for_each(|i| set(OFF_LABEL + 8 * i, 0x20));
+            set(OFF_KIND, 1 + random.next() % 4);
+            for offset in [OFF_PD, OFF_PARENT, OFF_AREA_VERSION] {
+                set(offset, random.next() >> 32);
+            }
+            for offset in [OFF_AREA, OFF_AREA_BYTES] {
+                set(offset, u64::from(random.below(2)) * 0x400);
+            }
+            set(OFF_BATCH, random.next() & !u64::from(random.below(8) > 0));
+            seal(&words);
         }
         let region = Region::new(&words).unwrap();
         let Ok(monitor) = Monitor::<Relax>::attach(region, 0) else { continue };
@@ -215,5 +380,5 @@ fn random_memory() {
         assert!(monitor.snapshot(&mut copy).unwrap().consistent);
         let _ = monitor.rewrite_one(random.below(capacity), random.below(300), 8);
     }
-    assert!(attached > 500, "only {attached} got that far");
+    assert!(attached > 100, "only {attached} got that far");
 }

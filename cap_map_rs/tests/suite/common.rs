@@ -5,13 +5,11 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use cap_map_rs::layout::{
-    OFF_CONTROL, OFF_INTENT_NEW, OFF_INTENT_OLD, OFF_INTENT_SLOT, SLOTS, WORD_BYTES,
-};
+use cap_map_rs::layout::*;
 use cap_map_rs::memory::{Private, PrivateSizes};
 use cap_map_rs::sync::RelaxStrategy;
-use cap_map_rs::word::Control;
-use cap_map_rs::{Config, Kernel, Monitor, Owner, Region, Slot, SlotWord};
+use cap_map_rs::word::{Bank, BatchWord};
+use cap_map_rs::{Config, Identity, Kernel, Monitor, Owner, Publication, Region, Slot, SlotWord};
 
 thread_local! {
     static RELAXED: Cell<u64> = const { Cell::new(0) };
@@ -52,7 +50,7 @@ pub(crate) type TestOwner = Owner<'static, Relax>;
 pub(crate) type TestMonitor = Monitor<'static, Relax>;
 
 /// Waits that each side grants to the other in these tests.
-pub(crate) const PATIENCE: u32 = 4;
+pub(crate) const WAIT_BUDGET: u32 = 4;
 
 /// Words in front of slot 0.
 pub(crate) const HEADER_WORDS: usize = SLOTS / WORD_BYTES;
@@ -79,7 +77,31 @@ pub(crate) fn private(max_slots: u32) -> Private<'static> {
 }
 
 pub(crate) const CONFIG: Config =
-    Config { first_user: 8, shift: 12, badge_bits: 28, patience: PATIENCE };
+    Config { first_user: 8, shift: 12, badge_bits: 28, wait_budget: WAIT_BUDGET, is_core: false };
+
+/// A label, and nothing else.
+pub(crate) fn named(label: &str) -> Identity {
+    Identity::labelled(label.as_bytes()).expect("a valid label")
+}
+
+/// A table of that label for monitors, without an area.
+pub(crate) fn shown(label: &str) -> Publication {
+    named(label).into()
+}
+
+/// The checksum of a header, made from `doc/layout.md` with literal offsets.
+pub(crate) fn checksum(words: &[AtomicU64]) -> u64 {
+    let constant = words[..0x80 / 8].iter().chain(&words[0x100 / 8..0x140 / 8]);
+    let bytes = constant.flat_map(|word| word.load(Ordering::SeqCst).to_ne_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+/// Makes the checksum fit the rest of the header.
+pub(crate) fn seal(words: &[AtomicU64]) {
+    words[OFF_CHECKSUM / WORD_BYTES].store(checksum(words), Ordering::SeqCst);
+}
 
 /// A table and the words of its region.
 pub(crate) struct Table {
@@ -98,7 +120,7 @@ impl Table {
     /// A published table.
     pub(crate) fn with(capacity: u32, config: Config) -> Self {
         let table = Self::unpublished(capacity, capacity, config);
-        table.owner.publish(b"test").expect("valid label");
+        table.owner.publish(&named("test")).expect("not published yet");
         table
     }
 
@@ -107,7 +129,7 @@ impl Table {
     }
 
     pub(crate) fn monitor(&self) -> TestMonitor {
-        Monitor::attach(region(self.words), PATIENCE).expect("published")
+        Monitor::attach(region(self.words), WAIT_BUDGET).expect("published")
     }
 
     pub(crate) fn cell(&self, slot: u32) -> &'static AtomicU64 {
@@ -122,24 +144,40 @@ impl Table {
         self.cell(slot).store(word.0, Ordering::SeqCst);
     }
 
-    pub(crate) fn control(&self) -> Control {
-        Control(self.words[OFF_CONTROL / WORD_BYTES].load(Ordering::SeqCst))
-    }
-
-    pub(crate) fn set_control(&self, control: Control) {
-        self.set_header(OFF_CONTROL, control.0);
+    pub(crate) fn header(&self, offset: usize) -> u64 {
+        self.words[offset / WORD_BYTES].load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_header(&self, offset: usize, value: u64) {
         self.words[offset / WORD_BYTES].store(value, Ordering::SeqCst);
     }
 
-    pub(crate) fn set_intent(&self, slot: u64, old: SlotWord, new: SlotWord) {
-        self.set_header(OFF_INTENT_SLOT, slot);
-        self.set_header(OFF_INTENT_OLD, old.0);
-        self.set_header(OFF_INTENT_NEW, new.0);
+    pub(crate) fn batch(&self) -> BatchWord {
+        BatchWord(self.header(OFF_BATCH))
+    }
+
+    pub(crate) fn set_batch(&self, batch: BatchWord) {
+        self.set_header(OFF_BATCH, batch.0);
+    }
+
+    /// Does what a monitor does to decide a batch, and nothing else of it.
+    pub(crate) fn flip(&self) {
+        self.set_batch(self.batch().flipped());
+    }
+
+    /// Puts the badge `new` beside the one that counts.
+    pub(crate) fn stage(&self, slot: u32, new: u32) {
+        self.set_word(slot, self.word(slot).staged(self.batch().bank(), new));
+    }
+
+    /// Whether all words mean the same in both banks.
+    pub(crate) fn is_settled(&self) -> bool {
+        (0..self.owner.capacity()).all(|slot| self.word(slot).is_settled())
     }
 }
+
+/// The bank of even generations, and that of odd ones.
+pub(crate) const BANKS: [Bank; 2] = [Bank::of(0), Bank::of(1)];
 
 /// What every slot means to a monitor.
 pub(crate) fn meanings(monitor: &TestMonitor) -> Vec<Slot> {
@@ -149,10 +187,14 @@ pub(crate) fn meanings(monitor: &TestMonitor) -> Vec<Slot> {
 
 /// The same by a snapshot that must succeed at once.
 pub(crate) fn snapshot(monitor: &TestMonitor) -> Vec<Slot> {
-    let mut words = vec![SlotWord(0); monitor.geometry().capacity as usize];
+    // Words behind the high-water mark are not written.
+    let mut words = vec![SlotWord(u64::MAX); monitor.geometry().capacity as usize];
     let snapshot = monitor.snapshot(&mut words).expect("large enough");
     assert!(snapshot.consistent && snapshot.attempts == 1);
-    words.iter().map(|word| word.meaning()).collect()
+    let (seen, rest) = words.split_at(snapshot.slots as usize);
+    assert!(rest.iter().all(|word| word.0 == u64::MAX));
+    let empty = rest.iter().map(|_| Slot::Free);
+    seen.iter().map(|word| word.meaning()).chain(empty).collect()
 }
 
 /// Whether a stress test goes on: for its time, and on a busy machine until it

@@ -2,11 +2,14 @@
 //! maps. A failing history is shrunk to a minimal one.
 
 use cap_map_rs::layout::*;
-use cap_map_rs::{Monitor, Owner, Refusal, Rewrite, Slot, SlotWord, Status};
+use cap_map_rs::{Area, Kind, Monitor, Owner, Refusal, Rewrite, Slot, SlotWord, Status};
 use proptest::prelude::*;
 use proptest::test_runner::RngAlgorithm;
 
-use crate::common::{PATIENCE, Relax, Table, TestMonitor, private, region, region_words, snapshot};
+use crate::common::{
+    Relax, Table, TestMonitor, WAIT_BUDGET, named, private, region, region_words, shown, snapshot,
+    waits,
+};
 use crate::model::{Answers, BADGE_BITS, CAPACITY, CONFIG, MAX_SLOTS, Model, accepted};
 
 /// What can happen. Slots and badges are taken as they are, valid or not.
@@ -33,19 +36,23 @@ enum Op {
     Rewrite(Vec<(u32, Option<u32>, u32)>),
     /// Turns the badges of used slots round by one.
     Cycle(u32),
-    /// A monitor that dies in this phase of a batch over used slots.
+    /// A monitor that dies in a batch over used slots: with so many of them staged, or
+    /// all, and behind the flip with so many settled.
     DeadMonitor {
-        phase: u64,
+        flipped: bool,
         slots: u32,
         done: u32,
     },
+    TakeOver,
     /// An owner that dies while it gives a slot another badge, and comes back.
     DeadOwner {
         slot: u32,
         badge: u32,
         written: bool,
     },
-    Move(u32),
+    /// To so many slots, for monitors or not.
+    Move(u32, bool),
+    Describe,
     Reset,
     Recover,
 }
@@ -85,11 +92,14 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Publish),
         5 => prop::collection::vec(member, 0..4).prop_map(Op::Rewrite),
         3 => (2..40_u32).prop_map(Op::Cycle),
-        3 => (PHASE_STAGING..=PHASE_ABORTED, 1..12_u32, 0..12_u32)
-            .prop_map(|(phase, slots, done)| Op::DeadMonitor { phase, slots, done }),
+        3 => (any::<bool>(), 1..12_u32, 0..12_u32)
+            .prop_map(|(flipped, slots, done)| Op::DeadMonitor { flipped, slots, done }),
+        3 => Just(Op::TakeOver),
         2 => (slot(), badge(), any::<bool>())
             .prop_map(|(slot, badge, written)| Op::DeadOwner { slot, badge, written }),
-        1 => (60..MAX_SLOTS + 4).prop_map(Op::Move),
+        1 => (60..MAX_SLOTS + 4, prop::bool::weighted(0.8))
+            .prop_map(|(capacity, shown)| Op::Move(capacity, shown)),
+        1 => Just(Op::Describe),
         1 => prop::bool::weighted(0.2)
             .prop_map(|reset| if reset { Op::Reset } else { Op::Recover }),
         1 => Just(Op::Recover),
@@ -108,25 +118,29 @@ impl Pair {
         Pair { table, model: Model::new(CAPACITY) }
     }
 
-    fn monitor(&self) -> Option<TestMonitor> {
-        match Monitor::attach(region(self.table.words), PATIENCE) {
-            Ok(monitor) => Some(monitor),
-            Err(status) => {
-                assert_eq!((status, self.model.published), (Status::Unpublished, false));
-                None
-            }
-        }
+    fn monitor(&self) -> TestMonitor {
+        self.table.monitor()
     }
 
     fn rewrite(&mut self, batch: &mut [Rewrite]) {
-        let Some(monitor) = self.monitor() else { return };
         let faults = self.model.faults(batch);
-        match monitor.rewrite(batch) {
+        let (result, waited) = waits(|| self.monitor().rewrite(batch));
+        let free = self.model.published && !self.model.claimed;
+        match result {
             Ok(()) => {
                 assert_eq!(faults, [], "a bad batch was accepted");
+                assert!(free || self.model.published && batch.is_empty());
+                assert_eq!(waited, 0);
                 for entry in batch {
+                    assert_eq!(entry.left_out, 0);
                     self.model.slots.insert(entry.slot, Slot::Used(entry.replacement));
                 }
+            }
+            Err(Refusal { status: Status::Unpublished, slot: None }) => {
+                assert!(!self.model.published);
+            }
+            Err(Refusal { status: Status::Busy, slot: None }) => {
+                assert_eq!((self.model.claimed, waited), (true, WAIT_BUDGET.into()));
             }
             Err(Refusal { status, slot }) => {
                 let fault = (status, slot.expect("names the slot"));
@@ -135,50 +149,52 @@ impl Pair {
         }
     }
 
-    fn dead_monitor(&mut self, phase: u64, slots: u32, done: u32) {
-        // One at a time: somebody else has gone on since the last one died.
-        if self.monitor().is_none_or(|monitor| monitor.rewrite(&mut []).is_err()) {
+    fn dead_monitor(&mut self, flipped: bool, slots: u32, done: u32) {
+        if !self.model.published || self.model.claimed {
             return;
         }
+        self.model.claimed = true;
         let table = &self.table;
-        let staging = table.control().advanced(PHASE_STAGING, 1);
-        let decided = staging.advanced(phase, 1);
+        table.set_batch(table.batch().claimed());
         let used = self.model.used();
         let fresh: Vec<u32> =
             (100..).filter(|badge| self.model.find(*badge).is_none()).take(used.len()).collect();
-        let members = used.iter().zip(fresh).take(slots as usize);
-        for (i, (&(slot, badge), new)) in (0..).zip(members) {
-            let staged = SlotWord::staged(badge, new, staging.batch());
-            if phase == PHASE_STAGING {
-                table.set_word(slot, if i < done { staged } else { table.word(slot) });
-            } else {
-                table.set_word(slot, if i < done { staged.settled(decided) } else { staged });
-            }
-            if phase == PHASE_COMMITTED {
-                self.model.slots.insert(slot, Slot::Used(new));
-            }
+        let members: Vec<_> = used.iter().zip(fresh).take(slots as usize).collect();
+        let staged = if flipped { slots } else { done };
+        for ((slot, _), new) in members.iter().take(staged as usize) {
+            table.stage(*slot, *new);
         }
-        if done.is_multiple_of(2) {
-            table.set_header(OFF_RESOLVER_MONITOR, staging.batch() + 1);
+        if !flipped {
+            return;
         }
-        table.set_control(if phase == PHASE_STAGING { staging } else { decided });
+        // It has looked at all slots, and settled those that are not in the batch.
+        for slot in
+            (0..self.model.capacity).filter(|slot| !members.iter().any(|(of, _)| of.0 == *slot))
+        {
+            table.set_word(slot, table.word(slot).settled(table.batch().bank()));
+        }
+        table.flip();
+        for (i, (&(slot, _), new)) in (0..).zip(members) {
+            if i < done {
+                table.set_word(slot, SlotWord::used(new));
+            }
+            self.model.slots.insert(slot, Slot::Used(new));
+        }
     }
 
     fn dead_owner(&mut self, slot: u32, badge: u32, written: bool) {
         let Slot::Used(_) = self.model.slot(slot) else { return };
-        let helped = self.monitor().is_some_and(|monitor| monitor.rewrite(&mut []).is_ok());
-        if !helped || !accepted(badge) || self.model.find(badge).is_some() {
+        if !accepted(badge) || self.model.find(badge).is_some() {
             return;
         }
-        let open = self.table.control().to(PHASE_WRITING);
-        let new = SlotWord::used(badge, open.sequence());
-        self.table.set_intent(u64::from(slot), self.table.word(slot), new);
-        self.table.set_control(open);
+        let table = &self.table;
+        table.set_header(OFF_COMING, badge.into());
+        table.set_header(OFF_SEQUENCE, table.header(OFF_SEQUENCE) + 1);
         if written {
-            self.table.set_word(slot, new);
+            table.set_word(slot, SlotWord::used(badge));
+            self.model.slots.insert(slot, Slot::Used(badge));
         }
         self.recover();
-        self.model.slots.insert(slot, Slot::Used(badge));
     }
 
     fn recover(&self) {
@@ -239,8 +255,18 @@ impl Pair {
                 assert_eq!(owner.find_acquire(badge), expected);
             }
             Op::Publish => {
-                owner.publish(b"model").unwrap();
+                let expected = if model.published { Err(Status::InUse) } else { Ok(()) };
+                assert_eq!(owner.publish(&named("model")), expected);
                 model.published = true;
+            }
+            Op::Describe => {
+                let expected = if model.published { Err(Status::InUse) } else { Ok(()) };
+                assert_eq!(owner.describe(&named("described")), expected);
+            }
+            Op::TakeOver => {
+                let expected = if model.published { Ok(()) } else { Err(Status::Unpublished) };
+                assert_eq!(self.table.monitor().take_over(), expected);
+                model.claimed &= !model.published;
             }
             Op::Rewrite(ref members) => {
                 let badge = |slot| match model.slot(slot) {
@@ -264,22 +290,26 @@ impl Pair {
                 };
                 self.rewrite(&mut used.iter().zip(next).map(entry).collect::<Vec<_>>());
             }
-            Op::DeadMonitor { phase, slots, done } => self.dead_monitor(phase, slots, done),
+            Op::DeadMonitor { flipped, slots, done } => self.dead_monitor(flipped, slots, done),
             Op::DeadOwner { slot, badge, written } => self.dead_owner(slot, badge, written),
-            Op::Move(capacity) => {
+            Op::Move(capacity, publish) => {
                 let words = region_words(capacity);
-                let result = owner.move_to(region(words), b"moved");
+                let publication = publish.then(|| shown("moved"));
+                let result = owner.move_to(region(words), publication.as_ref());
                 if capacity < 64 || capacity < model.capacity {
                     assert_eq!(result, Err(Status::TooSmall));
                     return;
                 }
-                assert_eq!(result, Ok(()));
-                if model.published {
-                    let old = Monitor::<Relax>::attach(region(self.table.words), 0);
-                    assert_eq!(old.err(), Some(Status::Retired));
+                if model.published && !publish {
+                    assert_eq!(result, Err(Status::InUse));
+                    return;
                 }
+                assert_eq!(result, Ok(Area::NONE));
+                let old = Monitor::<Relax>::attach(region(self.table.words), 0);
+                assert_eq!(old.err(), Some(Status::Retired));
                 self.table.words = words;
-                model.published = true;
+                model.published |= publish;
+                model.claimed = false;
                 model.capacity = capacity.min(MAX_SLOTS);
             }
             Op::Reset => {
@@ -307,9 +337,15 @@ impl Pair {
         for (slot, badge) in model.used() {
             assert_eq!(owner.find(badge), Ok(slot), "badge {badge}");
         }
-        if let Some(monitor) = self.monitor() {
-            assert_eq!(snapshot(&monitor), expected);
-        }
+        // A word does not tell a reserved slot from a free one.
+        let seen = expected.into_iter().map(|slot| match slot {
+            Slot::Reserved => Slot::Free,
+            slot => slot,
+        });
+        assert_eq!(snapshot(&self.monitor()), seen.collect::<Vec<_>>());
+        let kind = if model.published { Kind::Published } else { Kind::Private };
+        assert_eq!(self.monitor().header().kind, kind);
+        assert_eq!(self.table.batch().is_claimed(), model.claimed);
     }
 }
 

@@ -4,49 +4,48 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use cap_map_rs::layout::*;
-use cap_map_rs::limits::{BATCHES, LOOK_UPS, LOST_RACES, SNAPSHOTS};
-use cap_map_rs::word::Control;
-use cap_map_rs::{Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
+use cap_map_rs::limits::{ATTEMPTS, LOOK_UPS, LOST_RACES, SNAPSHOTS};
+use cap_map_rs::word::{Bank, BatchWord};
+use cap_map_rs::{Area, Kernel, Monitor, Released, Rewrite, Slot, SlotWord, Status};
 
 use crate::common::{
-    HEADER_WORDS, Obedient, PATIENCE, Random, Relax, Stop, Table, TestMonitor, TestOwner, goes_on,
-    region, region_words, waits,
+    BANKS, Random, Relax, Stop, Table, TestMonitor, TestOwner, WAIT_BUDGET, goes_on, named, region,
+    region_words, shown, waits,
 };
 
 const TIME: Duration = Duration::from_millis(900);
 const CAPACITY: u32 = 200;
 
 /// A word that is likely to lead somewhere.
-fn plausible(random: &mut Random, control: Control) -> u64 {
+fn plausible(random: &mut Random, bank: Bank) -> u64 {
     let badge = 4 * random.below(80);
-    let sequence = control.sequence().wrapping_add(u64::from(random.below(5))).wrapping_sub(2);
     match random.below(8) {
         0 => random.next(),
-        1 => SlotWord::staged(badge, 4 * random.below(80), control.batch()).0,
-        2 => SlotWord::staged(badge, 4 * random.below(80), random.next()).0,
-        3 => SlotWord::detached(badge, sequence).0,
-        4 => SlotWord::reserved(sequence).0,
-        5 => SlotWord::free(sequence).0,
-        _ => SlotWord::used(badge, sequence).0,
+        1..3 => SlotWord::used(badge).staged(bank, 4 * random.below(80)).0,
+        3 => SlotWord::detached(badge).0,
+        4 => SlotWord::detached(badge).staged(bank, 4 * random.below(80)).0,
+        5 => SlotWord::FREE.0,
+        _ => SlotWord::used(badge).0,
     }
 }
 
 /// Writes one word anywhere in the region.
 fn scribble(words: &[AtomicU64], random: &mut Random) {
-    let control = Control(words[OFF_CONTROL / WORD_BYTES].load(Ordering::Relaxed));
-    let (at, value) = match random.below(10) {
-        0..3 => {
-            let phase = random.next() % 8;
-            let steps = random.below(3);
-            (OFF_CONTROL / WORD_BYTES, control.advanced(phase, steps).0)
+    let batch = BatchWord(words[OFF_BATCH / WORD_BYTES].load(Ordering::Relaxed));
+    let (offset, value) = match random.below(12) {
+        0 => (OFF_BATCH, batch.flipped().0),
+        1 => (OFF_BATCH, batch.claimed().0),
+        2 => (OFF_BATCH, batch.flipped().released().0),
+        3 => (OFF_BATCH, random.next()),
+        4 => (OFF_COMING, u64::from(4 * random.below(80))),
+        5 => (OFF_HIGH_WATER, u64::from(random.below(CAPACITY + 4))),
+        6 => (8 * random.below(64) as usize, random.next()),
+        _ => {
+            let bank = BANKS[random.below(2) as usize];
+            (SLOTS + 8 * random.below(CAPACITY) as usize, plausible(random, bank))
         }
-        3 => (OFF_CONTROL / WORD_BYTES, random.next()),
-        4 => (OFF_INTENT_SLOT / WORD_BYTES, u64::from(random.below(CAPACITY + 4))),
-        5 => (OFF_INTENT_OLD / WORD_BYTES + random.below(2) as usize, plausible(random, control)),
-        6 => (random.below(64) as usize, random.next()),
-        _ => (HEADER_WORDS + random.below(CAPACITY) as usize, plausible(random, control)),
     };
-    words[at].store(value, Ordering::Relaxed);
+    words[offset / WORD_BYTES].store(value, Ordering::Relaxed);
 }
 
 /// Runs `work` again and again while another thread scribbles.
@@ -73,13 +72,16 @@ fn under_attack(words: &'static [AtomicU64], seed: u64, mut work: impl FnMut(&mu
     });
 }
 
-/// Writes of the longest call, `insert_at`. Each of its rounds removes a slot, and
-/// tries to write another one.
-const WRITES: u64 = (LOOK_UPS as u64 + 1) * (LOOK_UPS as u64 + 2);
+/// Attempts to write a slot in the longest call, `insert_at`. Each of its rounds tries
+/// once, and then with monitors asked to pause.
+const WRITES: u64 = (LOOK_UPS as u64 + 1) * (LOOK_UPS as u64 + 1);
 
-/// Relax calls that one call of the owner may take. Each write waits the patience
-/// out, each contended look-up relaxes once.
-const BOUND: u64 = WRITES * PATIENCE as u64 + LOOK_UPS as u64;
+/// Relax calls that one call of the owner may take. Each attempt waits the budget out,
+/// each contended look-up relaxes once.
+const BOUND: u64 = WRITES * WAIT_BUDGET as u64 + LOOK_UPS as u64;
+
+/// Relax calls that one call of a monitor may take: for the claim, and in each attempt.
+const MONITORS_BOUND: u64 = (1 + ATTEMPTS as u64) * WAIT_BUDGET as u64;
 
 fn bounded<T>(call: impl FnOnce() -> T) -> T {
     let (result, waited) = waits(call);
@@ -210,7 +212,11 @@ fn owner_survives_all_operations() {
             4 => drop(bounded(|| owner.remove(slot))),
             5 => drop(bounded(|| owner.release(slot))),
             6 => drop(bounded(|| owner.badge(slot))),
-            7 => drop(bounded(|| owner.publish(b"again"))),
+            7 => {
+                // Recovery makes a table private whose header the peer has destroyed.
+                let result = bounded(|| owner.publish(&named("again")));
+                assert!(matches!(result, Ok(()) | Err(Status::InUse)));
+            }
             8 if random.below(50) == 0 => {
                 // SAFETY: this thread is the only one that uses the owner.
                 bounded(|| unsafe { owner.recover() });
@@ -223,18 +229,19 @@ fn owner_survives_all_operations() {
             }
         }
     });
-    let quiet = bounded(|| owner.move_to(region(region_words(CAPACITY)), b"quiet"));
-    assert_eq!(quiet, Ok(()));
+    let quiet = bounded(|| owner.move_to(region(region_words(CAPACITY)), Some(&shown("quiet"))));
+    assert_eq!(quiet, Ok(Area::NONE));
     assert!((0..CAPACITY).all(|slot| owner.entry(slot).is_ok()));
 }
 
 fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [SlotWord]) {
-    match random.below(6) {
+    match random.below(7) {
         0 => match bounded(|| monitor.snapshot(words)) {
             Ok(snapshot) => {
                 assert!(snapshot.attempts <= SNAPSHOTS);
-                // Each word has a meaning of its own, whatever the phase.
-                assert!(words.iter().all(|word| !word.is_staged()));
+                // Each word has a meaning of its own, whatever the bank.
+                let slots = snapshot.slots as usize;
+                assert!(words[..slots].iter().all(|word| word.is_settled()));
             }
             Err(status) => assert_eq!(status, Status::Retired),
         },
@@ -246,6 +253,7 @@ fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [S
             }
         }
         2 => drop(bounded(|| monitor.entry(random.below(CAPACITY + 2)))),
+        3 => drop(waits(|| monitor.take_over())),
         _ => {
             let slot = random.below(CAPACITY - 20);
             let mut batch: Vec<_> = (slot..slot + 1 + random.below(20))
@@ -255,7 +263,7 @@ fn monitor_operations(monitor: &TestMonitor, random: &mut Random, words: &mut [S
                 })
                 .collect();
             let (result, waited) = waits(|| monitor.rewrite(&mut batch));
-            assert!(waited <= u64::from(BATCHES * PATIENCE));
+            assert!(waited <= MONITORS_BOUND);
             if let Err(refusal) = result {
                 assert!(refusal.slot.is_none_or(|slot| slot < CAPACITY));
             }
@@ -271,7 +279,7 @@ fn monitor_survives_a_hostile_target() {
     under_attack(table.words, 23, |random| {
         monitor_operations(&monitor, random, &mut words);
         // Attaching reads the header that is being overwritten.
-        if let Ok(other) = Monitor::<Relax>::attach(region(table.words), PATIENCE) {
+        if let Ok(other) = Monitor::<Relax>::attach(region(table.words), WAIT_BUDGET) {
             assert!(other.geometry().capacity <= CAPACITY);
             assert!(other.geometry().first_user < other.geometry().capacity);
         }
@@ -312,126 +320,5 @@ fn words_change_between_the_calls() {
             slot_operations(&table.owner, &mut held, &mut random);
             monitor_operations(&monitor, &mut random, &mut words);
         }
-    }
-}
-
-/// A monitor gives badges to slots that the component holds without any, and
-/// lets the index be rebuilt. Whatever is done with such a badge, the slots stay
-/// with those who hold them.
-#[test]
-fn badges_given_to_a_window_do_not_free_it() {
-    let table = Table::new(CAPACITY);
-    let owner = &table.owner;
-    let window = owner.alloc(4).unwrap();
-    let claim = |slot, badge| {
-        table.set_word(slot, SlotWord::used(badge, 0));
-        table.set_control(table.control().advanced(PHASE_IDLE, 2));
-    };
-    claim(window, 400);
-    assert_eq!(owner.find_acquire(400), Err(Status::NotFound));
-    owner.insert_at(400, 50).unwrap();
-    assert_eq!(owner.find(400), Ok(50));
-    claim(window + 1, 404);
-    let mapped = owner.insert_map(404, 1, &mut Obedient).unwrap();
-    assert!(mapped.fresh && mapped.slot > window + 3);
-    claim(window + 2, 408);
-    owner.acquire(window + 2).unwrap();
-    owner.remove(window + 2).unwrap();
-    assert_eq!(owner.free(window + 2, 1), Err(Status::InUse));
-    assert_eq!(owner.release(window + 2), Ok(Released::Last(0)));
-    let next = owner.alloc(1).unwrap();
-    assert!(!(window..window + 4).contains(&next));
-    owner.free(window, 4).unwrap();
-    assert_eq!(owner.alloc(4), Ok(window));
-}
-
-/// A free slot whose entry for `badge` the index has kept: a monitor changed its word
-/// without a batch before it was freed.
-fn leave_behind(table: &Table, badge: u32) -> u32 {
-    let slot = table.owner.insert(badge).unwrap();
-    table.set_word(slot, SlotWord::used(badge + 400, 0));
-    table.owner.remove(slot).unwrap();
-    slot
-}
-
-/// A slot that a monitor changed without a batch leaves an entry in the index
-/// behind when it is freed. By that, too, it is not found once it is held without a
-/// badge, or by nobody, and the monitor gives it the old badge again.
-#[test]
-fn entries_left_behind_do_not_free_a_window() {
-    let table = Table::new(CAPACITY);
-    let owner = &table.owner;
-    let window = leave_behind(&table, 400);
-    owner.alloc_at(window).unwrap();
-    table.set_word(window, SlotWord::used(400, 0));
-    assert_eq!(owner.find_acquire(400), Err(Status::NotFound));
-    owner.insert_at(400, 50).unwrap();
-    assert_eq!(owner.alloc_at(window), Err(Status::InUse));
-
-    let window = leave_behind(&table, 404);
-    owner.alloc_at(window).unwrap();
-    table.set_word(window, SlotWord::used(404, 0));
-    let mapped = owner.insert_map(404, 1, &mut Obedient).unwrap();
-    assert!(mapped.fresh && mapped.slot != window);
-
-    let nobodys = leave_behind(&table, 408);
-    table.set_word(nobodys, SlotWord::used(408, 0));
-    owner.insert_at(408, nobodys).unwrap();
-    assert_eq!(owner.alloc_at(nobodys), Err(Status::InUse));
-}
-
-/// Puts a badge into the slot that is about to be filled.
-struct Forger<'t> {
-    table: &'t Table,
-    badge: u32,
-}
-
-impl Kernel for Forger<'_> {
-    fn equal(&mut self, _: usize, _: usize) -> bool {
-        true
-    }
-    fn valid(&mut self, _: usize) -> bool {
-        true
-    }
-    fn map(&mut self, _: usize, to: usize) -> bool {
-        let slot = self.table.owner.slot_of(to).unwrap();
-        self.table.set_word(slot, SlotWord::used(self.badge, 0));
-        true
-    }
-}
-
-/// Nor is a slot refused to a badge because an entry left behind, and the word that
-/// the monitor put back, say that it carries that badge already.
-#[test]
-fn entries_left_behind_do_not_stand_in_the_way_of_their_slot() {
-    let table = Table::new(CAPACITY);
-    let owner = &table.owner;
-    let nobodys = leave_behind(&table, 400);
-    table.set_word(nobodys, SlotWord::used(400, 0));
-    assert_eq!(owner.insert(400), Ok(nobodys));
-    assert_eq!(owner.find(400), Ok(nobodys));
-
-    let spare = leave_behind(&table, 404);
-    let mapped = owner.insert_map(404, 1, &mut Forger { table: &table, badge: 404 }).unwrap();
-    assert_eq!((mapped.slot, mapped.fresh), (spare, true));
-    assert_eq!(owner.find_acquire(404), Ok(spare));
-}
-
-/// Slots whose words a monitor changes without a batch leave entries in the index
-/// behind. When these have filled it up, new badges are found all the same.
-#[test]
-fn words_changed_without_a_batch_do_not_use_the_index_up() {
-    let table = Table::new(CAPACITY);
-    let owner = &table.owner;
-    for (round, word) in (0..1500).zip([SlotWord::free(0), SlotWord::used(8, 0)].iter().cycle()) {
-        let slot = owner.insert(4000 + 4 * round).unwrap();
-        table.set_word(slot, *word);
-        owner.remove(slot).unwrap();
-    }
-    // Not in equal steps, as such badges have homes of their own.
-    let badges = || (0..CAPACITY - 8).map(|number| 100_000 + 4 * number * number);
-    let slots: Vec<_> = badges().map(|badge| owner.insert(badge).unwrap()).collect();
-    for (badge, slot) in badges().zip(slots) {
-        assert_eq!(owner.find(badge), Ok(slot));
     }
 }

@@ -5,15 +5,23 @@
 mod attach;
 mod budget;
 mod common;
-mod helping;
+mod foreign_words;
+mod growth;
+mod held_lock;
 mod history;
 mod hostile;
 mod insert_map;
+mod left_out;
 mod literal_layout;
 mod model;
+mod overtaken;
 mod owner;
 mod placement;
 mod pool;
+mod pool_image;
+mod protocol;
 mod reader;
+mod recovery;
 mod rewrite;
+
 mod stress;

@@ -4,19 +4,26 @@ use std::collections::BTreeMap;
 
 use cap_map_rs::{Config, Kernel, Mapped, Released, Rewrite, Slot, Status};
 
-use crate::common::PATIENCE;
+use crate::common::WAIT_BUDGET;
 
 pub(crate) const CAPACITY: u32 = 66;
 pub(crate) const MAX_SLOTS: u32 = 90;
 const FIRST_USER: u32 = 6;
 pub(crate) const BADGE_BITS: u32 = 8;
-pub(crate) const CONFIG: Config =
-    Config { first_user: FIRST_USER, shift: 3, badge_bits: BADGE_BITS, patience: PATIENCE };
+pub(crate) const CONFIG: Config = Config {
+    first_user: FIRST_USER,
+    shift: 3,
+    badge_bits: BADGE_BITS,
+    wait_budget: WAIT_BUDGET,
+    is_core: false,
+};
 
 /// The same table as two maps.
 pub(crate) struct Model {
     pub(crate) capacity: u32,
     pub(crate) published: bool,
+    /// Whether a dead monitor holds the claim.
+    pub(crate) claimed: bool,
     /// Slots that are not free.
     pub(crate) slots: BTreeMap<u32, Slot>,
     pub(crate) references: BTreeMap<u32, u16>,
@@ -29,7 +36,7 @@ pub(crate) fn accepted(badge: u32) -> bool {
 impl Model {
     pub(crate) fn new(capacity: u32) -> Self {
         let (slots, references) = (BTreeMap::new(), BTreeMap::new());
-        Model { capacity, published: false, slots, references }
+        Model { capacity, published: false, claimed: false, slots, references }
     }
 
     pub(crate) fn slot(&self, slot: u32) -> Slot {

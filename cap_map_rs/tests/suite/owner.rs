@@ -88,7 +88,7 @@ fn freeing_twice_and_other_mistakes() {
 
 #[test]
 fn selectors() {
-    for shift in [0, 1, 12, 32] {
+    for shift in [0, 1, 12, usize::BITS / 2] {
         let owner = Table::unpublished(100, 100, Config { shift, ..CONFIG }).owner;
         assert_eq!(owner.selector(99), 99 << shift);
         assert_eq!(owner.slot_of(99 << shift), Ok(99));
@@ -207,6 +207,23 @@ fn references_are_counted() {
     assert_eq!(owner.acquire(100), Err(Status::BadSlot));
     assert_eq!(owner.release(100), Err(Status::NotAllocated));
     assert_eq!(owner.references(100), 0);
+}
+
+/// A monitor puts the badge of a slot back whose last reference has gone, and lets the
+/// index be made anew.
+#[test]
+fn a_slot_without_references_keeps_no_badge() {
+    let table = Table::new(100);
+    let (slot, other) = (table.owner.insert(40).unwrap(), table.owner.insert(44).unwrap());
+    table.owner.acquire(slot).unwrap();
+    let word = table.word(slot);
+    assert_eq!(table.owner.release(slot), Ok(Released::Last(40)));
+    table.set_word(slot, word);
+    table.monitor().rewrite_one(other, 44, 48).unwrap();
+    assert_eq!(table.owner.find_acquire(48), Ok(other));
+    assert_eq!(table.owner.find_acquire(40), Err(Status::NotFound));
+    assert_eq!(table.owner.references(slot), 0);
+    assert_eq!(table.owner.free(slot, 1), Ok(()));
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Moving a table, starting anew, and taking it up again in a restored image.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_map_rs::layout::*;
-use cap_map_rs::word::Control;
-use cap_map_rs::{Config, Monitor, Owner, Slot, SlotWord, Status};
+use cap_map_rs::word::BatchWord;
+use cap_map_rs::{
+    Area, Config, Identity, Kind, Monitor, Owner, Publication, Region, Slot, SlotWord, Status,
+};
 
 use crate::common::{
-    CONFIG, PATIENCE, Relax, Table, meanings, private, region, region_words, snapshot, waits,
+    CONFIG, HEADER_WORDS, Relax, Table, meanings, named, private, region, region_words, shown,
+    snapshot,
 };
 
 /// A table with something in every state.
@@ -40,26 +43,31 @@ fn check_filled(owner: &Owner<'static, Relax>) {
     assert_eq!(owner.insert(44), Err(Status::Exists));
 }
 
+fn attach(words: &'static [AtomicU64]) -> Result<Monitor<'static, Relax>, Status> {
+    Monitor::attach(region(words), 0)
+}
+
 #[test]
 fn moving_and_growing() {
     for published in [false, true] {
         let table = filled(64, 300);
         if published {
-            table.owner.publish(b"old").unwrap();
+            table.owner.publish(&named("old")).unwrap();
         }
-        let mut sequence = table.control().sequence();
+        let mut sequence = table.header(OFF_SEQUENCE);
         for capacity in [64, 100, 300] {
             let old = table.owner.capacity();
             assert_eq!(table.owner.acquire(old), Err(Status::BadSlot));
             let words = region_words(capacity);
-            table.owner.move_to(region(words), b"new home").unwrap();
+            table.owner.move_to(region(words), Some(&shown("new home"))).unwrap();
             assert_eq!(table.owner.capacity(), capacity);
             check_filled(&table.owner);
-            let monitor = Monitor::<Relax>::attach(region(words), 0).unwrap();
-            assert_eq!(monitor.geometry().label(), "new home");
-            // Goes on, so that tags stay younger than all before.
-            assert!(monitor.sequence() > sequence);
-            sequence = monitor.sequence();
+            let monitor = attach(words).unwrap();
+            assert_eq!(monitor.header().identity, named("new home"));
+            assert_eq!(monitor.header().kind, Kind::Published);
+            // Goes on, so that a stamp of the old region is none of the new one.
+            assert!(monitor.stamp().sequence > sequence && monitor.stamp().is_steady());
+            sequence = monitor.stamp().sequence;
             assert_eq!(monitor.geometry().capacity, capacity);
             assert_eq!(snapshot(&monitor)[8], Slot::Used(44));
             assert_eq!(monitor.rewrite_one(8, 44, 400), Ok(()));
@@ -72,37 +80,282 @@ fn moving_and_growing() {
                 assert_eq!(table.owner.remove(slot), Ok(()));
             }
         }
-        if published {
-            let old = Monitor::<Relax>::attach(region(table.words), 0).map(|_| ());
-            assert_eq!(old, Err(Status::Retired));
-        }
-        assert_eq!(table.owner.move_to(region(region_words(299)), b""), Err(Status::TooSmall));
-        assert_eq!(table.owner.move_to(region(region_words(10)), b""), Err(Status::TooSmall));
-        let label = [b'x'; 65];
-        assert_eq!(table.owner.move_to(region(region_words(300)), &label), Err(Status::BadLabel));
+        // Not where the table lies now, nor one of the former regions.
+        assert_eq!(attach(table.words).map(|_| ()), Err(Status::Retired));
+        let move_to =
+            |capacity| table.owner.move_to(region(region_words(capacity)), Some(&shown("")));
+        assert_eq!((move_to(299), move_to(10)), (Err(Status::TooSmall), Err(Status::TooSmall)));
         // More memory than the private arrays are made for.
-        let words = region_words(400);
-        assert_eq!(table.owner.move_to(region(words), b""), Ok(()));
+        assert_eq!(move_to(400), Ok(Area::NONE));
         assert_eq!(table.owner.capacity(), 300);
         check_filled(&table.owner);
     }
 }
 
+/// Both badges of each slot are the same where the table moves to, and the generation
+/// goes on, so that the index stays valid.
+#[test]
+fn a_move_keeps_the_meaning_of_unsettled_slots() {
+    for flips in 0..4 {
+        let mut table = filled(64, 64);
+        table.owner.publish(&named("old")).unwrap();
+        (0..flips).for_each(|_| table.flip());
+        table.stage(8, 400);
+        table.stage(2, 404);
+        let words = region_words(64);
+        table.owner.move_to(region(words), Some(&shown("new"))).unwrap();
+        table.words = words;
+        assert_eq!(table.batch(), BatchWord::new(flips));
+        assert_eq!([8, 2].map(|slot| table.word(slot)), [44, 40].map(SlotWord::used));
+        assert_eq!(table.header(OFF_HIGH_WATER), 12);
+        check_filled(&table.owner);
+    }
+}
+
+/// Look-ups that began in the old region may go on there.
+#[test]
+fn the_old_region_stays_as_it_is_but_retired() {
+    for published in [false, true] {
+        let table = filled(64, 64);
+        if published {
+            table.owner.publish(&named("old")).unwrap();
+        }
+        let before: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+        let words = region_words(64);
+        let shown = published.then(|| shown("new"));
+        table.owner.move_to(region(words), shown.as_ref()).unwrap();
+        assert!(table.batch().is_retired());
+        table.set_header(OFF_BATCH, table.batch().0 & !BATCH_RETIRED);
+        let after: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+        assert_eq!(after, before);
+        let kind = if published { Kind::Published } else { Kind::Private };
+        assert_eq!(attach(words).unwrap().header().kind, kind);
+        check_filled(&table.owner);
+    }
+}
+
+#[test]
+fn a_table_moves_into_empty_memory_only() {
+    let table = Table::new(100);
+    assert_eq!(table.owner.insert(40), Ok(8));
+    let (a, b) = (table.words, region_words(100));
+    assert_eq!(table.owner.move_to(region(b), Some(&shown("b"))), Ok(Area::NONE));
+    // Back to where it was, where look-ups may still be under way.
+    assert_eq!(table.owner.move_to(region(a), Some(&shown("a"))), Err(Status::NotEmpty));
+    assert_eq!(table.owner.find(40), Ok(8));
+    assert_eq!(attach(a).map(|_| ()), Err(Status::Retired));
+    // Another table's memory.
+    let other = Table::unpublished(100, 100, CONFIG);
+    let moved = table.owner.move_to(region(other.words), Some(&shown("other")));
+    assert_eq!(moved, Err(Status::NotEmpty));
+    assert_eq!(other.owner.insert(40), Ok(8));
+    // Any word of the header tells, but for those of the identity.
+    let identity = (OFF_LABEL..OFF_LABEL + LABEL_BYTES).chain(OFF_BOOT..OFF_AREA);
+    let identity: Vec<_> = identity.step_by(WORD_BYTES).map(|at| at / WORD_BYTES).collect();
+    assert_eq!(identity.len(), 12);
+    for at in (0..HEADER_WORDS).filter(|at| !identity.contains(at)) {
+        let words = region_words(100);
+        words[at].store(1 << 63, Ordering::SeqCst);
+        let moved = table.owner.move_to(region(words), Some(&shown("")));
+        assert_eq!(moved, Err(Status::NotEmpty), "word {at}");
+        assert!((0..words.len()).all(|i| i == at || words[i].load(Ordering::SeqCst) == 0));
+    }
+    assert_eq!(attach(b).unwrap().rewrite_one(8, 40, 44), Ok(()), "it still lies there");
+    // What lies where the slots come is no part of the table.
+    let words = region_words(100);
+    words[HEADER_WORDS..].iter().for_each(|word| word.store(SlotWord::used(4).0, Ordering::SeqCst));
+    assert_eq!(table.owner.move_to(region(words), Some(&shown(""))), Ok(Area::NONE));
+    let used: Vec<_> = (0..)
+        .zip(&words[HEADER_WORDS..])
+        .filter(|(_, word)| word.load(Ordering::SeqCst) != 0)
+        .collect();
+    assert!(matches!(used[..], [(8, _)]), "{used:?}");
+}
+
+/// What a monitor wrote into the old region does not come along, but for badges.
+#[test]
+fn a_move_trusts_no_word_of_the_old_region() {
+    for mark in [0, 5, u64::MAX] {
+        let table = filled(64, 64);
+        table.owner.publish(&named("old")).unwrap();
+        table.set_header(OFF_HIGH_WATER, mark);
+        table.set_word(63, SlotWord::used(400));
+        let words = region_words(64);
+        table.owner.move_to(region(words), Some(&shown("new"))).unwrap();
+        check_filled(&table.owner);
+        assert_eq!(words[OFF_HIGH_WATER / 8].load(Ordering::SeqCst), 12);
+        assert_eq!(words[HEADER_WORDS + 63].load(Ordering::SeqCst), 0);
+        assert_eq!(snapshot(&attach(words).unwrap())[8], Slot::Used(44));
+    }
+}
+
+#[test]
+fn a_table_does_not_move_into_itself() {
+    // 100 slots in the middle, with room in front and behind.
+    let words = region_words(500);
+    let at = |from: usize, count: usize| {
+        Region::new(&words[from..from + HEADER_WORDS + count]).expect("large enough")
+    };
+    let owner = Owner::<Relax>::new(CONFIG, private(500), at(200, 100)).unwrap();
+    owner.publish(&named("middle")).unwrap();
+    let end = 200 + HEADER_WORDS + 100;
+    for (slot, badge) in (8..100).zip(40..) {
+        assert_eq!(owner.insert(badge), Ok(slot));
+    }
+    let shown = shown("new");
+    for (from, count) in [(200, 100), (200, 200), (100, 100), (100, 300), (264, 100), (208, 150)] {
+        let moved = owner.move_to(at(from, count), Some(&shown));
+        assert_eq!(moved, Err(Status::InUse), "{count} slots at word {from}");
+    }
+    assert_eq!(owner.move_to(at(end - 1, 100), Some(&shown)), Err(Status::InUse));
+    // The slots would not reach it. The area would.
+    let publication = Publication { area_bytes: 1024, ..shown };
+    let before = at(200 - HEADER_WORDS - 104, 104 + 128);
+    assert_eq!(owner.move_to(before, Some(&publication)), Err(Status::InUse));
+    assert!((8..100).zip(40..).all(|(slot, badge)| owner.find(badge) == Ok(slot)));
+    let here = Monitor::<Relax>::attach(at(200, 100), 0).unwrap();
+    assert_eq!(here.header().identity.label(), "middle");
+    // Right behind it is fine, and so is right in front of where it is then.
+    assert_eq!(owner.move_to(at(end, 120), Some(&shown)), Ok(Area::NONE));
+    assert!((8..100).zip(40..).all(|(slot, badge)| owner.find(badge) == Ok(slot)));
+}
+
+/// A header that monitors use does not change.
+#[test]
+fn a_table_is_published_once() {
+    let table = Table::unpublished(64, 64, CONFIG);
+    assert_eq!(attach(table.words).unwrap().header().kind, Kind::Private);
+    let identity = Identity { boot: 1, instance: 2, pd: 3, parent: 4, ..named("private") };
+    assert_eq!(table.owner.describe(&identity), Ok(()));
+    assert_eq!(attach(table.words).unwrap().header().identity, identity);
+    assert_eq!(table.owner.describe(&named("again")), Ok(()));
+    assert_eq!(table.owner.publish(&named("public")), Ok(()));
+    let header = *attach(table.words).unwrap().header();
+    assert_eq!((header.kind, header.identity), (Kind::Published, named("public")));
+    let before: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+    assert_eq!(table.owner.publish(&named("other")), Err(Status::InUse));
+    assert_eq!(table.owner.describe(&named("other")), Err(Status::InUse));
+    let elsewhere = region(region_words(64));
+    assert_eq!(table.owner.move_to(elsewhere, None), Err(Status::InUse), "it has monitors");
+    let after: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+    assert_eq!(after, before);
+    assert_eq!(table.owner.move_to(elsewhere, Some(&shown("elsewhere"))), Ok(Area::NONE));
+    assert_eq!(table.owner.publish(&named("other")), Err(Status::InUse));
+}
+
+#[test]
+fn private_tables_move_too() {
+    for (is_core, kind) in [(false, Kind::Private), (true, Kind::Core)] {
+        let table = Table::unpublished(64, 100, Config { is_core, ..CONFIG });
+        assert_eq!(table.owner.insert(40), Ok(8));
+        let sequence = table.header(OFF_SEQUENCE);
+        assert_eq!(sequence, 2, "private tables count their writes, too");
+        let words = region_words(100);
+        assert_eq!(table.owner.move_to(region(words), None), Ok(Area::NONE));
+        assert!(table.batch().is_retired());
+        let monitor = attach(words).unwrap();
+        assert_eq!((monitor.header().kind, monitor.header().identity), (kind, Identity::UNKNOWN));
+        assert!(monitor.stamp().sequence > sequence);
+        assert_eq!((table.owner.find(40), table.owner.capacity()), (Ok(8), 100));
+        // It is still a table that can be described, and published.
+        assert_eq!(table.owner.describe(&named("still private")), Ok(()));
+        assert_eq!(attach(words).unwrap().header().kind, kind);
+        assert_eq!(table.owner.publish(&named("public")), Ok(()));
+        assert_eq!(attach(words).unwrap().rewrite_one(8, 40, 44), Ok(()));
+        assert_eq!(table.owner.find(44), Ok(8));
+    }
+}
+
+/// What the giver of the memory knows about the component comes into the header, unless
+/// the component knows better.
+#[test]
+fn prepared_memory_completes_the_identity() {
+    let given = Identity { boot: 7, instance: 3, pd: 44, ..Identity::labelled(b"init").unwrap() };
+    let own = Identity { pd: 24, parent: 28, ..Identity::UNKNOWN };
+    let table = Table::unpublished(64, 64, CONFIG);
+    let words = region_words(64);
+    region(words).prepare(&given).unwrap();
+    table.owner.move_to(region(words), Some(&own.into())).unwrap();
+    let identity = attach(words).unwrap().header().identity;
+    assert_eq!(identity, Identity { pd: 24, parent: 28, ..given });
+    // Memory in use is not prepared, and a private table takes its own identity along.
+    assert_eq!(region(words).prepare(&given), Err(Status::NotEmpty));
+    let table = Table::unpublished(64, 64, CONFIG);
+    table.owner.describe(&given).unwrap();
+    let words = region_words(64);
+    table.owner.move_to(region(words), None).unwrap();
+    assert_eq!(attach(words).unwrap().header().identity, given);
+    // A label that is none is no reason to stay where the table is.
+    let table = Table::unpublished(64, 64, CONFIG);
+    let words = region_words(64);
+    words[OFF_LABEL / WORD_BYTES].store(u64::MAX, Ordering::Relaxed);
+    table.owner.move_to(region(words), Some(&own.into())).unwrap();
+    assert_eq!(attach(words).unwrap().header().identity, own);
+    let bad = Identity { label: [0xff; LABEL_BYTES], ..Identity::UNKNOWN };
+    assert_eq!(region(region_words(64)).prepare(&bad), Err(Status::BadLabel));
+}
+
+#[test]
+fn an_area_is_left_to_others() {
+    let room = |slots: u32, area_bytes, max_slots| {
+        let table = Table::unpublished(64, max_slots, CONFIG);
+        let words = region_words(slots);
+        let publication = Publication { area_bytes, area_version: 9, ..shown("area") };
+        table.owner.move_to(region(words), Some(&publication))?;
+        let monitor = attach(words)?;
+        assert_eq!(monitor.geometry().capacity, table.owner.capacity());
+        let Area { offset, bytes, version } = monitor.header().area;
+        assert_eq!((bytes, version), (area_bytes, 9));
+        // Every slot can be used, and none is in the area.
+        let last = table.owner.capacity() - 1;
+        (8..=last).for_each(|slot| table.owner.insert_at(4 * slot, slot).unwrap());
+        let area = offset as usize / 8..(offset + bytes) as usize / 8;
+        assert!(words[area].iter().all(|word| word.load(Ordering::SeqCst) == 0));
+        Ok((last + 1, offset))
+    };
+    // 128 slots are 0x400 bytes.
+    assert_eq!(room(128, 0x200, 500), Ok((64, 0x400)));
+    assert_eq!(room(128, 0x208, 500), Err(Status::TooSmall));
+    assert_eq!(room(128, 0x1f8, 500), Ok((64, 0x400)), "the area begins at a multiple of 64");
+    assert_eq!(room(128, 8, 500), Ok((120, 0x5c0)));
+    // The area comes at once behind the slots that the private arrays allow.
+    assert_eq!(room(400, 0x100, 100), Ok((100, 0x540)));
+    assert_eq!(room(400, 0xc80, 100), Err(Status::TooSmall));
+    for bytes in [1, 4, 0x101] {
+        assert_eq!(room(400, bytes, 100), Err(Status::BadArea));
+    }
+    assert_eq!(room(400, u32::MAX - 7, 100), Err(Status::TooSmall));
+}
+
 #[test]
 fn reset_forgets_everything() {
     let mut table = filled(100, 200);
-    table.owner.publish(b"parent").unwrap();
+    table.owner.publish(&named("parent")).unwrap();
+    // The parent's table has seen a batch, and has one under way.
+    table.flip();
+    table.set_batch(table.batch().claimed());
     let before = meanings(&table.monitor());
     let words = region_words(80);
     table.owner.reset(region(words)).unwrap();
     assert_eq!(meanings(&table.monitor()), before, "the parent's table is left alone");
     let owner = &table.owner;
     assert_eq!(owner.capacity(), 80);
-    assert_eq!(Monitor::<Relax>::attach(region(words), 0).err(), Some(Status::Unpublished));
+    let header = *attach(words).unwrap().header();
+    assert_eq!((header.kind, header.identity), (Kind::Private, Identity::UNKNOWN));
+    assert_eq!(attach(words).unwrap().stamp().generation, 0);
+    for offset in [OFF_BATCH, OFF_SEQUENCE, OFF_COMING, OFF_HIGH_WATER, OFF_QUIET] {
+        assert_eq!(words[offset / 8].load(Ordering::SeqCst), 0, "{offset:#x}");
+    }
     assert_eq!((owner.find(40), owner.find(44)), (Err(Status::NotFound), Err(Status::NotFound)));
     assert!((0..80).all(|slot| owner.entry(slot) == Ok(Slot::Free)));
     assert!((0..80).all(|slot| owner.references(slot) == 0));
     assert_eq!(owner.alloc(72), Ok(8));
+    // It can be published once more, and its monitors look no farther than it has written.
+    assert_eq!(owner.publish(&named("child")), Ok(()));
+    assert_eq!(owner.insert_at(48, 8), Ok(()));
+    assert_eq!(words[OFF_HIGH_WATER / 8].load(Ordering::SeqCst), 9);
+    assert_eq!(attach(words).unwrap().rewrite_one(8, 48, 52), Ok(()));
+    assert_eq!(owner.find(52), Ok(8));
     assert_eq!(table.owner.reset(region(region_words(10))), Err(Status::TooSmall));
     let mut owner = Owner::<Relax>::new(
         Config { first_user: 90, ..CONFIG },
@@ -113,158 +366,4 @@ fn reset_forgets_everything() {
     assert_eq!(owner.reset(region(region_words(90))), Err(Status::TooSmall));
     assert_eq!(owner.reset(region(region_words(91))), Ok(()));
     assert_eq!((owner.alloc(1), owner.alloc(1)), (Ok(90), Err(Status::OutOfSlots)));
-}
-
-fn recover(owner: &Owner<'static, Relax>) {
-    // SAFETY: these tests have one thread, which is not inside of a function
-    // of the owner.
-    unsafe { owner.recover() };
-}
-
-#[test]
-fn recovering_a_quiet_table() {
-    for published in [false, true] {
-        let table = filled(100, 100);
-        if published {
-            table.owner.publish(b"").unwrap();
-        }
-        recover(&table.owner);
-        check_filled(&table.owner);
-    }
-}
-
-#[test]
-fn recovering_from_a_section_left_open_at_each_step() {
-    let old = |table: &Table| table.word(8);
-    for step in 0..5 {
-        let table = filled(100, 100);
-        table.owner.publish(b"").unwrap();
-        let open = table.control().to(PHASE_WRITING);
-        let new = SlotWord::used(400, open.sequence());
-        let from = old(&table);
-        if step >= 1 {
-            table.set_intent(8, from, new);
-        }
-        if step >= 2 {
-            table.set_control(open);
-        }
-        if step >= 3 {
-            table.set_word(8, new);
-        }
-        if step >= 4 {
-            table.set_control(open.to(PHASE_IDLE));
-        }
-        recover(&table.owner);
-        let badge = if step >= 2 { 400 } else { 44 };
-        assert_eq!(table.owner.entry(8), Ok(Slot::Used(badge)), "step {step}");
-        assert_eq!(table.owner.find(badge), Ok(8));
-        assert_eq!(table.owner.find(444 - badge), Err(Status::NotFound));
-        assert_eq!(table.control().phase(), cap_map_rs::word::Phase::Idle);
-        assert_eq!((table.owner.references(8), table.owner.alloc(1)), (1, Ok(12)));
-        assert_eq!(table.monitor().rewrite_one(8, badge, 404), Ok(()));
-        assert_eq!(table.owner.find(404), Ok(8));
-    }
-}
-
-#[test]
-fn recovering_from_a_removal_left_open() {
-    let table = filled(100, 100);
-    table.owner.publish(b"").unwrap();
-    // The last reference had gone.
-    let open = table.control().to(PHASE_WRITING);
-    table.set_intent(11, table.word(11), SlotWord::free(open.sequence()));
-    table.set_control(open);
-    recover(&table.owner);
-    assert_eq!((table.owner.entry(11), table.owner.references(11)), (Ok(Slot::Free), 0));
-    assert_eq!(table.owner.alloc(1), Ok(11));
-}
-
-#[test]
-fn recovering_from_a_batch_at_each_step() {
-    for (phase, badge) in
-        [(PHASE_STAGING, 44), (PHASE_ABORTED, 44), (PHASE_COMMITTED, 400), (PHASE_IDLE, 44)]
-    {
-        let table = filled(100, 100);
-        table.owner.publish(b"").unwrap();
-        let mut control = table.control().advanced(PHASE_STAGING, 1);
-        table.set_word(8, SlotWord::staged(44, 400, control.batch()));
-        table.set_word(2, SlotWord::staged(40, 404, control.batch()));
-        if phase != PHASE_STAGING {
-            control = control.advanced(phase, 1);
-        }
-        table.set_control(control);
-        let ((), waited) = waits(|| recover(&table.owner));
-        assert!(waited <= u64::from(PATIENCE));
-        assert_eq!(table.owner.entry(8), Ok(Slot::Used(badge)));
-        assert_eq!(table.owner.find(badge), Ok(8));
-        let other = if badge == 44 { 40 } else { 404 };
-        assert_eq!(table.owner.find(other), Ok(2));
-        assert_eq!(table.owner.alloc(1), Ok(12));
-        if phase != PHASE_IDLE {
-            assert!((0..100).all(|slot| !table.word(slot).is_staged()));
-            assert_eq!(table.monitor().rewrite_one(8, badge, 408), Ok(()));
-            assert_eq!(table.owner.find(408), Ok(8));
-        }
-    }
-}
-
-#[test]
-fn recovering_from_words_that_nobody_writes() {
-    for control in [Control::new(6, 9, 2), Control::new(7, 0, 0), Control::new(PHASE_RETIRED, 1, 0)]
-    {
-        let table = filled(100, 100);
-        table.owner.publish(b"").unwrap();
-        table.set_control(control);
-        table.set_word(20, SlotWord(0xe000_0000_0000_0000));
-        let ((), waited) = waits(|| recover(&table.owner));
-        assert!(waited <= u64::from(PATIENCE));
-        check_filled(&table.owner);
-        assert_eq!(table.owner.entry(20), Ok(Slot::Corrupt));
-        assert_eq!(table.owner.alloc_at(20), Err(Status::InUse));
-        assert_eq!(table.owner.free(20, 1), Ok(()));
-        assert_eq!(table.owner.entry(20), Ok(Slot::Free));
-    }
-}
-
-/// A thread is stopped for good while it holds the private lock.
-#[test]
-fn recovering_opens_the_private_lock() {
-    struct Killer;
-    impl cap_map_rs::sync::RelaxStrategy for Killer {
-        fn relax() {
-            while std::thread::current().name() == Some("killed") {
-                INSIDE.store(true, Ordering::SeqCst);
-                std::thread::park();
-            }
-            Relax::relax();
-        }
-    }
-    static INSIDE: AtomicBool = AtomicBool::new(false);
-    let words = region_words(64);
-    let owner = Owner::<Killer>::new(CONFIG, private(64), region(words)).unwrap();
-    let owner: &'static _ = Box::leak(Box::new(owner));
-    owner.publish(b"").unwrap();
-    assert_eq!(owner.insert(44), Ok(8));
-    let control = &words[OFF_CONTROL / WORD_BYTES];
-    let staging = Control::new(PHASE_STAGING, 9, 1);
-    control.store(staging.0, Ordering::SeqCst);
-    let thread = std::thread::Builder::new().name("killed".into());
-    thread.spawn(|| owner.insert(48)).unwrap();
-    while !INSIDE.load(Ordering::SeqCst) {
-        std::thread::yield_now();
-    }
-    // SAFETY: the only thread that is inside never resumes.
-    unsafe { owner.recover() };
-    assert_eq!((owner.find(44), owner.entry(9)), (Ok(8), Ok(Slot::Free)));
-    assert_eq!(owner.insert(48), Ok(9));
-}
-
-#[test]
-fn a_table_does_not_move_to_where_it_is() {
-    let table = Table::new(100);
-    assert_eq!(table.owner.insert(40), Ok(8));
-    let here = crate::common::region(table.words);
-    assert_eq!(table.owner.move_to(here, b"again"), Err(Status::InUse));
-    assert_eq!(table.owner.find(40), Ok(8));
-    assert_eq!(table.monitor().geometry().label(), "test");
 }

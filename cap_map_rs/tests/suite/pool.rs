@@ -1,26 +1,25 @@
 //! Object pools: from badge to object, whatever happens to either.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use cap_map_rs::memory::{Private, PrivateSizes};
 use cap_map_rs::pool::{Node, Pool};
 use cap_map_rs::{Rewrite, Status};
 
 use crate::common::{Random, Relax, Stop, Table, TestOwner, goes_on, waits};
 
-type TestPool = Pool<Relax>;
+pub(crate) type TestPool = Pool<Relax>;
 
-fn node() -> &'static Node {
+pub(crate) fn node() -> &'static Node {
     Box::leak(Box::new(Node::new()))
 }
 
-fn pool() -> &'static TestPool {
+pub(crate) fn pool() -> &'static TestPool {
     Box::leak(Box::new(Pool::new()))
 }
 
-fn insert(
+pub(crate) fn insert(
     pool: &'static TestPool,
     owner: &TestOwner,
     node: &'static Node,
@@ -31,7 +30,7 @@ fn insert(
 }
 
 /// Whether the badge leads to the node; nobody keeps it.
-fn leads(pool: &TestPool, owner: &TestOwner, badge: u32, node: &Node) -> bool {
+pub(crate) fn leads(pool: &TestPool, owner: &TestOwner, badge: u32, node: &Node) -> bool {
     let Some(found) = pool.acquire(owner, badge) else { return false };
     // SAFETY: all nodes of these tests are leaked.
     unsafe { found.as_ref() }.release();
@@ -213,41 +212,26 @@ fn users_from_before_a_removal_count() {
 }
 
 #[test]
-fn walkers_that_died_are_not_waited_for() {
-    let sizes = PrivateSizes::new(64).unwrap();
-    let buckets = crate::common::zeroed_words(sizes.buckets);
-    let masks = |count| (0..count).map(|_| AtomicU32::new(0)).collect::<Vec<_>>().leak();
-    let halves = |count| (0..count).map(|_| AtomicU16::new(0)).collect::<Vec<_>>().leak();
-    let private = Private::from_parts(
-        halves(sizes.index),
-        halves(sizes.refs),
-        masks(sizes.bitmap),
-        masks(sizes.summary),
-        buckets,
-    );
-    let words = crate::common::region_words(64);
-    let owner = TestOwner::new(crate::common::CONFIG, private, crate::common::region(words));
-    let (owner, pool, a, b) = (&owner.unwrap(), pool(), node(), node());
-    owner.insert_at(40, 8).unwrap();
-    owner.insert_at(44, 24).unwrap();
-    insert(pool, owner, a, 8).unwrap();
-    assert!(leads(pool, owner, 40, a));
-    assert!(pool.acquire(owner, 40).is_some());
-    // SAFETY: this is the only thread.
-    unsafe { owner.recover() };
-    insert(pool, owner, b, 24).unwrap();
-    // Two threads began to walk the chain; their memory was saved and restored.
-    buckets[8].fetch_add(2 << 48, Ordering::Relaxed);
-    // SAFETY: as above.
-    unsafe { owner.recover() };
-    assert!(leads(pool, owner, 40, a) && leads(pool, owner, 44, b));
-    for object in [b, a] {
-        assert_eq!(waits(|| pool.remove(owner, object)), (Ok(()), 0));
+fn addresses_that_no_head_can_hold_are_refused() {
+    let table = Table::new(100);
+    let (owner, pool, object) = (&table.owner, pool(), node());
+    let slot = owner.insert(40).unwrap();
+    let at = |address: usize| NonNull::new(std::ptr::without_provenance_mut(address)).unwrap();
+    let address = std::ptr::from_ref(object).addr();
+    for odd in [1, 2, align_of::<Node>() - 1] {
+        // SAFETY: nobody looks at a node that is refused.
+        let result = unsafe { pool.insert(owner, at(address + odd), slot) };
+        assert_eq!(result, Err(Status::Misaligned));
     }
-    b.drain::<Relax>();
-    // Who used an object when the memory was saved goes on with it.
-    a.release();
-    assert_eq!(waits(|| a.drain::<Relax>()).1, 0);
+    if let Some(beyond) = 1_usize.checked_shl(48) {
+        for address in [beyond, beyond + address, usize::MAX - 7] {
+            // SAFETY: as above.
+            let result = unsafe { pool.insert(owner, at(address), slot) };
+            assert_eq!(result, Err(Status::BadArgument));
+        }
+    }
+    assert!(pool.is_empty() && pool.acquire(owner, 40).is_none());
+    assert_eq!(insert(pool, owner, object, slot), Ok(()));
 }
 
 #[test]
@@ -282,7 +266,7 @@ fn dispatch_follows_rewritten_badges() {
 }
 
 #[test]
-fn a_slot_used_again_does_not_answer_to_its_old_badge() {
+fn a_slot_without_the_badge_is_not_dispatched_to() {
     let table = Table::new(100);
     let (owner, pool, a, b) = (&table.owner, pool(), node(), node());
     let slot = owner.insert(40).unwrap();
@@ -293,10 +277,14 @@ fn a_slot_used_again_does_not_answer_to_its_old_badge() {
     assert_eq!(owner.insert(44), Ok(slot));
     insert(pool, owner, b, slot).unwrap();
     assert!(pool.acquire(owner, 40).is_none() && leads(pool, owner, 44, b));
-    // A detached slot is not dispatched to, either.
+    // A detached slot is not dispatched to, either, except by who holds it.
     owner.acquire(slot).unwrap();
     owner.remove(slot).unwrap();
     assert!(pool.acquire(owner, 44).is_none());
+    assert_eq!(pool.acquire_slot(owner, slot), Some(NonNull::from(b)));
+    b.release();
+    assert!(pool.acquire_slot(owner, slot + 1).is_none());
+    assert!(pool.acquire_slot(owner, u32::MAX).is_none());
 }
 
 #[test]
@@ -306,7 +294,7 @@ fn pools_stay_when_the_table_moves() {
     let slot = owner.insert(40).unwrap();
     insert(pool, owner, object, slot).unwrap();
     let words = crate::common::region_words(200);
-    owner.move_to(crate::common::region(words), b"").unwrap();
+    owner.move_to(crate::common::region(words), Some(&crate::common::shown(""))).unwrap();
     assert!(leads(pool, owner, 40, object));
     let other = node();
     assert_eq!(owner.insert_at(44, 199), Ok(()));

@@ -1,8 +1,14 @@
 //! Batches that a monitor must refuse as a whole, and those it must not.
 
+use std::sync::atomic::Ordering;
+
+use cap_map_rs::layout::*;
+use cap_map_rs::word::BatchWord;
 use cap_map_rs::{Config, Refusal, Rewrite, Slot, SlotWord, Status};
 
-use crate::common::{CONFIG, Table, meanings, snapshot};
+use crate::common::{
+    BANKS, CONFIG, Table, meanings, meanwhile, region, region_words, shown, snapshot,
+};
 
 const BITS: u32 = 20;
 
@@ -53,7 +59,10 @@ fn duplicates() {
     refused(&[(8, 100, 200)], Status::DuplicateBadge, 8);
     refused(&[(8, 100, 500), (8, 100, 504)], Status::DuplicateSlot, 8);
     refused(&[(9, 104, 508), (8, 100, 500), (9, 104, 504)], Status::DuplicateSlot, 9);
-    refused(&[(8, 100, 500), (8, 500, 504)], Status::DuplicateSlot, 8);
+    refused(&[(8, 100, 100), (8, 100, 500)], Status::DuplicateSlot, 8);
+    refused(&[(8, 100, 500), (8, 100, 100)], Status::DuplicateSlot, 8);
+    // The second entry would go on from the first one.
+    refused(&[(8, 100, 500), (8, 500, 504)], Status::UnexpectedBadge, 8);
 }
 
 #[test]
@@ -151,17 +160,22 @@ fn swaps_and_cycles() {
 }
 
 #[test]
-fn batch_numbers_wrap() {
+fn claim_numbers_wrap() {
     let table = table();
     let monitor = table.monitor();
+    table.set_batch(BatchWord((0xffff - 2) << CLAIM_SHIFT));
     let mut badge = 100;
-    for round in 0..200 {
+    for round in 0..6 {
         assert_eq!(monitor.rewrite_one(8, badge, 1000 + round), Ok(()), "round {round}");
         badge = 1000 + round;
         assert_eq!(table.owner.find(badge), Ok(8));
-        // Aborted batches count, too.
+        // Batches that are refused take a claim, too.
         let refusal = monitor.rewrite_one(9, 1, 2000).unwrap_err();
         assert_eq!(refusal.status, Status::UnexpectedBadge);
+        let batch = table.batch();
+        assert_eq!(batch.claim(), (0xffff + 2 * u64::from(round)) & 0xffff);
+        assert_eq!(batch.generation(), u64::from(round) + 1);
+        assert!(!batch.is_claimed() && !batch.is_attempted());
     }
 }
 
@@ -169,14 +183,72 @@ fn batch_numbers_wrap() {
 fn retired_tables_are_left_alone() {
     let table = table();
     let monitor = table.monitor();
-    let larger = crate::common::region_words(100);
-    table.owner.move_to(crate::common::region(larger), b"new").unwrap();
+    table.owner.move_to(region(region_words(100)), Some(&shown("new"))).unwrap();
     assert!(monitor.is_retired());
     let refusal = Refusal { status: Status::Retired, slot: None };
     assert_eq!(monitor.rewrite_one(8, 100, 500), Err(refusal));
-    let mut words = vec![cap_map_rs::SlotWord(0); 100];
+    assert_eq!(monitor.take_over(), Err(Status::Retired));
+    let mut words = vec![SlotWord(0); 100];
     assert_eq!(monitor.snapshot(&mut words), Err(Status::Retired));
     assert_eq!(table.owner.find(100), Ok(8));
+}
+
+/// What the owner does while a monitor is in its attempt, before it looks at the slots:
+/// it waits for the owner's quiet to end.
+fn meanwhile_in_a_batch(
+    batch: &mut [Rewrite],
+    owner_does: impl FnOnce(&Table) + 'static,
+) -> (&'static Table, Result<(), Refusal>) {
+    let table: &'static Table = Box::leak(Box::new(table()));
+    table.set_header(OFF_QUIET, 1);
+    meanwhile(move || {
+        owner_does(table);
+        table.set_header(OFF_QUIET, 0);
+    });
+    (table, table.monitor().rewrite(batch))
+}
+
+/// A badge that the owner puts in disturbs the attempt. The next one sees it.
+#[test]
+fn attempts_that_the_owner_disturbs_are_made_again() {
+    let mut batch = [Rewrite::new(8, 100, 500), Rewrite::new(9, 104, 504)];
+    let (table, result) = meanwhile_in_a_batch(&mut batch, |table| {
+        assert_eq!(table.owner.insert(600), Ok(20));
+        assert!(table.batch().is_claimed() && !table.batch().is_attempted());
+    });
+    assert_eq!((result, table.batch().generation()), (Ok(()), 1));
+    let found = [500, 504, 600].map(|badge| table.owner.find(badge));
+    assert_eq!(found, [Ok(8), Ok(9), Ok(20)]);
+    let (table, result) = meanwhile_in_a_batch(&mut batch, |table| {
+        assert_eq!(table.owner.insert(504), Ok(20));
+    });
+    assert_eq!(result, Err(Refusal { status: Status::DuplicateBadge, slot: Some(9) }));
+    assert_eq!((table.owner.find(504), table.owner.find(100)), (Ok(20), Ok(8)));
+}
+
+/// A badge that the owner takes out does not disturb an attempt.
+#[test]
+fn attempts_see_what_the_owner_takes_out() {
+    let (table, result) = meanwhile_in_a_batch(&mut [Rewrite::new(8, 100, 104)], |table| {
+        table.owner.remove(9).unwrap();
+        assert!(table.batch().is_attempted());
+    });
+    assert_eq!((result, table.owner.find(104)), (Ok(()), Ok(8)));
+    let (table, result) = meanwhile_in_a_batch(&mut [Rewrite::new(8, 100, 500)], |table| {
+        table.owner.remove(8).unwrap();
+    });
+    assert_eq!(result, Err(Refusal { status: Status::NotRewritable, slot: Some(8) }));
+    assert_eq!(table.owner.entry(8), Ok(Slot::Free));
+}
+
+/// The owner moves away in the middle of a batch.
+#[test]
+fn a_batch_ends_when_the_table_is_retired() {
+    let (table, result) = meanwhile_in_a_batch(&mut [Rewrite::new(8, 100, 500)], |table| {
+        table.owner.move_to(region(region_words(100)), Some(&shown("new"))).unwrap();
+    });
+    assert_eq!(result, Err(Status::Retired.into()));
+    assert_eq!((table.owner.find(100), table.owner.find(500)), (Ok(8), Err(Status::NotFound)));
 }
 
 fn rewrite_all(capacity: u32) {
@@ -213,19 +285,71 @@ fn all_128_ki_badges() {
     rewrite_all(128 * 1024);
 }
 
-/// A staged word outside its batch is a slot that carries its old badge.
+/// A badge beside the one that counts is none, in no bank, whoever left it there.
 #[test]
-fn staged_words_that_a_peer_left_are_slots_in_use() {
+fn badges_that_a_peer_left_do_not_count() {
+    for (generation, bank) in (0..).zip(BANKS) {
+        let table = table();
+        let monitor = table.monitor();
+        table.set_batch(BatchWord::new(generation));
+        table.set_word(8, SlotWord::used(100).staged(bank, 700));
+        assert_eq!((table.owner.find(100), table.owner.find(700).is_ok()), (Ok(8), false));
+        let refusal = Refusal { status: Status::DuplicateBadge, slot: Some(9) };
+        assert_eq!(monitor.rewrite_one(9, 104, 100), Err(refusal));
+        // Neither stands in the way of the badge in another slot, nor comes to life.
+        assert_eq!(monitor.rewrite_one(9, 104, 700), Ok(()));
+        assert_eq!((table.owner.find(700), table.owner.find(100)), (Ok(9), Ok(8)));
+        assert_eq!(table.word(8), SlotWord::used(100));
+        // The owner overwrites it, too.
+        table.stage(8, 704);
+        table.owner.remove(8).unwrap();
+        assert_eq!((table.owner.entry(8), table.word(8)), (Ok(Slot::Free), SlotWord::FREE));
+    }
+}
+
+/// Slots behind the high-water mark are not looked at. All in front of it are.
+#[test]
+fn the_high_water_mark_bounds_what_is_looked_at() {
     let table = table();
     let monitor = table.monitor();
-    table.set_word(8, SlotWord::staged(100, 700, 7));
-    assert_eq!(table.owner.find(100), Ok(8));
-    let refusal = Refusal { status: Status::DuplicateBadge, slot: Some(9) };
-    assert_eq!(monitor.rewrite_one(9, table.owner.badge(9), 100), Err(refusal));
+    assert_eq!(table.header(OFF_HIGH_WATER), 20);
+    assert_eq!(table.owner.insert_at(900, 99), Ok(()));
+    assert_eq!(table.header(OFF_HIGH_WATER), 100);
+    let refusal = Refusal { status: Status::DuplicateBadge, slot: Some(8) };
+    assert_eq!(monitor.rewrite_one(8, 100, 900), Err(refusal));
+    table.owner.remove(99).unwrap();
+    assert_eq!(table.header(OFF_HIGH_WATER), 100, "never lowered");
+    assert_eq!(monitor.rewrite_one(8, 100, 900), Ok(()));
+    assert_eq!(table.cell(99).load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn corrupt_slots_are_refused_by_name() {
+    let table = table();
+    table.set_word(8, SlotWord(0x2000_00c8_0000_0c80));
+    let refusal = Refusal { status: Status::Corrupt, slot: Some(8) };
+    assert_eq!(table.monitor().rewrite_one(8, 100, 500), Err(refusal));
+    assert_eq!(table.monitor().rewrite_one(9, 104, 504), Ok(()));
+}
+
+#[test]
+fn stamps_tell_whether_anything_changed() {
+    let table = table();
+    let monitor = table.monitor();
+    let first = monitor.stamp();
+    assert!(first.is_steady());
+    // Slots without badges are the owner's own business, and look-ups change nothing.
+    assert_eq!((table.owner.alloc(1), table.owner.find(100)), (Ok(20), Ok(8)));
+    assert!(monitor.rewrite_one(8, 1, 500).is_err());
+    assert_eq!(monitor.stamp(), first);
+    table.owner.remove(17).unwrap();
+    let second = monitor.stamp();
+    assert_eq!(second.generation, first.generation);
+    assert_eq!(second.sequence, first.sequence + 2);
     assert_eq!(monitor.rewrite_one(8, 100, 500), Ok(()));
-    assert_eq!((table.owner.find(500), table.owner.find(100)), (Ok(8), Err(Status::NotFound)));
-    // The owner overwrites it, too.
-    table.set_word(8, SlotWord::staged(500, 700, 7));
-    table.owner.remove(8).unwrap();
-    assert_eq!(table.owner.entry(8), Ok(Slot::Free));
+    let third = monitor.stamp();
+    assert_eq!((third.sequence, third.generation), (second.sequence, second.generation + 1));
+    let mut words = [SlotWord(0); 100];
+    let snapshot = monitor.snapshot(&mut words).unwrap();
+    assert_eq!((snapshot.stamp, snapshot.slots), (third, 20));
 }

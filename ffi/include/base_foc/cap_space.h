@@ -10,8 +10,9 @@
  * :FIRST_SLOT:          first slot that the component allocates itself
  * :CAP_SHIFT:           selector = slot << CAP_SHIFT
  * :BADGE_BITS:          significant bits of a badge, 1 to 28
- * :PATIENCE:            calls of 'cap_map_relax' granted to a monitor that
- *                       rewrites badges before a write makes it start again
+ * :WAIT_BUDGET:         calls of 'cap_map_relax' granted to a monitor that
+ *                       rewrites badges before a badge makes it start again
+ * :CORE:                1 for core's own table, 0 for a component's
  * :cap_space:           function that returns the 'Cap_space<PLATFORM> &'
  * :cap_equal, cap_valid, cap_grant:
  *                       kernel operations with selectors as arguments: whether
@@ -107,7 +108,8 @@ class Base_foc::Cap_space
 				uint32_t(PLATFORM::FIRST_SLOT),
 				uint32_t(PLATFORM::CAP_SHIFT),
 				uint32_t(PLATFORM::BADGE_BITS),
-				uint32_t(PLATFORM::PATIENCE) };
+				uint32_t(PLATFORM::WAIT_BUDGET),
+				uint32_t(PLATFORM::CORE) };
 
 			_status = _owner.create(memory, size, region, region_size, config);
 		}
@@ -149,24 +151,21 @@ class Base_foc::Cap_space
 		 * Take the badge out of the table, regardless of references
 		 *
 		 * The slot is freed with its last reference, at once if there is none.
+		 * Others may remove it or give back its last reference at the same
+		 * time. Whoever takes the badge out tells the platform, and nobody else
+		 * touches the slot before the platform has let go of it. So a slot
+		 * without a badge stays as it is.
 		 */
 		void remove(uint32_t slot)
 		{
-			Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
-			if (!Cap_map::ok(_owner.entry(slot, entry))
-			 || entry.state == CAP_MAP_STATE_FREE)
+			uint32_t badge = 0;
+			if (!Cap_map::ok(_owner.withdraw(slot, badge)))
 				return;
 
-			/* keep the slot allocated until the platform has let go of it */
-			(void)_owner.acquire(slot);
-			(void)_owner.remove(slot);
+			PLATFORM::cap_vanished(_kcap(slot), badge);
 
-			if (entry.state == CAP_MAP_STATE_USED)
-				PLATFORM::cap_vanished(_kcap(slot), entry.badge);
-
-			Cap_map::Released released { false, 0 };
-			if (Cap_map::ok(_owner.release(slot, released)) && released.last)
-				_discard(slot, 0);
+			/* taken by 'withdraw' */
+			release(slot);
 		}
 
 		/**
@@ -176,10 +175,14 @@ class Base_foc::Cap_space
 
 		/**
 		 * Move the table to shared memory, and let monitors see it there
+		 *
+		 * \param area  where the area of the publication begins, in bytes from
+		 *              'region' on
 		 */
-		Status move(void *region, size_t size, char const *label, size_t length)
+		Status move(void *region, size_t size,
+		            Cap_map::Publication const &publication, uint32_t &area)
 		{
-			return _owner.move(region, size, label, length);
+			return _owner.move(region, size, publication, area);
 		}
 };
 

@@ -137,7 +137,8 @@ class Base_foc::Capability_map
 		/**
 		 * Take a slot out of the map, and free it unless it is referenced
 		 *
-		 * A slot that is still referenced is freed with its last reference.
+		 * A slot that is still referenced is freed with its last reference. A
+		 * slot without a badge is not in the map, and nothing happens to it.
 		 */
 		void remove(Index *index)
 		{

@@ -151,14 +151,39 @@ class Base_foc::Object_pool
 		}
 
 		/**
-		 * Return badge by which a capability is found, or 0 if it is not
+		 * Return node of the object with the given capability, or nullptr
+		 *
+		 * The capability holds its slot, and the slot leads to the object. A
+		 * detour by the badge would reach another object if a monitor swapped
+		 * badges meanwhile. Without a badge, a capability is not found.
 		 */
-		static unsigned long _badge(Untyped_capability const &cap)
+		Cap_map::Node *_acquire(Untyped_capability const &cap)
 		{
+			if (!cap.data())
+				return nullptr;
+
+			uint32_t const slot = cap.data()->slot();
+
 			Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
-			return cap.data()
-			    && Cap_map::ok(_owner().entry(cap.data()->slot(), entry))
-			    && entry.state == CAP_MAP_STATE_USED ? entry.badge : 0;
+			if (!Cap_map::ok(_owner().entry(slot, entry))
+			 || entry.state != CAP_MAP_STATE_USED)
+				return nullptr;
+
+			return _pool.acquire_slot(_owner(), slot);
+		}
+
+		/**
+		 * Call functor with the object of a pinned entry, or with nullptr
+		 */
+		template <typename FN>
+		static auto _call(Pinned const &pinned, FN const &fn)
+		-> decltype(functor_result(&FN::operator ()))
+		{
+			using Argument = decltype(functor_argument(&FN::operator ()));
+
+			Locked const locked(pinned);
+
+			return fn(_object<Argument>(locked.entry));
 		}
 
 		bool _remove(Entry &entry)
@@ -226,34 +251,37 @@ class Base_foc::Object_pool
 		 * Apply functor to the object for the given badge
 		 *
 		 * The functor is called with a nullptr if there is none. It is called
-		 * without any lock held but that of the object.
+		 * without any lock held but that of the object. It must not destroy the
+		 * object: the destructor waits for the functor to end. It acquires the
+		 * lock of the object, so a 'PLATFORM::Mutex' that knows its holder can
+		 * report this mistake. With any other one, the thread waits for ever.
 		 */
 		template <typename FN>
 		auto apply(unsigned long badge, FN const &fn)
 		-> decltype(functor_result(&FN::operator ()))
 		{
-			using Argument = decltype(functor_argument(&FN::operator ()));
-
 			bool const in_range = (badge == uint32_t(badge));
 
 			Pinned const pinned(in_range ? _pool.acquire(_owner(), uint32_t(badge))
 			                             : nullptr);
-			Locked const locked(pinned);
 
-			return fn(_object<Argument>(locked.entry));
+			return _call(pinned, fn);
 		}
 
 		/**
 		 * Apply functor to the object with the given capability
 		 *
 		 * The badge of a past object may be that of another object by now. A
-		 * capability for the past one does not lead to the other.
+		 * capability for the past one does not lead to the other, and a
+		 * capability leads to its object whatever becomes of badges meanwhile.
 		 */
 		template <typename FN>
 		auto apply(Untyped_capability cap, FN const &fn)
 		-> decltype(functor_result(&FN::operator ()))
 		{
-			return apply(_badge(cap), fn);
+			Pinned const pinned(_acquire(cap));
+
+			return _call(pinned, fn);
 		}
 
 		/**

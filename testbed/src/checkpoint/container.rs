@@ -6,8 +6,11 @@ use std::fmt;
 /// First bytes of a checkpoint file.
 pub const MAGIC: [u8; 8] = *b"CAPCKPT\n";
 
-/// Version of the format that is written, and the latest that is read.
-pub const VERSION: u32 = 1;
+/// Version of the format, the only one that is written and read.
+pub const VERSION: u32 = 2;
+
+/// The version whose tables have the layout before this one.
+const OLD_VERSION: u32 = 1;
 
 /// Most sections of a file.
 pub const MAX_SECTIONS: usize = 32;
@@ -110,10 +113,12 @@ pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
     }
     let version = u32_at(file, 8)?;
     if version != VERSION {
-        return Err(Refusal::at(
-            8,
-            format!("format version {version}, but this program reads version {VERSION} only"),
-        ));
+        let mut reason =
+            format!("format version {version}, but this program reads version {VERSION} only");
+        if version == OLD_VERSION {
+            reason += "; cap_map 0.1.0 with table layout 1 reads it";
+        }
+        return Err(Refusal::at(8, reason));
     }
     let header_sum = u32_at(file, 28)?;
     if crc32fast::hash(&file[..28]) != header_sum {
@@ -230,12 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn a_future_version_is_named() {
-        let mut file = small();
-        file[8..12].copy_from_slice(&2u32.to_le_bytes());
-        let refusal = decode(&file).unwrap_err();
-        assert_eq!(refusal.offset, 8);
-        assert!(refusal.reason.contains("version 2"), "{refusal}");
+    fn another_version_is_named() {
+        for (version, release) in [(1u32, true), (3, false), (0, false)] {
+            let mut file = small();
+            file[8..12].copy_from_slice(&version.to_le_bytes());
+            let refusal = decode(&file).unwrap_err();
+            assert_eq!(refusal.offset, 8);
+            assert!(refusal.reason.contains(&format!("version {version},")), "{refusal}");
+            assert_eq!(refusal.reason.contains("cap_map 0.1.0"), release, "{refusal}");
+        }
     }
 
     #[test]

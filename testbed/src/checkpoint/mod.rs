@@ -6,7 +6,6 @@ mod file;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cap_map_rs::layout::{MAX_CAPACITY, WORD_BYTES};
 use serde::{Deserialize, Serialize};
 
 pub use container::{Refusal, Section};
@@ -21,7 +20,7 @@ pub struct Meta {
     pub program: Program,
     /// Address of the image.
     pub image_address: u64,
-    /// Address of the table.
+    /// Address of the table, which moves when the table grows.
     pub table_address: u64,
     /// Number of entrypoints.
     pub entrypoints: u32,
@@ -71,6 +70,9 @@ pub struct KernelEntry {
 
 const ENTRY_BYTES: usize = 32;
 
+/// In place of the references to a slot that is allocated and carries no badge.
+pub const RESERVED: u16 = 0xffff;
+
 /// A checkpoint in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
@@ -78,9 +80,9 @@ pub struct Checkpoint {
     pub meta: Meta,
     /// The shared region, as it was at one instant.
     pub table: Vec<u8>,
-    /// Private memory of the component.
+    /// Private memory of the component, without the zeros at its end.
     pub image: Vec<u8>,
-    /// References to each slot.
+    /// References to each slot; [`RESERVED`] for one that is allocated without a badge.
     pub references: Vec<u16>,
     /// What the slots with badges lead to, in the order of slots.
     pub kernel: Vec<KernelEntry>,
@@ -119,7 +121,7 @@ impl Checkpoint {
         let table_section = find("table")?;
         let table = table::read(table_section.bytes)
             .map_err(|status| refuse(&table_section, 0, status.message()))?;
-        let capacity = table.geometry.capacity;
+        let capacity = table.header.geometry.capacity;
         let references = find("references")?;
         let (counts, rest) = references.bytes.as_chunks();
         if counts.len() != capacity as usize || !rest.is_empty() {
@@ -153,13 +155,12 @@ impl Checkpoint {
 
 /// The table in a file, which is a checkpoint or begins with a region.
 pub(crate) fn table_of(path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = file::read(path)?;
+    let bytes = file::read(path)?;
     if bytes.starts_with(&container::MAGIC) {
         let sections = container::decode(&bytes).with_context(|| format!("{}", path.display()))?;
         let found = find(&sections, "table").with_context(|| format!("{}", path.display()))?;
         return Ok(found.bytes.to_vec());
     }
-    bytes.truncate(table::HEADER_BYTES + MAX_CAPACITY * WORD_BYTES);
     Ok(bytes)
 }
 

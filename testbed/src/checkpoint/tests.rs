@@ -2,7 +2,7 @@ use super::*;
 
 use cap_map_rs::layout::{MIN_CAPACITY, SLOTS};
 
-use crate::table::tests::golden_region;
+use crate::table::tests::{golden_region, sealed};
 
 fn small() -> Checkpoint {
     Checkpoint {
@@ -24,6 +24,7 @@ fn small() -> Checkpoint {
                 object: Object::Gate { creator: 2, entrypoint: 3, name: u64::MAX - 1 },
             },
             KernelEntry { slot: 4, badge: 20, object: Object::Dead },
+            KernelEntry { slot: 5, badge: 32, object: Object::Dead },
             KernelEntry { slot: 6, badge: 16, object: Object::Thread },
         ],
         clients: ClientState::default(),
@@ -63,13 +64,17 @@ fn truncated_and_altered_files_are_refused() {
 fn contents_are_checked_behind_their_checksums() {
     let mut table = golden_region();
     table[0x18] = 0;
+    let table = sealed(table);
+    let mut forged = golden_region();
+    forged[0x41] = b'i';
     let mut kernel: Vec<u8> = small().kernel.iter().flat_map(encode_entry).collect();
     let short = kernel[..ENTRY_BYTES].to_vec();
     let mut kind = kernel.clone();
     kind[8] = 3;
     kernel[ENTRY_BYTES] = 5;
-    let cases: [(&str, &[u8], &str); 10] = [
+    let cases: [(&str, &[u8], &str); 11] = [
         ("table", &table, "bad capacity"),
+        ("table", &forged, "checksum"),
         ("table", &[0; SLOTS + 512], "not published"),
         ("table", &[], "too small"),
         ("references", &[0; 127], "two bytes per slot"),

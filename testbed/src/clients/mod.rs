@@ -5,7 +5,7 @@ mod own;
 mod worker;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use crate::state::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::wire::*;
 
 /// Longest time for the calls of one run.
-const RUN_TIMEOUT: Duration = Duration::from_secs(50);
+const RUN_TIMEOUT: Duration = Duration::from_millis(5 * CALL_TIMEOUT_MS as u64);
 
 /// An object of the target that all threads call.
 struct Permanent {
@@ -36,7 +36,9 @@ struct Shared {
     services: Vec<(u64, Cap)>,
     permanent: Vec<Permanent>,
     own: Arc<OwnObjects>,
-    /// Readable when the threads shall stop.
+    /// Whether the threads shall stop after the calls that they make.
+    pausing: AtomicBool,
+    /// Readable when the threads shall stop at once.
     stop: OwnedFd,
     seed: u64,
     calls: AtomicU64,
@@ -103,7 +105,8 @@ impl Clients {
             ClientOrder::Attach => self.attach()?,
             ClientOrder::Populate { objects } => self.populate(objects)?,
             ClientOrder::Run { calls } => self.start(calls)?,
-            ClientOrder::Stop => return self.stop(),
+            ClientOrder::Pause => return self.stop(false),
+            ClientOrder::Stop => return self.stop(true),
         }
         Ok(ClientAnswer::Done)
     }
@@ -155,6 +158,7 @@ impl Clients {
                 })
                 .collect(),
             own: Arc::clone(&self.own),
+            pausing: AtomicBool::new(false),
             stop: eventfd(0, EventfdFlags::CLOEXEC)?,
             seed: self.seed,
             calls: AtomicU64::new(0),
@@ -176,9 +180,12 @@ impl Clients {
         Ok(())
     }
 
-    fn stop(&mut self) -> Result<ClientAnswer> {
+    fn stop(&mut self, at_once: bool) -> Result<ClientAnswer> {
         let (shared, threads) = self.running.take().context("not running")?;
-        rustix::io::write(shared.stop.as_fd(), &1u64.to_ne_bytes())?;
+        shared.pausing.store(true, Ordering::Relaxed);
+        if at_once {
+            rustix::io::write(shared.stop.as_fd(), &1u64.to_ne_bytes())?;
+        }
         for thread in threads {
             let worker = thread.join().map_err(|_| anyhow::anyhow!("a client thread panicked"))?;
             self.workers.push(worker);

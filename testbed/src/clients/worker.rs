@@ -71,7 +71,7 @@ impl Worker {
     /// Calls the target until told to stop.
     pub(super) fn run(mut self, shared: &Shared) -> Self {
         let mut random = fastrand::Rng::with_seed(shared.seed ^ (self.index as u64) << 32);
-        while self.step(shared, &mut random).is_ok() {
+        while !shared.pausing.load(Ordering::Relaxed) && self.step(shared, &mut random).is_ok() {
             shared.calls.fetch_add(1, Ordering::Relaxed);
         }
         self

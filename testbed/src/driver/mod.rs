@@ -16,6 +16,7 @@ use self::system::{System, numbering};
 use self::verify::verify;
 use crate::checkpoint::Checkpoint;
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
+use crate::process::raise_descriptor_limit;
 use crate::state::ClientState;
 
 /// Calls per object in each system.
@@ -23,6 +24,12 @@ const CALLS_PER_OBJECT: u64 = 2;
 
 /// Calls in each system besides.
 const CALLS: u64 = 2000;
+
+/// Objects that the target serves before clients call.
+const FIRST_OBJECTS: u32 = 400;
+
+/// Objects that it creates from one look at the table to the next.
+const MORE_OBJECTS: u32 = 500;
 
 /// Steps of a round that the progress bar shows.
 const STEPS: u64 = 4;
@@ -39,6 +46,7 @@ pub(crate) struct Options {
 /// Starts a system and moves its target on, from system to system.
 pub(crate) fn migrate(options: &Options) -> Result<Report> {
     let Options { objects, rounds, seed, .. } = *options;
+    raise_descriptor_limit(objects)?;
     let mut report = Report { command: "migrate", objects, seed, ..Report::default() };
     let begin = Instant::now();
     let bar = progress(u64::from(rounds) * STEPS);
@@ -51,7 +59,7 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     let mut state = ClientState::default();
     let mut system = System::start(numbering(seed, 0, objects), seed, &state)?;
     system.start_target(seed).context("start of the target")?;
-    system.clients(&ClientOrder::Populate { objects })?;
+    populate(&mut system, &mut report, objects)?;
     // A target that is known to be broken is not moved on.
     while report.rounds < rounds && report.good() {
         report.rounds += 1;
@@ -77,6 +85,7 @@ pub(crate) fn restore(file: &Path) -> Result<Report> {
     let begin = Instant::now();
     let checkpoint = Checkpoint::load(file)?;
     let objects = u32::try_from(checkpoint.clients.permanent.len())?;
+    raise_descriptor_limit(objects)?;
     let seed = checkpoint.meta.seed;
     let mut report = Report { command: "restore", objects, rounds: 1, seed, ..Report::default() };
     let bar = progress(STEPS);
@@ -91,6 +100,26 @@ pub(crate) fn restore(file: &Path) -> Result<Report> {
     Ok(report)
 }
 
+/// Lets the target create its objects. Clients call the first ones while the others are
+/// created, so that a table that grows is in use.
+fn populate(system: &mut System, report: &mut Report, objects: u32) -> Result<()> {
+    let first = objects.min(FIRST_OBJECTS);
+    system.clients(&ClientOrder::Populate { objects: first })?;
+    if first == objects {
+        return Ok(());
+    }
+    system.clients(&ClientOrder::Run { calls: 1 })?;
+    let mut missing = objects - first;
+    while missing > 0 {
+        let more = missing.min(MORE_OBJECTS);
+        system.clients(&ClientOrder::Populate { objects: more })?;
+        missing -= more;
+        report.growths += u32::from(system.provide_slots()?);
+    }
+    // The target goes on, so it would answer calls that nobody waits for any more.
+    stop(system, report, &ClientOrder::Pause).map(|_| ())
+}
+
 /// Lets clients work, and saves the target in the middle of it.
 fn work_and_save(
     system: &System,
@@ -102,13 +131,14 @@ fn work_and_save(
     let calls = CALLS + CALLS_PER_OBJECT * u64::from(objects);
     system.clients(&ClientOrder::Run { calls })?;
     bar.inc(1);
+    system.monitor(&MonitorOrder::LoseRewriter)?;
     let (observed, _) = system.monitor(&MonitorOrder::Observe)?;
     if let MonitorAnswer::Observed { consistent, other } = observed {
         report.snapshots += consistent;
         report.other_snapshots += other;
     }
     system.monitor(&MonitorOrder::Freeze)?;
-    let clients = stop(system, report)?;
+    let clients = stop(system, report, &ClientOrder::Stop)?;
     let order = MonitorOrder::Save { file: std::path::absolute(file)?, clients: clients.clone() };
     system.monitor(&order)?;
     bar.inc(1);
@@ -119,13 +149,11 @@ fn work_and_save(
 fn serve(system: &System, report: &mut Report, objects: u32) -> Result<()> {
     let calls = CALLS + u64::from(objects);
     system.clients(&ClientOrder::Run { calls })?;
-    stop(system, report).map(|_| ())
+    stop(system, report, &ClientOrder::Stop).map(|_| ())
 }
 
-fn stop(system: &System, report: &mut Report) -> Result<ClientState> {
-    let ClientAnswer::Stopped { state, calls, wrong, first_wrong } =
-        system.clients(&ClientOrder::Stop)?
-    else {
+fn stop(system: &System, report: &mut Report, how: &ClientOrder) -> Result<ClientState> {
+    let ClientAnswer::Stopped { state, calls, wrong, first_wrong } = system.clients(how)? else {
         anyhow::bail!("clients do not stop");
     };
     report.calls += calls;
@@ -142,7 +170,8 @@ fn restore_and_verify(
     report: &mut Report,
     bar: &ProgressBar,
 ) -> Result<()> {
-    system.restore_target(file).context("restoring the target")?;
+    let left_out = system.restore_target(file).context("restoring the target")?;
+    report.add_left_out(&left_out);
     bar.inc(1);
     let checkpoint = Checkpoint::load(file)?;
     report.add(verify(system, &checkpoint)?);

@@ -108,21 +108,35 @@ impl System {
 
     /// Starts a new target.
     pub(crate) fn start_target(&mut self, seed: u64) -> Result<()> {
-        self.run_target(&MonitorOrder::Start { tools: self.tools.badge, seed })
+        self.run_target(&MonitorOrder::Start { tools: self.tools.badge, seed }).map(|_| ())
     }
 
-    /// Brings up the target from a checkpoint.
-    pub(crate) fn restore_target(&mut self, file: &Path) -> Result<()> {
+    /// Brings up the target from a checkpoint. Returns the slots that were left out when the
+    /// badges were rewritten.
+    pub(crate) fn restore_target(&mut self, file: &Path) -> Result<Vec<u32>> {
         let file = std::path::absolute(file)?;
         self.run_target(&MonitorOrder::Restore { tools: self.tools.badge, file })
     }
 
-    fn run_target(&mut self, order: &MonitorOrder) -> Result<()> {
+    fn run_target(&mut self, order: &MonitorOrder) -> Result<Vec<u32>> {
         let (answer, fds) = self.monitor.order(order, &[self.tools.fd.as_fd()])?;
-        let MonitorAnswer::Running { target } = answer else { bail!("monitor: no target") };
+        let MonitorAnswer::Running { target, left_out } = answer else {
+            bail!("monitor: no target")
+        };
         self.target.0 = Pid::from_raw(i32::try_from(target)?);
         self.table = fds.into_iter().next().map(File::from);
-        Ok(())
+        Ok(left_out)
+    }
+
+    /// Gives the target a larger table if it is about to run out of slots. Returns whether it
+    /// was.
+    pub(crate) fn provide_slots(&mut self) -> Result<bool> {
+        let (answer, fds) = self.monitor(&MonitorOrder::ProvideSlots)?;
+        let grown = matches!(answer, MonitorAnswer::Grown);
+        if grown {
+            self.table = fds.into_iter().next().map(File::from);
+        }
+        Ok(grown)
     }
 
     /// Process number of the target.
@@ -151,11 +165,11 @@ mod tests {
     fn badges_stay_within_their_range_and_change_from_round_to_round() {
         for seed in 0..100 {
             for round in 0..50 {
-                let here = numbering(seed, round, 3000);
-                assert_ne!(here, numbering(seed, round + 1, 3000));
+                let here = numbering(seed, round, 30_000);
+                assert_ne!(here, numbering(seed, round + 1, 30_000));
                 assert!(here.start.is_multiple_of(4) && here.step % 4 == 0);
                 // Twice the objects that clients come up with besides.
-                let last = i64::from(here.start) + 3400 * i64::from(here.step);
+                let last = i64::from(here.start) + 30_400 * i64::from(here.step);
                 assert!((4..1 << 27).contains(&last), "{here:?}");
             }
         }

@@ -16,7 +16,7 @@ use crate::table::{self, Table};
 use crate::wire::*;
 
 /// Most findings that are kept as text.
-const FINDINGS: usize = 20;
+pub(crate) const FINDINGS: usize = 20;
 
 /// What became of the capabilities.
 #[derive(Clone, Debug, Default)]
@@ -114,13 +114,16 @@ impl Oracle<'_> {
         for (slot, old) in (0u32..).zip(&before.slots) {
             let at = slot as usize;
             let new = now.slots.get(at).copied().unwrap_or(Slot::Corrupt);
+            let counted = references(at) == checkpoint.references.get(at).copied();
             if matches!(old, Slot::Free | Slot::Reserved) {
+                // Receive windows and the like are allocated slots without a badge.
                 if *old != new {
                     verdict.note(slot, lost(format!("was {old:?}, is {new:?}")));
+                } else if !counted {
+                    verdict.note(slot, lost("was allocated and is free, or the reverse"));
                 }
                 continue;
             }
-            let counted = references(at) == checkpoint.references.get(at).copied();
             let result = match entries.next() {
                 Some(entry) if counted => self.slot(entry, *old, new),
                 Some(_) => lost("has another number of references"),

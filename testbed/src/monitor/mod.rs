@@ -2,6 +2,7 @@
 //! memory, looks at its table, and saves and restores it.
 
 mod restore;
+mod rewriter;
 mod save;
 mod target;
 
@@ -12,18 +13,23 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
-use cap_map_rs::{Monitor, Slot, SlotWord};
+use cap_map_rs::{Identity, Monitor, Slot, SlotWord};
 
+pub(crate) use self::rewriter::run as run_rewriter;
 pub(crate) use self::save::inode_of_slot;
-use self::target::Target;
+use self::target::{Life, Target};
 use crate::control::{Control, MonitorAnswer, MonitorOrder};
-use crate::memory::{TABLE_BYTES, TableMemory, anonymous_file, image_bytes};
+use crate::memory::{TableMemory, anonymous_file, image_bytes, table_address, table_bytes};
 use crate::rpc::{Caller, Cap};
 use crate::table::Yield;
 use crate::wire::*;
 
-/// Waits granted to another monitor's batch. There is no other monitor.
-const PATIENCE: u32 = 1000;
+/// Calls of the waiting strategy granted to another monitor, which is dead if there is one,
+/// and to a target that asks for quiet.
+const WAIT_BUDGET: u32 = 1000;
+
+/// What the target is called.
+const LABEL: &[u8] = b"init -> target";
 
 /// Snapshots per order to observe.
 const OBSERVATIONS: u64 = 20;
@@ -39,6 +45,8 @@ struct Session {
     /// Facts for the next checkpoint.
     seed: u64,
     rounds: u32,
+    /// Slots that the rewrite of a restored table left out.
+    left_out: Vec<u32>,
 }
 
 /// The monitor's access to core.
@@ -78,6 +86,11 @@ pub(crate) fn run() -> Result<()> {
                 let restored = Session::restore(Tools::new(fds, tools)?, &file)?;
                 session.insert(restored).running(&mut reply)?
             }
+            (MonitorOrder::ProvideSlots, Some(session)) => session.provide_slots(&mut reply)?,
+            (MonitorOrder::LoseRewriter, Some(session)) => {
+                session.lose_rewriter()?;
+                MonitorAnswer::Done
+            }
             (MonitorOrder::Observe, Some(session)) => session.observe()?,
             (MonitorOrder::Freeze, Some(session)) => {
                 session.freeze()?;
@@ -101,31 +114,60 @@ impl Session {
     /// Starts a new target.
     fn start(mut tools: Tools, seed: u64) -> Result<Self> {
         let image = anonymous_file("image", image_bytes())?;
-        let table = TableMemory::new(anonymous_file("table", TABLE_BYTES as u64)?)?;
-        let target = Target::spawn(&image, table.file(), false, seed)?;
+        let table = TableMemory::new(anonymous_file("table", table_bytes(TARGET_SLOTS) as u64)?)?;
+        let target = Target::spawn(&image, table.file(), Life::First { seed })?;
         let parent = tools.lookup(COMPONENT_CORE, NAME_PARENT)?;
         target.install(PARENT_SLOT, parent.badge, &parent.fd)?;
         let pd = tools.pd(COMPONENT_TARGET)?;
+        let identity = Identity {
+            boot: fastrand::u64(1..),
+            instance: 1,
+            pd: pd.badge,
+            parent: parent.badge,
+            ..Identity::labelled(LABEL).map_err(|status| anyhow::anyhow!("label: {status}"))?
+        };
+        prepare(&table, &identity)?;
         target.install(MAIN_THREAD_SLOT, MAIN_THREAD_BADGE, &tools.thread_gate(&pd)?)?;
         target.install(FIRST_SLOT, pd.badge, &pd.fd)?;
         target.start()?;
-        Ok(Session { tools, target, image, table, references: None, seed, rounds: 0 })
+        let left_out = Vec::new();
+        Ok(Session { tools, target, image, table, references: None, seed, rounds: 0, left_out })
     }
 
     fn running(&self, reply: &mut Vec<OwnedFd>) -> Result<MonitorAnswer> {
         reply.push(self.table.file().try_clone()?.into());
-        Ok(MonitorAnswer::Running { target: self.target.id() })
+        Ok(MonitorAnswer::Running { target: self.target.id(), left_out: self.left_out.clone() })
     }
 
     fn attach(&self) -> Result<Monitor<'_, Yield>> {
-        let attached = Monitor::attach(self.table.region()?, PATIENCE);
-        attached.map_err(|status| anyhow::anyhow!("table of the target: {status}"))
+        attach(&self.table)
+    }
+
+    /// Gives the target a table of twice the size if most of its slots were used, and is asked
+    /// while the target goes on.
+    fn provide_slots(&mut self, reply: &mut Vec<OwnedFd>) -> Result<MonitorAnswer> {
+        let monitor = self.attach()?;
+        let (capacity, identity) = (monitor.geometry().capacity, monitor.header().identity);
+        let mut words = vec![SlotWord::FREE; capacity as usize];
+        let snapshot = monitor.snapshot(&mut words);
+        let written = snapshot.map_err(|status| anyhow::anyhow!("snapshot: {status}"))?.slots;
+        if written < capacity / 4 * 3 {
+            return Ok(MonitorAnswer::Done);
+        }
+        let slots = 2 * capacity;
+        let address = table_address(slots).context("the target has all slots that it can have")?;
+        let table = TableMemory::new(anonymous_file("table", table_bytes(slots) as u64)?)?;
+        prepare(&table, &identity)?;
+        self.target.grow(slots, address, table.file())?;
+        reply.push(table.file().try_clone()?.into());
+        self.table = table;
+        Ok(MonitorAnswer::Grown)
     }
 
     /// Takes snapshots while the target goes on.
     fn observe(&self) -> Result<MonitorAnswer> {
         let monitor = self.attach()?;
-        let mut words = vec![SlotWord(0); TARGET_SLOTS as usize];
+        let mut words = vec![SlotWord::FREE; monitor.geometry().capacity as usize];
         let mut consistent = 0;
         for _ in 0..OBSERVATIONS {
             let snapshot = monitor
@@ -144,6 +186,17 @@ impl Session {
         self.references = Some(self.target.references()?);
         self.target.stop()
     }
+}
+
+fn attach(table: &TableMemory) -> Result<Monitor<'_, Yield>> {
+    let attached = Monitor::attach(table.region()?, WAIT_BUDGET);
+    attached.map_err(|status| anyhow::anyhow!("table of the target: {status}"))
+}
+
+/// Leaves the target's identity in memory for its table. The target puts it into the header.
+fn prepare(table: &TableMemory, identity: &Identity) -> Result<()> {
+    let prepared = table.region()?.prepare(identity);
+    prepared.map_err(|status| anyhow::anyhow!("memory for the table: {status}"))
 }
 
 /// No badge stands in two slots at one instant.

@@ -7,10 +7,10 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use cap_map_rs::{Rewrite, Slot};
 
-use super::target::Target;
+use super::target::{Life, Target};
 use super::{Session, Tools};
 use crate::checkpoint::{Checkpoint, KernelEntry, Object};
-use crate::memory::{TABLE_BYTES, TableMemory, anonymous_file, image_bytes};
+use crate::memory::{TableMemory, anonymous_file, image_bytes, table_address, table_bytes};
 use crate::process::this_program;
 use crate::rpc::Cap;
 use crate::wire::*;
@@ -23,12 +23,13 @@ impl Session {
 
         let image = anonymous_file("image", image_bytes())?;
         image.write_all_at(&checkpoint.image, 0)?;
-        let table = anonymous_file("table", TABLE_BYTES as u64)?;
+        let table = anonymous_file("table", checkpoint.table.len() as u64)?;
         table.write_all_at(&checkpoint.table, 0)?;
         let table = TableMemory::new(table)?;
 
         let seed = checkpoint.meta.seed;
-        let target = Target::spawn(&image, table.file(), true, seed)?;
+        let life = Life::Restored { table_address: checkpoint.meta.table_address };
+        let target = Target::spawn(&image, table.file(), life)?;
         let pd = tools.pd(COMPONENT_TARGET)?;
         for entrypoint in 0..checkpoint.meta.entrypoints {
             let made = tools.caller.call(&pd, OP_ENTRYPOINT, &[u64::from(entrypoint)], &[]);
@@ -49,11 +50,9 @@ impl Session {
         let dead = refill.dead;
 
         let rounds = checkpoint.meta.rounds.saturating_add(1);
-        let session = Session { tools, target, image, table, references: None, seed, rounds };
-        session.attach()?.rewrite(&mut batch).map_err(|refusal| {
-            let slot = refusal.slot.map_or(String::new(), |slot| format!("slot {slot}: "));
-            anyhow::anyhow!("rewriting the badges: {slot}{}", refusal.status)
-        })?;
+        let left_out = rewrite(&table, &mut batch)?;
+        let session =
+            Session { tools, target, image, table, references: None, seed, rounds, left_out };
         session.target.start()?;
         session.bury(&dead)
     }
@@ -69,9 +68,23 @@ impl Session {
     }
 }
 
+/// Changes the badges of a table that was saved. Returns the slots that kept theirs, because
+/// the owner wrote them meanwhile.
+fn rewrite(table: &TableMemory, batch: &mut [Rewrite]) -> Result<Vec<u32>> {
+    let monitor = super::attach(table)?;
+    // Whoever has claimed the right to rewrite did that in the former life of this memory.
+    monitor.take_over().map_err(|status| anyhow::anyhow!("claim of the table: {status}"))?;
+    monitor.rewrite(batch).map_err(|refusal| {
+        let slot = refusal.slot.map_or(String::new(), |slot| format!("slot {slot}: "));
+        anyhow::anyhow!("rewriting the badges: {slot}{}", refusal.status)
+    })?;
+    Ok(batch.iter().filter(|entry| entry.left_out != 0).map(|entry| entry.slot).collect())
+}
+
 /// Refuses what this program cannot continue.
 fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
     let meta = &checkpoint.meta;
+    let slots = u32::try_from(checkpoint.references.len())?;
     ensure!(
         meta.program == this_program()?,
         "the checkpoint was taken by another build of this program, whose memory \
@@ -79,11 +92,10 @@ fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
     );
     ensure!(
         meta.image_address == IMAGE_ADDRESS
-            && meta.table_address == TABLE_ADDRESS
+            && Some(meta.table_address) == table_address(slots)
             && u64::from(meta.entrypoints) == TARGET_ENTRYPOINTS
-            && checkpoint.image.len() as u64 == image_bytes()
-            && checkpoint.table.len() == TABLE_BYTES
-            && checkpoint.references.len() == TARGET_SLOTS as usize,
+            && checkpoint.image.len() as u64 <= image_bytes()
+            && checkpoint.table.len() == table_bytes(slots),
         "memory of the target has another shape"
     );
     Ok(())

@@ -3,15 +3,17 @@
 use std::fs;
 
 use anyhow::{Context, Result, bail, ensure};
-use cap_map_rs::{Slot, SlotWord, layout};
+use cap_map_rs::{Slot, SlotWord};
 
 use super::{Session, Tools};
-use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object};
-use crate::memory::contents;
+use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, RESERVED};
+use crate::memory::{contents, table_address};
 use crate::process::this_program;
 use crate::rpc::answer_text;
 use crate::state::ClientState;
 use crate::wire::*;
+
+const _: () = assert!(RESERVED as u32 == REFERENCES_RESERVED, "the target writes what files hold");
 
 impl Session {
     /// The checkpoint of the target, which was stopped before.
@@ -26,34 +28,35 @@ impl Session {
             meta: Meta {
                 program: this_program()?,
                 image_address: IMAGE_ADDRESS,
-                table_address: TABLE_ADDRESS,
+                table_address: table_address(u32::try_from(slots.len())?)
+                    .context("size of the table")?,
                 entrypoints: u32::try_from(TARGET_ENTRYPOINTS)?,
                 rounds: self.rounds,
                 seed: self.seed,
             },
             table,
-            image: contents(&self.image)?,
+            image: without_zeros(contents(&self.image)?),
             references: counts.iter().map(|count| u16::from_ne_bytes(*count)).collect(),
             kernel,
             clients,
         })
     }
 
-    /// The region with the slots of one instant.
+    /// The region, with whatever a monitor that died has left in it.
     fn table_bytes(&self) -> Result<Vec<u8>> {
-        let mut words = vec![SlotWord(0); TARGET_SLOTS as usize];
-        let snapshot = self
-            .attach()?
-            .snapshot(&mut words)
-            .map_err(|status| anyhow::anyhow!("snapshot: {status}"))?;
+        let monitor = self.attach()?;
+        let mut words = vec![SlotWord::FREE; monitor.geometry().capacity as usize];
+        let snapshot =
+            monitor.snapshot(&mut words).map_err(|status| anyhow::anyhow!("snapshot: {status}"))?;
         ensure!(snapshot.consistent, "the table of a stopped target changes");
-        let mut bytes = contents(self.table.file())?;
-        let slots = bytes[layout::SLOTS..].chunks_exact_mut(layout::WORD_BYTES);
-        for (at, word) in slots.zip(words) {
-            at.copy_from_slice(&word.0.to_ne_bytes());
-        }
-        Ok(bytes)
+        contents(self.table.file())
     }
+}
+
+/// The bytes in front of the zeros at the end.
+fn without_zeros(mut bytes: Vec<u8>) -> Vec<u8> {
+    bytes.truncate(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1));
+    bytes
 }
 
 /// What the slots with badges lead to, according to kernel and core. The badge
@@ -101,7 +104,7 @@ fn resolve(tools: &mut Tools, inode: u64, slot: u32, content: Slot) -> Result<Ob
 
 /// Number of the kernel object in a slot of a process, whatever the table says.
 pub(crate) fn inode_of_slot(process: u32, slot: u32) -> Result<Option<u64>> {
-    let path = format!("/proc/{process}/fd/{}", FD_BASE + slot);
+    let path = format!("/proc/{process}/fd/{}", slot_fd(slot));
     match fs::read_link(&path) {
         Ok(object) => {
             let number = object

@@ -10,6 +10,14 @@ use crate::process::Process;
 use crate::rpc::answer_text;
 use crate::wire::*;
 
+/// Where a target's memory comes from.
+pub(super) enum Life {
+    /// It is new.
+    First { seed: u64 },
+    /// It was saved. The table was at that address.
+    Restored { table_address: u64 },
+}
+
 /// A target process.
 pub(super) struct Target {
     process: Process,
@@ -18,11 +26,14 @@ pub(super) struct Target {
 
 impl Target {
     /// Starts a target with its memory.
-    pub(super) fn spawn(image: &File, table: &File, restored: bool, seed: u64) -> Result<Self> {
+    pub(super) fn spawn(image: &File, table: &File, life: Life) -> Result<Self> {
         let (agent, theirs) = pair()?;
         let process = Process::spawn("target", &[], theirs)?;
         let target = Target { process, agent };
-        let words = [u64::from(restored), seed];
+        let words = match life {
+            Life::First { seed } => [0, seed, TABLE_ADDRESS],
+            Life::Restored { table_address } => [1, 0, table_address],
+        };
         target.order(OP_INIT, &words, &[image.as_fd(), table.as_fd()])?;
         Ok(target)
     }
@@ -82,9 +93,14 @@ impl Target {
         self.process.stop()
     }
 
+    /// Lets the table go on in larger memory.
+    pub(super) fn grow(&self, slots: u32, address: u64, table: &File) -> Result<()> {
+        self.order(OP_GROW, &[u64::from(slots), address], &[table.as_fd()])
+    }
+
     /// The reference counts of all slots, 16 bits each, in a file.
     pub(super) fn references(&self) -> Result<File> {
-        let file = crate::memory::anonymous_file("references", 2 * u64::from(TARGET_SLOTS))?;
+        let file = crate::memory::anonymous_file("references", 0)?;
         self.order(OP_REFERENCES, &[], &[file.as_fd()])?;
         Ok(file)
     }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::common::{Outcome, cap_map, checkpoint};
-use testbed::checkpoint::{Checkpoint, Object};
+use cap_map_rs::{SlotWord, layout};
+use testbed::checkpoint::{Checkpoint, Object, RESERVED};
 
 fn restore(file: &Path) -> Outcome {
     cap_map(&["restore", file.to_str().expect("path is UTF-8")])
@@ -50,10 +51,13 @@ fn damaged_files_are_refused_with_the_place() {
     future[8] = 9;
     let mut flipped = good.clone();
     flipped[good.len() / 2] ^= 1;
-    let cases: [(&str, &[u8], &str); 6] = [
+    let mut past = good.clone();
+    past[8] = 1;
+    let cases: [(&str, &[u8], &str); 7] = [
         ("empty", &[], "at offset 0: the file ends within its header"),
         ("text", b"label=init -> target", "at offset 0: this is not a checkpoint file"),
         ("future", &future, "at offset 8: format version 9"),
+        ("past", &past, "cap_map 0.1.0 with table layout 1 reads it"),
         ("header", &good[..20], "at offset 20: the file ends"),
         ("short", &good[..good.len() - 1], "bytes instead of"),
         ("flipped", &flipped, "checksum of section \"image\""),
@@ -80,6 +84,28 @@ fn another_build_does_not_continue_an_image() {
     let outcome = restore(&file);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.stderr.contains("another build"), "{}", outcome.stderr);
+}
+
+/// The saved table has the claim of a monitor that was killed, and badges that it put beside
+/// those in use. `recover` leaves the claim alone, so the restoring monitor has to take it over.
+#[test]
+fn a_target_whose_monitor_died_in_a_rewrite_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "11");
+    let saved = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap();
+    let (words, _) = saved.table.as_chunks();
+    let words: Vec<_> = words.iter().map(|word| u64::from_ne_bytes(*word)).collect();
+    let batch = words[layout::OFF_BATCH / layout::WORD_BYTES];
+    assert_ne!(batch & layout::BATCH_CLAIMED, 0, "{batch:#x}");
+    let slots = words[layout::SLOTS / layout::WORD_BYTES..].iter().map(|word| SlotWord(*word));
+    let staged = slots.filter(|word| word.is_used() && !word.is_settled()).count();
+    assert!(staged > 0);
+    let path = file.to_str().expect("path is UTF-8");
+    let outcome = cap_map(&["restore", path, "--json"]).expect_success();
+    let result: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!(result["left_out"], 0);
+    assert!(result["restored"].as_u64() > Some(60), "{result}");
 }
 
 /// The oracle has to notice what a faulty monitor would do: here the file makes
@@ -112,6 +138,19 @@ fn other_reference_counts_are_a_loss() {
     change(&file, |checkpoint| {
         let slot = checkpoint.kernel.last().unwrap().slot;
         checkpoint.references[slot as usize] += 1;
+    });
+    assert_eq!(faults(&file), (1, 0));
+}
+
+/// A slot word does not tell an allocated slot without a badge from a free one.
+#[test]
+fn a_receive_window_that_is_free_is_a_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "12");
+    change(&file, |checkpoint| {
+        let mut counts = checkpoint.references.iter_mut();
+        *counts.find(|count| **count == RESERVED).expect("entrypoints have windows") = 0;
     });
     assert_eq!(faults(&file), (1, 0));
 }

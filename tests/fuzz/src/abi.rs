@@ -5,6 +5,7 @@
 use std::cell::{Cell, OnceCell};
 use std::ffi::c_void;
 use std::ptr::{null, null_mut};
+use std::sync::atomic::Ordering;
 
 use cap_map_ffi::*;
 use cap_map_rs::layout::*;
@@ -24,6 +25,10 @@ thread_local! {
     static MEMORY: OnceCell<[Guarded; 2]> = const { OnceCell::new() };
     static ANSWERS: Cell<u64> = const { Cell::new(0) };
 }
+
+/// What the table's header says.
+const IDENTITY: cap_map_identity =
+    cap_map_identity { label: [0; CAP_MAP_LABEL_BYTES], boot: 1, instance: 2, pd: 4, parent: 8 };
 
 const NODES: usize = 4;
 const SLOT_LIMIT: u32 = 128;
@@ -80,7 +85,8 @@ pub fn run(data: &[u8]) {
         first_user: if arbitrary { input.number() } else { 8 },
         shift: if arbitrary { input.number() } else { 12 },
         badge_bits: if arbitrary { input.number() } else { 28 },
-        patience: u32::from(mode >> 4 & 7),
+        wait_budget: u32::from(mode >> 4 & 7),
+        core: u32::from(mode == 0xff),
     };
     let private = block.bytes() - if arbitrary { usize::from(input.byte()) } else { 0 };
     let mut owner = null_mut();
@@ -100,24 +106,27 @@ pub fn run(data: &[u8]) {
         return;
     }
     assert!(config.max_slots <= SLOT_LIMIT, "more slots than there is memory for");
+    let identity = IDENTITY;
     // SAFETY: as above.
-    let published = unsafe { cap_map_owner_publish(owner, c"abi".as_ptr().cast(), 3) };
+    let published = unsafe { cap_map_owner_publish(owner, &raw const identity) };
     assert_eq!(published, Status::Ok);
     let words = memory[0].words(place, size / 64 * 64);
     let words = if size.is_multiple_of(64) { words } else { memory[0].all() };
     let script = Script::decode(&mut input, words);
+    let threaded = mode & 9 == 1;
     let mut test = Test {
         owner,
         monitor: None,
         regions: memory,
         place,
         pools: [const { cap_map_pool { opaque: [0; 4] } }; 2],
-        nodes: [const { cap_map_node { opaque: [0; 5] } }; NODES],
+        nodes: [const { cap_map_node { opaque: [0; 6] } }; NODES],
         pins: [0; NODES],
         members: [false; NODES],
+        threaded,
     };
     test.init();
-    under_attack(&script, mode & 9 == 1, || {
+    under_attack(&script, threaded, || {
         for _ in 0..96 {
             if input.is_empty() {
                 break;
@@ -139,6 +148,8 @@ struct Test {
     pins: [u32; NODES],
     /// Which nodes are members of a pool.
     members: [bool; NODES],
+    /// Whether the peer writes at any moment.
+    threaded: bool,
 }
 
 // Every call below keeps the duties of the exported functions: pointers are
@@ -236,30 +247,64 @@ impl Test {
 
     fn region_call(&mut self, owner: *const cap_map_owner, input: &mut Input<'_>) {
         let kind = input.byte() % 8;
-        let text = input.bytes(80);
-        let label = if kind & 1 == 0 { text.as_ptr() } else { null() };
+        let mut identity = IDENTITY;
+        for (to, from) in identity.label.iter_mut().zip(input.bytes(CAP_MAP_LABEL_BYTES)) {
+            *to = *from;
+        }
+        let identity = maybe(input, &mut identity);
         match kind {
-            0..4 => unsafe {
-                let _ = cap_map_owner_publish(owner, label, text.len());
-            },
-            4 | 5 => {
-                let size = usize::from(input.u16()) % Guarded::BYTES;
-                let which = usize::from(input.byte() % 2);
-                let region = self.regions[which].at(self.place, size / 64 * 64).cast();
-                // A table does not move to where it is.
-                if which == 1 {
-                    let status = unsafe {
-                        cap_map_owner_move(owner, region, size / 64 * 64, label, text.len())
-                    };
-                    if status == Status::Ok {
-                        self.regions.swap(0, 1);
-                        self.monitor = None;
-                    }
-                }
+            0..3 => {
+                let again = unsafe { cap_map_owner_publish(owner, identity) };
+                assert_ne!(again, Status::Ok, "published twice");
             }
+            3 => {
+                let described = unsafe { cap_map_owner_describe(owner, identity) };
+                assert_ne!(described, Status::Ok, "a published table is described");
+            }
+            4 | 5 => self.move_call(owner, identity, input),
             _ => unsafe {
                 let _ = cap_map_owner_recover(owner);
             },
+        }
+    }
+
+    fn move_call(
+        &mut self,
+        owner: *const cap_map_owner,
+        identity: *const cap_map_identity,
+        input: &mut Input<'_>,
+    ) {
+        let size = usize::from(input.u16()) % Guarded::BYTES / 64 * 64;
+        let which = usize::from(input.byte() % 4);
+        let area_bytes = input.number();
+        let identity = unsafe { identity.as_ref() };
+        let publication = identity.map(|identity| cap_map_publication {
+            identity: *identity,
+            area_bytes,
+            area_version: input.number(),
+        });
+        let publication = publication.as_ref().map_or(null(), std::ptr::from_ref);
+        // Memory that another table lay in is refused, and so is that of this one.
+        if which == 1 {
+            self.regions[1].all().iter().for_each(|word| word.store(0, Ordering::Relaxed));
+        }
+        let memory = self.regions[usize::from(which != 0)];
+        let region = memory.at(self.place, size).cast();
+        let header = memory.words(self.place, size).iter().take(SLOTS / WORD_BYTES);
+        // The peer of another thread may write meanwhile.
+        let is_blank =
+            self.threaded || header.into_iter().all(|word| word.load(Ordering::Relaxed) == 0);
+        let mut offset = 0;
+        let to = maybe(input, &mut offset);
+        let status = unsafe { cap_map_owner_move(owner, region, size, publication, to) };
+        if status == Status::Ok {
+            assert!(which != 0, "moved to where it is");
+            assert!(is_blank, "moved over another table");
+            assert!(!publication.is_null(), "a published table became private");
+            let end = offset as usize + area_bytes as usize;
+            assert!(offset == 0 || end <= size, "an area outside the memory");
+            self.regions.swap(0, 1);
+            self.monitor = None;
         }
     }
 
@@ -290,6 +335,7 @@ impl Test {
                 return;
             }
             4 => unsafe { cap_map_pool_first(pool) },
+            5 => unsafe { cap_map_pool_acquire_slot(pool, owner, number) },
             _ => unsafe { cap_map_pool_acquire(pool, owner, number) },
         };
         if !found.is_null() {
@@ -301,20 +347,27 @@ impl Test {
     fn monitor_call(&mut self, input: &mut Input<'_>) {
         let Some(monitor) = self.monitor.as_ref() else { return self.attach(input) };
         let mut out = Outputs::default();
-        let mut shape = cap_map_geometry {
+        let mut shape = cap_map_header {
             capacity: 0,
             first_user: 0,
             shift: 0,
             badge_bits: 0,
-            label: [0; 64],
+            kind: cap_map_kind::Private,
+            area_offset: 0,
+            area_bytes: 0,
+            area_version: 0,
+            identity: IDENTITY,
         };
-        let _ = unsafe { cap_map_monitor_geometry(monitor, &raw mut shape) };
+        let _ = unsafe { cap_map_monitor_header(monitor, &raw mut shape) };
         let (kind, number) = (input.byte() % 8, input.number());
         match kind {
             0 => self.attach(input),
             1 => unsafe {
-                let mut sequence = 0;
-                let _ = cap_map_monitor_sequence(monitor, maybe(input, &mut sequence));
+                let mut stamp = cap_map_stamp { sequence: 0, generation: 0 };
+                let _ = cap_map_monitor_stamp(monitor, maybe(input, &mut stamp));
+                if number.is_multiple_of(4) {
+                    let _ = cap_map_monitor_take_over(monitor);
+                }
             },
             2 => unsafe {
                 let state = maybe(input, &mut out.state).cast();
@@ -331,12 +384,13 @@ impl Test {
             4 => {
                 let count = (number as usize).min(2 * SLOT_LIMIT as usize);
                 let mut words = vec![0u64; count].into_boxed_slice();
+                let stamp = cap_map_stamp { sequence: 0, generation: 0 };
                 let mut taken =
-                    cap_map_snapshot { sequence: 0, generation: 0, attempts: 0, consistent: false };
-                let taken = maybe(input, &mut taken);
+                    cap_map_snapshot { stamp, attempts: 0, slots: 0, consistent: false };
+                let to = maybe(input, &mut taken);
                 let status =
-                    unsafe { cap_map_monitor_snapshot(monitor, words.as_mut_ptr(), count, taken) };
-                assert!(status != Status::Ok || count >= shape.capacity as usize);
+                    unsafe { cap_map_monitor_snapshot(monitor, words.as_mut_ptr(), count, to) };
+                assert!(status != Status::Ok || taken.slots as usize <= count, "all that fits");
             }
             _ => {
                 let mut batch: Vec<_> = (0..number % 16)
@@ -368,10 +422,10 @@ impl Test {
             slots => SLOTS + WORD_BYTES * (MIN_CAPACITY + 8 * usize::from(slots % 16)),
         };
         let memory = self.regions[0].at(self.place, size).cast();
-        let mut monitor = cap_map_monitor { opaque: [0; 16] };
-        let patience = u32::from(input.byte() % 8);
-        let status =
-            unsafe { cap_map_monitor_attach(memory, size, patience, maybe(input, &mut monitor)) };
+        let mut monitor = cap_map_monitor { opaque: [0; 24] };
+        let wait_budget = u32::from(input.byte() % 8);
+        let to = maybe(input, &mut monitor);
+        let status = unsafe { cap_map_monitor_attach(memory, size, wait_budget, to) };
         // The address of an unaligned size is not that of the region.
         self.monitor = (status == Status::Ok).then_some(monitor);
     }

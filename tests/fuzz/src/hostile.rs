@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use cap_map_rs::SlotWord;
 use cap_map_rs::layout::*;
 use cap_map_rs::sync::RelaxStrategy;
-use cap_map_rs::word::Control;
+use cap_map_rs::word::BatchWord;
 
 use crate::input::Input;
 
@@ -45,48 +45,47 @@ impl Write {
         let header = |offset: usize| &words[offset / WORD_BYTES];
         let slots = &words[HEADER_WORDS..];
         let cell = &slots[self.slot as usize % slots.len()];
-        let control = Control(header(OFF_CONTROL).load(Ordering::Relaxed));
+        let batch = BatchWord(header(OFF_BATCH).load(Ordering::Relaxed));
         let badge = 4 * u32::from(self.a % 64);
-        let near = control.sequence().wrapping_add(u64::from(self.b % 8)).wrapping_sub(4);
-        match self.kind {
-            0 => words[self.slot as usize % words.len()].store(self.value, Ordering::Relaxed),
-            1..4 => {
-                let next = control.advanced(u64::from(self.a), u32::from(self.b % 4));
-                header(OFF_CONTROL).store(next.0, Ordering::Relaxed);
+        let two = SlotWord::used(badge).staged(batch.bank(), 4 * u32::from(self.b % 64));
+        let value = match self.kind {
+            0 => {
+                return words[self.slot as usize % words.len()]
+                    .store(self.value, Ordering::Relaxed);
             }
+            1..4 => return header(OFF_BATCH).store(self.batch(batch).0, Ordering::Relaxed),
             4 => {
-                let offsets = [OFF_RESOLVER_OWNER, OFF_RESOLVER_MONITOR, OFF_QUIET];
-                let offset = offsets[usize::from(self.a % 3)];
-                header(offset).store(u64::from(self.b), Ordering::Relaxed);
+                let offsets = [OFF_COMING, OFF_QUIET, OFF_HIGH_WATER, OFF_SEQUENCE];
+                let offset = offsets[usize::from(self.a % 4)];
+                return header(offset).store(u64::from(self.b), Ordering::Relaxed);
             }
-            5 | 6 => {
-                // An intent that can be completed, in an open section.
-                header(OFF_INTENT_SLOT).store(u64::from(self.slot), Ordering::Relaxed);
-                let old = slots.get(self.slot as usize).unwrap_or(cell).load(Ordering::Relaxed);
-                header(OFF_INTENT_OLD).store(old, Ordering::Relaxed);
-                header(OFF_INTENT_NEW).store(SlotWord::used(badge, near).0, Ordering::Relaxed);
-                if self.kind == 5 {
-                    header(OFF_CONTROL).store(control.to(PHASE_WRITING).0, Ordering::Relaxed);
-                }
-            }
-            7 => cell.store(SlotWord::free(near).0, Ordering::Relaxed),
-            8 => cell.store(SlotWord::reserved(near).0, Ordering::Relaxed),
-            9 => cell.store(SlotWord::detached(badge, near).0, Ordering::Relaxed),
-            10 => {
-                let other = 4 * u32::from(self.b % 64);
-                cell.store(SlotWord::staged(badge, other, control.batch()).0, Ordering::Relaxed);
-            }
-            11 => {
-                // Nobody has used this state.
-                cell.store(u64::from(self.a) << 56 | u64::from(self.b), Ordering::Relaxed);
-            }
-            12 => {
-                // A badge, and the generation that makes the owner look for it.
-                cell.store(SlotWord::used(badge, near).0, Ordering::Relaxed);
-                let next = control.advanced(PHASE_IDLE, 2);
-                header(OFF_CONTROL).store(next.0, Ordering::Release);
-            }
-            _ => cell.store(SlotWord::used(badge, near).0, Ordering::Relaxed),
+            5 | 6 | 10 => two,
+            7 => SlotWord::FREE,
+            8 => SlotWord(1 << STATE_SHIFT | u64::from(self.b)),
+            9 => SlotWord::detached(badge),
+            // Nobody has used this state.
+            11 => SlotWord(u64::from(self.a) << 56 | u64::from(self.b)),
+            _ => SlotWord::used(badge),
+        };
+        cell.store(value.0, Ordering::Relaxed);
+        // With a badge, the generation that makes the owner look for it. With two of them,
+        // the instant at which the other one counts.
+        if matches!(self.kind, 6 | 12) {
+            header(OFF_BATCH).store(batch.flipped().0, Ordering::Release);
+        }
+    }
+
+    /// What becomes of the batch word.
+    fn batch(self, now: BatchWord) -> BatchWord {
+        match self.a % 8 {
+            0 => BatchWord(now.0.wrapping_add((1 + u64::from(self.b % 4)) << GENERATION_SHIFT)),
+            1 => now.claimed(),
+            2 => now.claimed().released(),
+            3 => now.released(),
+            4 => now.attempted(),
+            5 => BatchWord(now.0 & !BATCH_UNDISTURBED),
+            6 => BatchWord(now.0 | BATCH_RETIRED),
+            _ => BatchWord(now.0 & !BATCH_RETIRED),
         }
     }
 }

@@ -5,9 +5,10 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_map_rs::Region;
+use cap_map_rs::layout::{CONSTANT, WORD_BYTES};
 use cap_map_rs::memory::{Private, PrivateSizes, region_at};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 
@@ -71,6 +72,15 @@ impl Guarded {
         // SAFETY: as above.
         unsafe { region_at(self.at(place, size), size) }.expect("aligned and large enough")
     }
+}
+
+/// The checksum that the header in front of these words should have: FNV-1a of 64 bits.
+pub(crate) fn checksum(words: &[AtomicU64]) -> u64 {
+    let covered = CONSTANT.into_iter().flatten().step_by(WORD_BYTES);
+    let words = covered.map(|offset| words[offset / WORD_BYTES].load(Ordering::Relaxed));
+    words.flat_map(u64::to_ne_bytes).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// A block whose neighbours the address sanitizer guards.

@@ -4,12 +4,12 @@ use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use cap_map_rs::layout::*;
-use cap_map_rs::limits::{BATCHES, SNAPSHOTS};
-use cap_map_rs::{Monitor, Rewrite, Slot, SlotWord};
+use cap_map_rs::limits::{ATTEMPTS, SNAPSHOTS};
+use cap_map_rs::{Kind, Monitor, Rewrite, Slot, SlotWord};
 
 use crate::hostile::{HEADER_WORDS, Relax, Script, bounded, under_attack};
 use crate::input::Input;
-use crate::memory::{Guarded, Place};
+use crate::memory::{Guarded, Place, checksum};
 
 thread_local! {
     static MEMORY: OnceCell<Guarded> = const { OnceCell::new() };
@@ -39,6 +39,10 @@ fn fill(input: &mut Input<'_>, memory: Guarded) -> (Place, usize) {
             words[at].store(input.u64(), Ordering::Relaxed);
         }
     }
+    // A wrong checksum hides everything else, so most inputs get the right one.
+    if flags & 4 == 0 || flags >> 2 == 63 {
+        words[OFF_CHECKSUM / WORD_BYTES].store(checksum(words), Ordering::Relaxed);
+    }
     (place, size)
 }
 
@@ -54,13 +58,17 @@ fn template(words: &[AtomicU64], capacity: u64) {
         (OFF_BADGE_BITS, 28),
         (OFF_SLOTS, SLOTS as u64),
         (OFF_LABEL, u64::from_ne_bytes(*b"h\xc3\xb6stile")),
-        (OFF_CONTROL, 100 << SEQUENCE_SHIFT),
+        (OFF_KIND, KIND_PUBLISHED),
+        (OFF_BOOT, 1),
+        (OFF_INSTANCE, 2),
+        (OFF_BATCH, 100 << GENERATION_SHIFT),
+        (OFF_HIGH_WATER, 48),
     ];
     for (offset, value) in fields {
         words[offset / WORD_BYTES].store(value, Ordering::Relaxed);
     }
     for (badge, cell) in (0..40).map(|i| 4 * (i + 1)).zip(&words[HEADER_WORDS + 8..]) {
-        cell.store(SlotWord::used(badge, 50).0, Ordering::Relaxed);
+        cell.store(SlotWord::used(badge).0, Ordering::Relaxed);
     }
 }
 
@@ -71,25 +79,31 @@ pub fn run(data: &[u8]) {
     let (place, size) = fill(&mut input, memory);
     let region = memory.region(place, size);
     let mode = input.byte();
-    let patience = u32::from(mode >> 4);
+    let wait_budget = u32::from(mode >> 4);
     let script = Script::decode(&mut input, memory.words(place, size));
     under_attack(&script, mode & 3 == 1, || {
-        let Ok(monitor) = bounded(0, || Monitor::<Relax>::attach(region, patience)) else { return };
-        let geometry = *monitor.geometry();
+        let Ok(monitor) = bounded(0, || Monitor::<Relax>::attach(region, wait_budget)) else {
+            return;
+        };
+        let (geometry, header) = (*monitor.geometry(), *monitor.header());
         assert!(
             SLOTS + geometry.capacity as usize * WORD_BYTES <= size,
             "a table as large as told"
         );
         assert!(geometry.first_user < geometry.capacity && geometry.shift <= MAX_SHIFT);
         assert!((1..=BADGE_BITS).contains(&geometry.badge_bits));
-        assert!(std::str::from_utf8(&geometry.label).is_ok(), "a label is text");
-        let mut words = vec![SlotWord(0); geometry.capacity as usize];
+        assert!(std::str::from_utf8(&header.identity.label).is_ok(), "a label is text");
+        let area = header.area;
+        let behind = SLOTS + geometry.capacity as usize * WORD_BYTES;
+        let end = u64::from(area.offset) + u64::from(area.bytes);
+        assert!(end == 0 || area.offset as usize >= behind && end <= size as u64, "{area:?}");
+        let mut words = vec![SlotWord::FREE; geometry.capacity as usize];
         for _ in 0..64 {
             if input.is_empty() {
                 break;
             }
-            step(&mut input, &monitor, &mut words, u64::from(patience));
-            assert_eq!(*monitor.geometry(), geometry, "a copy that nobody can change");
+            step(&mut input, &monitor, &mut words, u64::from(wait_budget));
+            assert_eq!(*monitor.header(), header, "a copy that nobody can change");
         }
     });
 }
@@ -98,7 +112,7 @@ fn step(
     input: &mut Input<'_>,
     monitor: &Monitor<'static, Relax>,
     words: &mut [SlotWord],
-    patience: u64,
+    wait_budget: u64,
 ) {
     let capacity = monitor.geometry().capacity;
     match input.byte() % 8 {
@@ -120,18 +134,32 @@ fn step(
             // Room that is too short one time in four.
             let room = if length.is_multiple_of(4) { short } else { words.len() };
             if let Ok(snapshot) = bounded(0, || monitor.snapshot(&mut words[..room])) {
-                assert!(room == words.len(), "all slots or none");
+                let copied = &words[..snapshot.slots as usize];
+                assert!(copied.len() <= room, "{} words in room for {room}", copied.len());
                 assert!(snapshot.attempts <= SNAPSHOTS, "{} attempts", snapshot.attempts);
-                assert!(words.iter().all(|word| !word.is_staged()), "a meaning of its own");
+                assert!(copied.iter().all(|word| word.is_settled()), "a meaning of its own");
             }
         }
         4 => {
-            let _ = bounded(0, || (monitor.sequence(), monitor.is_retired()));
+            let _ = bounded(0, || (monitor.stamp(), monitor.is_retired()));
+            if input.byte().is_multiple_of(4) {
+                let _ = bounded(0, || monitor.take_over());
+            }
         }
         _ => {
             let mut batch: Vec<_> =
                 (0..input.byte() % 24).map(|_| rewrite(input, monitor)).collect();
-            let result = bounded(u64::from(BATCHES) * patience, || monitor.rewrite(&mut batch));
+            // For the claim, and for quiet in front of each attempt.
+            let bound = u64::from(1 + ATTEMPTS) * wait_budget;
+            let result = bounded(bound, || monitor.rewrite(&mut batch));
+            assert!(batch.iter().all(|entry| entry.left_out <= 1), "a flag");
+            if result.is_ok() {
+                let published = monitor.header().kind == Kind::Published;
+                assert!(published || batch.is_empty(), "a private table");
+                let geometry = monitor.geometry();
+                let fits = |of: &Rewrite| of.slot < capacity && geometry.accepts(of.replacement);
+                assert!(batch.iter().all(fits), "{batch:?}");
+            }
             if let Err(refusal) = result
                 && let Some(slot) = refusal.slot
             {

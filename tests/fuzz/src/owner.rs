@@ -5,10 +5,11 @@
 //! but for slots that the table's hits may have removed, see [`State::Maybe`].
 
 use std::cell::OnceCell;
+use std::sync::atomic::Ordering;
 
 use cap_map_rs::layout::*;
 use cap_map_rs::limits::LOST_RACES;
-use cap_map_rs::{Config, Kernel, Mapped, Owner, Released, Slot, Status};
+use cap_map_rs::{Config, Identity, Kernel, Mapped, Owner, Publication, Released, Slot, Status};
 
 use crate::hostile::{Relax, Script, bounded, hook, under_attack};
 use crate::input::Input;
@@ -147,8 +148,8 @@ struct Test<'a> {
     owner: Owner<'a, Relax>,
     model: Model,
     shift: u32,
-    /// Waits that one look-up or one write may take.
-    patience: u64,
+    /// Waits that one insertion may take.
+    wait_budget: u64,
     threaded: bool,
 }
 
@@ -161,18 +162,19 @@ pub fn run(data: &[u8]) {
     let slots = MIN_CAPACITY + 8 * usize::from(input.byte() % 8);
     let max_slots = slots + 8 * usize::from(mode >> 6);
     let size = |slots: usize| SLOTS + slots * WORD_BYTES;
-    let patience = u32::from(mode >> 2 & 7);
-    let config = Config { first_user: FIRST_USER, shift: 12, badge_bits: 28, patience };
+    let wait_budget = u32::from(mode >> 2 & 7);
+    let config =
+        Config { first_user: FIRST_USER, shift: 12, badge_bits: 28, wait_budget, is_core: false };
     let mut block = Block::for_slots(max_slots);
     let owner =
         Owner::<Relax>::new(config, block.arrays(max_slots), memory[0].region(place, size(slots)));
     let owner = owner.expect("valid");
-    owner.publish(b"owner").expect("a label");
+    owner.publish(&Identity::UNKNOWN).expect("not published yet");
     let script = Script::decode(&mut input, memory[0].words(place, size(slots)));
     let threaded = mode & 5 == 1;
     let model = Model::new(slots);
-    let patience = u64::from(patience);
-    let mut test = Test { owner, model, shift: config.shift, patience, threaded };
+    let wait_budget = u64::from(wait_budget);
+    let mut test = Test { owner, model, shift: config.shift, wait_budget, threaded };
     under_attack(&script, threaded, || {
         for _ in 0..96 {
             if input.is_empty() {
@@ -184,9 +186,11 @@ pub fn run(data: &[u8]) {
     });
     // The peer is gone, and everything can be used.
     if mode & 32 != 0 {
+        memory[1].all().iter().for_each(|word| word.store(0, Ordering::Relaxed));
         let larger = memory[1].region(place, size(max_slots));
-        let moved = bounded(2 * test.bound(), || test.owner.move_to(larger, b"moved"));
-        assert_eq!(moved, Ok(()), "a table can move away from its peer");
+        let publication = Publication::from(Identity::UNKNOWN);
+        let moved = bounded(0, || test.owner.move_to(larger, Some(&publication)));
+        assert!(moved.is_ok(), "a table can move away from its peer, {moved:?}");
         test.model.grow(max_slots);
         test.compare();
     }
@@ -194,10 +198,10 @@ pub fn run(data: &[u8]) {
 }
 
 impl Test<'_> {
-    /// Waits of one call: a look-up waits at most 8 times, a write `patience`
-    /// times, and a call makes at most 8 attempts at 4 of both.
+    /// Waits of one call: a look-up waits at most 8 times, an insertion `wait_budget`
+    /// times, and a call makes at most 9 attempts at 9 of both.
     fn bound(&self) -> u64 {
-        32 * (8 + self.patience)
+        81 * (8 + self.wait_budget)
     }
 
     fn call<T>(&self, f: impl FnOnce(&Owner<'_, Relax>) -> T) -> T {
@@ -232,11 +236,20 @@ impl Test<'_> {
                 let entry = self.call(|owner| owner.entry(slot));
                 assert_eq!(slot >= capacity, entry == Err(Status::BadSlot));
             }
+            _ if slot.is_multiple_of(4) => self.recover(),
             _ => {
-                self.call(|owner| owner.publish(b"again")).expect("a label");
+                let again = self.call(|owner| owner.publish(&Identity::UNKNOWN));
+                assert_eq!(again, Err(Status::InUse), "published twice");
                 self.call(|owner| owner.badge(slot));
             }
         }
+    }
+
+    /// Another life begins. What the peer has written frees no slot and lets none out.
+    #[allow(unsafe_code)]
+    fn recover(&mut self) {
+        // SAFETY: this is the only thread of the component.
+        bounded(0, || unsafe { self.owner.recover() });
     }
 
     fn alloc(&mut self, count: u32) {
@@ -285,7 +298,8 @@ impl Test<'_> {
         }
         match (known, result) {
             (None, Err(Status::BadSlot)) | (_, Err(Status::BadBadge)) => {}
-            (Some(_), Ok(()) | Err(Status::Busy | Status::Exists)) => {
+            (Some(_), Err(Status::Busy)) => {}
+            (Some(_), Ok(())) => {
                 let count = self.model.counts[slot as usize];
                 self.model.set(slot, State::Allocated, count);
                 self.model.badged[slot as usize] = true;

@@ -32,7 +32,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     if target == "monitor" {
         // A header that claims more slots than there are, and all of them read.
         let claims = vec![vec![0xfc, 0, 0, 0, 0, 2, 1, 1, 0]];
-        return [claims, noisy(target), beyond_the_limits(), vec![restless()]].concat();
+        let special = vec![restless(), private()];
+        return [claims, noisy(target), beyond_the_limits(), special].concat();
     }
     noisy(target)
 }
@@ -92,12 +93,25 @@ fn beyond_the_limits() -> Vec<Vec<u8>> {
         (OFF_SHIFT, u64::from(MAX_SHIFT) + 1),
         (OFF_BADGE_BITS, 0),
         (OFF_BADGE_BITS, u64::from(BADGE_BITS) + 1),
+        (OFF_KIND, 0),
+        (OFF_AREA, 64),
+        (OFF_AREA, u64::from(u32::MAX) - 63),
+        (OFF_HIGH_WATER, u64::MAX),
     ];
     let seed = |(offset, value): (usize, u64)| {
         let word = u8::try_from(offset / WORD_BYTES).expect("a header word");
-        [&[0, 0, 1, word], value.to_le_bytes().as_slice(), &[0, 0]].concat()
+        // Snapshots and look-ups follow.
+        [&[0, 0, 1, word], value.to_le_bytes().as_slice(), &[0, 0, 2, 1, 1, 0]].concat()
     };
     fields.map(seed).into()
+}
+
+/// Rewrites of a table that is private.
+fn private() -> Vec<u8> {
+    let word = u8::try_from(OFF_KIND / WORD_BYTES).expect("a header word");
+    let header = [&[0, 0, 1, word], KIND_PRIVATE.to_le_bytes().as_slice(), &[0, 0]].concat();
+    // Slot 8 gets badge 200 instead of the one that it carries.
+    [header, vec![5, 1, 8, 0, 200]].concat()
 }
 
 /// Snapshots of a table whose sequence a thread of the target moves on and on.

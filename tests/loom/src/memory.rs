@@ -26,6 +26,17 @@ impl<T> Memory<T> {
     }
 }
 
+impl<T> Memory<T> {
+    /// One element, and a reference to it that is the only one. The same duty as for
+    /// [`Memory::new`].
+    pub(crate) fn exclusive(element: T) -> (Self, &'static mut T) {
+        let element = Box::into_raw(Box::new(element));
+        let array = std::ptr::slice_from_raw_parts_mut(element, 1);
+        // SAFETY: from a box just now; freed by `drop` only, as an array of one.
+        (Memory(array), unsafe { &mut *element })
+    }
+}
+
 impl<T> Drop for Memory<T> {
     fn drop(&mut self) {
         // SAFETY: from `Box::into_raw` in `new`, and dropped once.

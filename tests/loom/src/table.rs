@@ -1,11 +1,13 @@
 //! What the models work on: a small published table with its owner.
 
+use std::mem::MaybeUninit;
 use std::sync::Arc;
 
 use cap_map_rs::memory::Private;
+use cap_map_rs::owner::{Extension, Growth};
 use cap_map_rs::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering, RelaxStrategy};
-use cap_map_rs::word::Control;
-use cap_map_rs::{Config, Monitor, Owner, Region, Slot, SlotWord, layout};
+use cap_map_rs::word::BatchWord;
+use cap_map_rs::{Config, Identity, Monitor, Owner, Region, Slot, SlotWord, layout};
 use loom::thread::JoinHandle;
 
 use crate::memory::Memory;
@@ -13,7 +15,7 @@ use crate::memory::Memory;
 /// Slots of a table: as few as loom's build of the crate allows.
 pub(crate) const SLOTS: usize = layout::MIN_CAPACITY;
 /// Slots of a table that another one moves to.
-const MORE_SLOTS: usize = SLOTS + 2;
+pub(crate) const MORE_SLOTS: usize = SLOTS + 2;
 
 /// Words in front of the slots.
 const HEADER: usize = layout::SLOTS / layout::WORD_BYTES;
@@ -31,6 +33,9 @@ pub(crate) const C: u32 = 72;
 pub(crate) const D: u32 = 20;
 /// A badge that collides with `A` and `C`.
 pub(crate) const E: u32 = 80;
+
+/// The badge in the words behind a table's region.
+pub(crate) const BEHIND: u32 = 100;
 
 /// Waiting in a model.
 pub(crate) struct Yield;
@@ -52,48 +57,86 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// A table with these badges in slots from 0 upwards. `patience`: that of
-    /// the owner towards a monitor's batch.
-    pub(crate) fn new(badges: &[u32], patience: u32) -> Arc<Table> {
+    /// A published table with these badges in slots from 0 upwards.
+    pub(crate) fn new(badges: &[u32]) -> Arc<Table> {
+        Table::with_chains(badges, 1)
+    }
+
+    /// The same, with so many chains of objects.
+    pub(crate) fn with_chains(badges: &[u32], chains: usize) -> Arc<Table> {
+        let table = Self::make(badges, chains, MORE_SLOTS);
+        table.owner.publish(&Identity::UNKNOWN).unwrap();
+        table
+    }
+
+    /// A table that is not published.
+    pub(crate) fn private(badges: &[u32]) -> Arc<Table> {
+        Self::make(badges, 1, MORE_SLOTS)
+    }
+
+    /// The same with room for `max_slots`.
+    pub(crate) fn with(badges: &[u32], max_slots: usize) -> Arc<Table> {
+        Self::make(badges, 1, max_slots)
+    }
+
+    /// Behind the region there is what nobody may take for a slot: [`BEHIND`].
+    fn make(badges: &[u32], chains: usize, max_slots: usize) -> Arc<Table> {
         let word = || AtomicU64::new(0);
-        let (memory, words) = Memory::new(HEADER + SLOTS, word);
-        let (chains, buckets) = Memory::new(1, word);
+        let (memory, all) = Memory::new(HEADER + MORE_SLOTS, word);
+        let (words, behind) = all.split_at(HEADER + SLOTS);
+        for word in behind {
+            word.store(SlotWord::used(BEHIND).0, Ordering::Relaxed);
+        }
+        let (heads, buckets) = Memory::new(chains, word);
         let (bits, bitmap) = Memory::new(1, || AtomicU32::new(0));
         let (full, summary) = Memory::new(1, || AtomicU32::new(0));
         let (entries, index) = Memory::new(INDEX, || AtomicU16::new(0));
-        let (counts, refs) = Memory::new(MORE_SLOTS, || AtomicU16::new(0));
+        let (counts, refs) = Memory::new(max_slots, || AtomicU16::new(0));
         let region = Region::new(words).unwrap();
         let private = Private::from_parts(index, refs, bitmap, summary, buckets);
-        let config = Config { first_user: 0, shift: 0, badge_bits: 8, patience };
+        let config =
+            Config { is_core: false, first_user: 0, shift: 0, badge_bits: 8, wait_budget: 0 };
         let owner = Owner::new(config, private, region).unwrap();
         for badge in badges {
             owner.insert(*badge).unwrap();
         }
-        owner.publish(b"model").unwrap();
         Arc::new(Table {
             owner,
             region,
             words,
-            _words: [memory, chains],
+            _words: [memory, heads],
             _masks: [bits, full],
             _halves: [entries, counts],
         })
     }
 
-    /// Leaves the memory as a monitor does that dies when it has decided to
-    /// change the badge of `slot`, before it rolls that forward.
-    pub(crate) fn leave_decided_batch(&self, slot: usize, old: u32, new: u32) {
-        let control = &self.words[layout::OFF_CONTROL / layout::WORD_BYTES];
-        let idle = Control(control.load(Ordering::Relaxed));
-        let decided = idle.advanced(layout::PHASE_STAGING, 1).advanced(layout::PHASE_COMMITTED, 1);
-        let staged = SlotWord::staged(old, new, decided.batch());
-        self.words[HEADER + slot].store(staged.0, Ordering::Relaxed);
-        control.store(decided.0, Ordering::Relaxed);
+    /// The batch word.
+    fn batch_word(&self) -> &AtomicU64 {
+        &self.words[layout::OFF_BATCH / layout::WORD_BYTES]
     }
 
-    /// A monitor of the table.
-    pub(crate) fn monitor(&self, patience: u32) -> Monitor<'static, Yield> {
-        Monitor::attach(self.region, patience).unwrap()
+    /// The generation. It is the newest one, as an exchange reads it.
+    pub(crate) fn generation(&self) -> u64 {
+        BatchWord(self.batch_word().fetch_or(0, Ordering::AcqRel)).generation()
+    }
+
+    /// Leaves the memory as a monitor does that dies when it has claimed the table and
+    /// put new badges beside those in these slots. With `flipped`, it has decided the
+    /// batch as well.
+    pub(crate) fn leave_batch(&self, entries: &[(usize, u32)], flipped: bool) {
+        let batch = BatchWord(self.batch_word().load(Ordering::Relaxed)).claimed();
+        for (slot, badge) in entries {
+            let cell = &self.words[HEADER + slot];
+            let word = SlotWord(cell.load(Ordering::Relaxed));
+            cell.store(word.staged(batch.bank(), *badge).0, Ordering::Relaxed);
+        }
+        let batch = if flipped { batch.flipped() } else { batch };
+        self.batch_word().store(batch.0, Ordering::Relaxed);
+    }
+
+    /// A monitor of the table, which waits for nobody.
+    pub(crate) fn monitor(&self) -> Monitor<'static, Yield> {
+        Monitor::attach(self.region, 0).unwrap()
     }
 
     /// Starts a role that uses the table.
@@ -106,9 +149,40 @@ impl Table {
     }
 
     /// The badges by slot when all is quiet. Also checks all that must hold
-    /// then: no badge twice, nothing staged, the index leads to each badge.
+    /// then: no badge twice, and the index leads to each badge.
     pub(crate) fn settled(&self) -> Vec<u32> {
         settled(&self.owner, self.words)
+    }
+}
+
+/// Memory by which a table with room for [`SLOTS`] gets room for [`MORE_SLOTS`]. It is not
+/// zero.
+pub(crate) struct More {
+    _place: Memory<MaybeUninit<Extension<'static>>>,
+    _words: Memory<AtomicU64>,
+    _masks: [Memory<AtomicU32>; 2],
+    _halves: [Memory<AtomicU16>; 2],
+}
+
+impl More {
+    pub(crate) fn new() -> (Self, Growth<'static>) {
+        let mask = || AtomicU32::new(u32::MAX);
+        let half = || AtomicU16::new(u16::MAX);
+        let (place, extension) = Memory::exclusive(MaybeUninit::uninit());
+        let (chains, buckets) = Memory::new(1, || AtomicU64::new(u64::MAX));
+        let (bits, bitmap) = Memory::new(1, mask);
+        let (full, summary) = Memory::new(1, mask);
+        let (entries, index) = Memory::new(INDEX, half);
+        let (counts, refs) = Memory::new(MORE_SLOTS - SLOTS, half);
+        let arrays = Private::from_parts(index, refs, bitmap, summary, buckets);
+        let growth = Growth::from_parts(extension, SLOTS, MORE_SLOTS, arrays);
+        let more = More {
+            _place: place,
+            _words: chains,
+            _masks: [bits, full],
+            _halves: [entries, counts],
+        };
+        (more, growth)
     }
 }
 
@@ -119,9 +193,10 @@ pub(crate) fn larger_words() -> (Memory<AtomicU64>, &'static [AtomicU64]) {
 
 /// As [`Table::settled`], of a table that has moved to a region of `words`.
 pub(crate) fn settled(owner: &Owner<'static, Yield>, words: &[AtomicU64]) -> Vec<u32> {
-    let words: Vec<SlotWord> =
-        words.iter().skip(HEADER).map(|word| SlotWord(word.load(Ordering::Relaxed))).collect();
-    assert!(!words.iter().any(|word| word.is_staged()), "a slot stayed staged");
+    let batch = &words[layout::OFF_BATCH / layout::WORD_BYTES];
+    let bank = BatchWord(batch.load(Ordering::Relaxed)).bank();
+    let word = |cell: &AtomicU64| SlotWord(cell.load(Ordering::Relaxed)).settled(bank);
+    let words: Vec<SlotWord> = words.iter().skip(HEADER).map(word).collect();
     let badges = badges(&words);
     for (slot, badge) in (0u32..).zip(&badges) {
         if *badge != 0 {

@@ -3,7 +3,11 @@
 
 use std::sync::atomic::Ordering::SeqCst;
 
-use crate::world::{BADGES, Ledger, World};
+use crate::ledger::Ledger;
+use crate::world::{BADGES, World};
+
+/// Set in the capability of a badge that a monitor has exchanged for another one.
+pub(crate) const SWAPPED: u32 = 1 << 31;
 
 /// What a lane is doing; zero is nothing.
 pub(crate) struct Op;

@@ -1,19 +1,19 @@
-//! The driver: starts owner and monitor, stops and kills them at random
+//! The driver: starts owner and monitors, stops and kills them at random
 //! moments, and asks the oracle about the table after each round.
 
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::process::{Child, Command};
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use cap_map_rs::limits::ATTEMPTS;
 use fastrand::Rng;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
+use crate::ledger::{LANES, SEATS};
 use crate::monitor::Work;
-use crate::oracle::{settle, verify};
-use crate::world::{BADGES, FIRST_BADGE, LANES, World};
+use crate::oracle::{settle, verify, verify_rest};
+use crate::process::Process;
+use crate::totals::Totals;
+use crate::world::{BADGES, FIRST_BADGE, World};
 
 /// Nothing takes this long unless somebody waits for somebody.
 const HANGS: Duration = Duration::from_secs(120);
@@ -22,79 +22,16 @@ const MICROS: u64 = 2_000_000;
 /// Yields that one operation of several threads may take, mostly for the lock.
 const YIELDS: u32 = 20_000_000;
 
-/// A process of this program.
-struct Process {
-    child: Child,
-    stopped: bool,
-}
-
-impl Process {
-    fn start(arguments: &[String]) -> Result<Self, String> {
-        let program = std::env::current_exe().map_err(|error| error.to_string())?;
-        let child =
-            Command::new(program).args(arguments).spawn().map_err(|error| error.to_string())?;
-        Ok(Process { child, stopped: false })
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().cast_signed())
-    }
-
-    /// Stops it; returns once all its threads stand still.
-    fn stop(&mut self) -> Result<(), String> {
-        if self.stopped {
-            return Ok(());
-        }
-        kill(self.pid(), Signal::SIGSTOP).map_err(|error| error.to_string())?;
-        match waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)) {
-            Ok(WaitStatus::Stopped(..)) => {
-                self.stopped = true;
-                Ok(())
-            }
-            other => Err(format!("a process ended by itself: {other:?}")),
-        }
-    }
-
-    fn resume(&mut self) -> Result<(), String> {
-        self.stopped = false;
-        kill(self.pid(), Signal::SIGCONT).map_err(|error| error.to_string())
-    }
-}
-
-/// Kills it; returns once it is gone.
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// What a run has done so far.
-#[derive(Default)]
-pub(crate) struct Totals {
-    pub(crate) rounds: u64,
-    pub(crate) operations: u64,
-    pub(crate) batches: u64,
-    pub(crate) rewritten: u64,
-    pub(crate) kills: u64,
-    pub(crate) stops: u64,
-    pub(crate) tables: u64,
-    pub(crate) changed: u64,
-    pub(crate) busy: u64,
-    pub(crate) most_waits: u32,
-    pub(crate) most_micros: u64,
-}
-
 /// The world of the moment, and who lives in it.
 pub(crate) struct Driver {
     world: World,
     memory: OwnedFd,
     owner: Option<Process>,
-    monitor: Option<Process>,
+    monitors: [Option<Process>; SEATS],
+    /// Whether a monitor died that may have held the claim.
+    widowed: bool,
     rng: Rng,
     rounds_left: u32,
-    /// What this world has contributed to the totals already.
-    counted: (u64, u64, u64),
     pub(crate) totals: Totals,
 }
 
@@ -102,31 +39,33 @@ impl Driver {
     pub(crate) fn new(seed: u64) -> Result<Self, String> {
         let (world, memory) = World::create().map_err(|error| error.to_string())?;
         let rng = Rng::with_seed(seed);
-        let (owner, monitor, totals) = (None, None, Totals::default());
         Ok(Driver {
             world,
             memory,
-            owner,
-            monitor,
+            owner: None,
+            monitors: [None, None],
+            widowed: false,
             rng,
             rounds_left: 0,
-            counted: (0, 0, 0),
-            totals,
+            totals: Totals::default(),
         })
     }
 
     /// A table of random size in memory of its own.
     fn found(&mut self) -> Result<(), String> {
-        self.count();
-        (self.owner, self.monitor) = (None, None);
+        self.totals.count(self.world);
+        (self.owner, self.monitors, self.widowed) = (None, [None, None], false);
         (self.world, self.memory) = World::create().map_err(|error| error.to_string())?;
-        self.counted = (0, 0, 0);
+        self.totals.forget();
         let ledger = self.world.ledger();
         let capacity = [64, 100, 512, 2048, 4096, 4096][self.rng.usize(0..6)];
         ledger.capacity.store(capacity, SeqCst);
-        ledger.patience.store([0, 4, 100, 2000][self.rng.usize(0..4)], SeqCst);
+        ledger.wait_budget.store([0, 4, 100, 2000][self.rng.usize(0..4)], SeqCst);
         let lanes = self.rng.u32(1..=u32::try_from(LANES).unwrap_or(1));
         ledger.lanes_used.store(lanes, SeqCst);
+        let seats = if self.rng.u8(0..3) == 0 { 2 } else { 1 };
+        ledger.seats_used.store(seats, SeqCst);
+        self.totals.two_monitors += u64::from(seats > 1);
         ledger.next_badge.store(FIRST_BADGE, SeqCst);
         ledger.next_ident.store(1, SeqCst);
         self.rounds_left = self.rng.u32(5..40);
@@ -135,7 +74,7 @@ impl Driver {
         self.await_owner()?;
         verify(self.world)?;
         self.let_go();
-        self.start_monitor()
+        self.start_monitors()
     }
 
     fn start_owner(&mut self, restored: bool) -> Result<(), String> {
@@ -145,15 +84,46 @@ impl Driver {
         if restored {
             arguments.push("--restored".to_owned());
         }
-        if self.monitor.as_ref().is_none_or(|monitor| monitor.stopped) {
+        if self.running().is_empty() {
             arguments.push("--alone".to_owned());
         }
         self.owner = Some(Process::start(&arguments)?);
         Ok(())
     }
 
-    fn start_monitor(&mut self) -> Result<(), String> {
-        self.monitor = Some(Process::start(&self.arguments("monitor"))?);
+    /// The monitors that are neither dead nor stopped.
+    fn running(&self) -> Vec<usize> {
+        let runs =
+            |seat: &usize| self.monitors[*seat].as_ref().is_some_and(|monitor| !monitor.stopped);
+        (0..SEATS).filter(runs).collect()
+    }
+
+    /// Starts all monitors that do not live. The first one takes over from the dead.
+    fn start_monitors(&mut self) -> Result<(), String> {
+        if let (true, Some(heir)) = (self.widowed, self.running().first()) {
+            self.take_over(*heir)?;
+        }
+        for seat in 0..self.world.ledger().seats_used.load(SeqCst) as usize {
+            if self.monitors[seat].is_some() {
+                continue;
+            }
+            let mut arguments = self.arguments("monitor");
+            arguments.push(format!("--seat={seat}"));
+            self.monitors[seat] = Some(Process::start(&arguments)?);
+            if self.widowed {
+                self.take_over(seat)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has a monitor take the claim away from the dead ones.
+    fn take_over(&mut self, heir: usize) -> Result<(), String> {
+        let seat = &self.world.ledger().seats[heir];
+        let asked = seat.take_over.fetch_add(1, SeqCst) + 1;
+        self.until("take-over", || seat.taken_over.load(SeqCst) == asked)?;
+        self.widowed = false;
+        self.totals.take_overs += 1;
         Ok(())
     }
 
@@ -212,10 +182,14 @@ impl Driver {
         self.until("owner beside a stopped monitor", moved)
     }
 
-    fn monitor_goes_on(&self) -> Result<(), String> {
-        let done = &self.world.ledger().monitor.done;
-        let before = done.load(SeqCst);
-        self.until("monitor beside a stopped owner", || done.load(SeqCst) >= before + 2)
+    /// Each monitor that runs finishes a batch, or is refused.
+    fn monitors_go_on(&self) -> Result<(), String> {
+        for seat in self.running() {
+            let done = &self.world.ledger().seats[seat].lane.done;
+            let before = done.load(SeqCst);
+            self.until("monitor beside stopped ones", || done.load(SeqCst) >= before + 2)?;
+        }
+        Ok(())
     }
 
     fn stop_owner(&mut self) -> Result<(), String> {
@@ -223,16 +197,29 @@ impl Driver {
         self.owner.as_mut().map_or(Ok(()), Process::stop)
     }
 
-    fn stop_monitor(&mut self) -> Result<(), String> {
-        self.totals.stops += 1;
-        self.monitor.as_mut().map_or(Ok(()), Process::stop)
+    fn stop_monitors(&mut self) -> Result<(), String> {
+        self.totals.stops += self.running().len() as u64;
+        self.monitors.iter_mut().flatten().try_for_each(Process::stop)
+    }
+
+    /// Asks the oracle while the monitors that run have stopped. The owner is dead, or waits.
+    fn verify_aside(&mut self) -> Result<(), String> {
+        let running = self.running();
+        self.stop_monitors()?;
+        verify(self.world)?;
+        for (seat, monitor) in self.monitors.iter_mut().enumerate() {
+            if let (true, Some(monitor)) = (running.contains(&seat), monitor) {
+                monitor.resume()?;
+            }
+        }
+        Ok(())
     }
 
     fn resume_all(&mut self) -> Result<(), String> {
-        let monitor_first = self.rng.bool();
-        let (owner, monitor) = (&mut self.owner, &mut self.monitor);
-        let order = if monitor_first { [monitor, owner] } else { [owner, monitor] };
-        for process in order.into_iter().flatten().filter(|process| process.stopped) {
+        let mut order: Vec<&mut Process> =
+            self.monitors.iter_mut().chain([&mut self.owner]).flatten().collect();
+        self.rng.shuffle(&mut order);
+        for process in order.into_iter().filter(|process| process.stopped) {
             process.resume()?;
             if self.rng.bool() {
                 std::thread::sleep(Duration::from_micros(self.rng.u64(0..300)));
@@ -244,7 +231,7 @@ impl Driver {
     /// Stops everybody and asks the oracle.
     fn stop_and_verify(&mut self) -> Result<(), String> {
         self.stop_owner()?;
-        self.stop_monitor()?;
+        self.stop_monitors()?;
         verify(self.world)
     }
 
@@ -257,12 +244,14 @@ impl Driver {
         self.until("pause of the owner", || {
             lanes.iter().all(|lane| lane.parked.load(SeqCst) == pause)
         })?;
-        if self.monitor.as_ref().is_some_and(|monitor| !monitor.stopped) {
-            self.until("pause of the monitor", || ledger.monitor.parked.load(SeqCst) == pause)?;
+        for seat in self.running() {
+            let parked = &ledger.seats[seat].lane.parked;
+            self.until("pause of a monitor", || parked.load(SeqCst) == pause)?;
         }
         ledger.inspect.store(pause, SeqCst);
         self.until("inspection", || ledger.inspected.load(SeqCst) == pause)?;
         verify(self.world)?;
+        verify_rest(self.world)?;
         self.check_bounds()?;
         ledger.pause.store(pause + 1, SeqCst);
         Ok(())
@@ -270,13 +259,16 @@ impl Driver {
 
     fn check_bounds(&mut self) -> Result<(), String> {
         let ledger = self.world.ledger();
-        let patience = ledger.patience.load(SeqCst);
-        for lane in ledger.lanes.iter().chain([&ledger.monitor]) {
+        let wait_budget = ledger.wait_budget.load(SeqCst);
+        // Alone, a thread of the owner waits for attempts of monitors only, in front of
+        // each badge that it puts into a slot.
+        let alone = ledger.lanes_used.load(SeqCst) == 1;
+        let owners = if alone { 16 * (wait_budget + 8) } else { YIELDS };
+        // The claim of another monitor, and a request for quiet in front of each attempt.
+        let monitors = (1 + ATTEMPTS) * wait_budget;
+        let lanes = ledger.lanes.iter().map(|lane| (lane, owners));
+        for (lane, bound) in lanes.chain(ledger.seats.iter().map(|seat| (&seat.lane, monitors))) {
             let (waits, micros) = (lane.waits.load(SeqCst), lane.micros.load(SeqCst));
-            // Alone, an owner's thread waits for staged batches only: of each
-            // write of the operation.
-            let alone = ledger.lanes_used.load(SeqCst) == 1;
-            let bound = if alone { 16 * (patience + 8) } else { YIELDS };
             if waits > bound || micros > MICROS {
                 return Err(format!("wait over the bound: {waits} yields of {bound}, {micros} us"));
             }
@@ -286,8 +278,20 @@ impl Driver {
         Ok(())
     }
 
-    fn kill_monitor(&mut self) {
-        self.totals.kills += u64::from(self.monitor.take().is_some());
+    fn kill_monitor(&mut self, seat: usize) {
+        let killed = self.monitors[seat].take().is_some();
+        self.totals.kills += u64::from(killed);
+        self.widowed |= killed;
+    }
+
+    fn kill_monitors(&mut self) {
+        (0..SEATS).for_each(|seat| self.kill_monitor(seat));
+    }
+
+    /// The ledger gets to know what became of the batches of dead monitors.
+    fn settle(&self) {
+        let dead = (0..SEATS).filter(|seat| self.monitors[*seat].is_none());
+        dead.for_each(|seat| settle(self.world, seat));
     }
 
     fn kill_owner(&mut self) {
@@ -298,10 +302,13 @@ impl Driver {
     fn attach_and_rewrite(&mut self) -> Result<(), String> {
         let seed = self.rng.u64(..);
         let mut work =
-            Work::attach(self.world, seed).map_err(|status| format!("attach: {status:?}"))?;
+            Work::attach(self.world, 0, seed).map_err(|status| format!("attach: {status:?}"))?;
+        work.take_over()?;
+        self.widowed = false;
+        self.totals.take_overs += 1;
         work.snapshot()?;
         for _ in 0..self.rng.u32(1..4) {
-            if !work.rewrite()? && self.world.ledger().batch.len.load(SeqCst) > 0 {
+            if !work.rewrite()? && self.world.ledger().seats[0].batch.len.load(SeqCst) > 0 {
                 return Err("a batch was refused beside a dead owner".to_owned());
             }
             work.snapshot()?;
@@ -327,22 +334,35 @@ impl Driver {
                 std::thread::sleep(Duration::from_micros(self.rng.u64(500..2500)));
             }
             self.kill_owner();
-            let running = self.monitor.as_ref().is_some_and(|monitor| !monitor.stopped);
-            self.stop_monitor()?;
-            verify(self.world)?;
-            if running && let Some(monitor) = &mut self.monitor {
-                monitor.resume()?;
-            }
+            self.verify_aside()?;
         }
         self.start_owner(true)?;
         self.await_owner()?;
-        let running = self.monitor.as_ref().is_some_and(|monitor| !monitor.stopped);
-        self.stop_monitor()?;
-        verify(self.world)?;
-        if running && let Some(monitor) = &mut self.monitor {
-            monitor.resume()?;
-        }
+        self.verify_aside()?;
+        verify_rest(self.world)?;
         self.let_go();
+        Ok(())
+    }
+
+    /// One of two monitors stops or dies beside the other one, which takes over then.
+    fn lose_a_monitor(&mut self) -> Result<(), String> {
+        let lost = self.rng.usize(0..SEATS);
+        let Some(monitor) = &mut self.monitors[lost] else { return Ok(()) };
+        monitor.stop()?;
+        self.totals.stops += 1;
+        self.monitors_go_on()?;
+        if self.rng.bool() {
+            return self.resume_all();
+        }
+        self.kill_monitor(lost);
+        let Some(heir) = self.running().first().copied() else { return Ok(()) };
+        self.take_over(heir)?;
+        let busy = &self.world.ledger().seats[heir].busy;
+        let before = busy.load(SeqCst);
+        self.monitors_go_on()?;
+        if busy.load(SeqCst) != before {
+            return Err("busy, although the claim of the dead was taken over".to_owned());
+        }
         Ok(())
     }
 
@@ -355,9 +375,9 @@ impl Driver {
         self.rounds_left -= 1;
         self.totals.rounds += 1;
         self.delay();
-        match self.rng.u8(0..12) {
+        match self.rng.u8(0..14) {
             0 | 1 => {
-                self.stop_monitor()?;
+                self.stop_monitors()?;
                 self.owner_goes_on()?;
                 self.delay();
                 self.stop_and_verify()?;
@@ -365,49 +385,55 @@ impl Driver {
             }
             2 | 3 => {
                 self.stop_owner()?;
-                self.monitor_goes_on()?;
+                self.monitors_go_on()?;
                 self.delay();
                 self.stop_and_verify()?;
                 self.resume_all()?;
             }
             4 | 5 => {
-                self.kill_monitor();
+                self.kill_monitors();
                 self.owner_goes_on()?;
                 self.delay();
                 self.stop_and_verify()?;
-                settle(self.world);
+                self.settle();
                 self.resume_all()?;
-                self.start_monitor()?;
+                self.start_monitors()?;
             }
             6..9 => {
                 self.kill_owner();
                 if self.rng.bool() {
-                    self.monitor_goes_on()?;
+                    self.monitors_go_on()?;
                     self.delay();
                 }
                 self.stop_and_verify()?;
                 if self.rng.bool() {
-                    self.kill_monitor();
-                    settle(self.world);
+                    self.kill_monitors();
+                    self.settle();
                     self.attach_and_rewrite()?;
                 } else {
                     self.resume_all()?;
                 }
                 self.restore_owner()?;
-                if self.monitor.is_none() {
-                    self.start_monitor()?;
-                }
+                self.start_monitors()?;
             }
             9 | 10 => {
                 self.kill_owner();
-                self.kill_monitor();
+                self.kill_monitors();
                 self.stop_and_verify()?;
-                settle(self.world);
+                self.settle();
                 if self.rng.bool() {
                     self.attach_and_rewrite()?;
                 }
                 self.restore_owner()?;
-                self.start_monitor()?;
+                self.start_monitors()?;
+            }
+            11 | 12 => {
+                self.lose_a_monitor()?;
+                self.delay();
+                self.stop_and_verify()?;
+                self.settle();
+                self.resume_all()?;
+                self.start_monitors()?;
             }
             _ => {
                 self.stop_and_verify()?;
@@ -415,20 +441,7 @@ impl Driver {
             }
         }
         self.inspect()?;
-        self.count();
+        self.totals.count(self.world);
         Ok(())
-    }
-
-    /// Adds to the totals what this world has seen.
-    fn count(&mut self) {
-        let ledger = self.world.ledger();
-        let operations = ledger.lanes.iter().map(|lane| lane.done.load(SeqCst)).sum::<u64>();
-        let now = (operations, ledger.batch.number.load(SeqCst), ledger.rewritten.load(SeqCst));
-        self.totals.operations += now.0 - self.counted.0;
-        self.totals.batches += now.1 - self.counted.1;
-        self.totals.rewritten += now.2 - self.counted.2;
-        self.totals.changed += u64::from(ledger.refused_changed.swap(0, SeqCst));
-        self.totals.busy += u64::from(ledger.refused_busy.swap(0, SeqCst));
-        self.counted = now;
     }
 }

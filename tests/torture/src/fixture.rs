@@ -4,19 +4,16 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::SeqCst;
 
-use cap_map_rs::layout::{
-    OFF_CONTROL, OFF_INTENT_NEW, OFF_INTENT_OLD, OFF_INTENT_SLOT, PHASE_STAGING, PHASE_WRITING,
-    SLOTS, WORD_BYTES,
-};
-use cap_map_rs::word::Control;
+use cap_map_rs::layout::{OFF_BATCH, OFF_COMING, OFF_QUIET, OFF_SEQUENCE, SLOTS, WORD_BYTES};
+use cap_map_rs::word::BatchWord;
 use cap_map_rs::{Kernel, Monitor, Rewrite, Slot, SlotWord, Status};
 
-use crate::world::{FIRST_USER, Relax, TABLE_BYTES, World};
+use crate::world::{FIRST_USER, Relax, TABLE_BYTES, World, identity};
 
 /// Slots of the table.
 pub(crate) const CAPACITY: u32 = 64;
-/// Waits that an operation grants a batch.
-pub(crate) const PATIENCE: u32 = 4;
+/// Waits that an operation grants the other side.
+pub(crate) const WAIT_BUDGET: u32 = 4;
 /// Slots 8 to 19 carry badges 2000 to 2044.
 pub(crate) const FILLED: u32 = 12;
 /// A monitor that comes by adds this to badges.
@@ -61,12 +58,12 @@ pub(crate) fn with(mut state: State, changes: &[(u32, Slot)]) -> State {
 pub(crate) fn prepare(world: World) -> Verdict {
     let ledger = world.ledger();
     ledger.capacity.store(CAPACITY, SeqCst);
-    ledger.patience.store(PATIENCE, SeqCst);
+    ledger.wait_budget.store(WAIT_BUDGET, SeqCst);
     let blank = vec![0; TABLE_BYTES];
     world.restore(&blank);
     let table = world.found();
     let say = |what: &str| format!("preparation: {what}");
-    table.publish(b"step").map_err(|_| say("publish"))?;
+    table.publish(&identity()).map_err(|_| say("publish"))?;
     for slot in FIRST_USER..FIRST_USER + FILLED {
         if table.insert(badge(slot)) != Ok(slot) {
             return Err(say("insert"));
@@ -121,37 +118,57 @@ pub(crate) fn slot_word(world: World, slot: u32) -> &'static AtomicU64 {
     &world.words(0)[SLOTS / WORD_BYTES + slot as usize]
 }
 
-/// A monitor that died in the given phase of a batch on slots 8 to 10.
-pub(crate) fn dead_batch(world: World, phase: u64, staged: u32) {
-    let control = Control(word(world, OFF_CONTROL).load(SeqCst));
-    let staging = control.advanced(PHASE_STAGING, 1);
-    for slot in FIRST_USER..FIRST_USER + staged {
-        let new = SlotWord::staged(badge(slot), badge(slot) + SHIFT, staging.batch());
-        slot_word(world, slot).store(new.0, SeqCst);
+/// The slots of a batch that a monitor has not finished, and the new badges of these slots.
+const UNFINISHED: std::ops::Range<u32> = FIRST_USER..FIRST_USER + 3;
+
+/// A monitor that has put its new badges beside the old ones of slots 8 to 10, and holds
+/// the claim.
+pub(crate) fn staged(world: World) {
+    let batch = world.batch_word(0).claimed();
+    for slot in UNFINISHED {
+        let word = SlotWord::used(badge(slot)).staged(batch.bank(), badge(slot) + SHIFT);
+        slot_word(world, slot).store(word.0, SeqCst);
     }
-    let control = if phase == PHASE_STAGING { staging } else { staging.advanced(phase, 1) };
-    word(world, OFF_CONTROL).store(control.0, SeqCst);
+    word(world, OFF_BATCH).store(batch.0, SeqCst);
 }
 
-/// An owner that died in a write section: slot 9 was to carry 8004.
-pub(crate) fn dead_section(world: World) {
-    let open = Control(word(world, OFF_CONTROL).load(SeqCst)).to(PHASE_WRITING);
-    word(world, OFF_INTENT_SLOT).store(9, SeqCst);
-    word(world, OFF_INTENT_OLD).store(slot_word(world, 9).load(SeqCst), SeqCst);
-    word(world, OFF_INTENT_NEW).store(SlotWord::used(8004, open.sequence()).0, SeqCst);
-    word(world, OFF_CONTROL).store(open.0, SeqCst);
+/// The same monitor behind the instant of its batch.
+pub(crate) fn decided(world: World) {
+    staged(world);
+    let batch: BatchWord = world.batch_word(0);
+    word(world, OFF_BATCH).store(batch.flipped().0, SeqCst);
+}
+
+/// The same monitor after its batch was refused.
+pub(crate) fn refused(world: World) {
+    staged(world);
+    let batch = world.batch_word(0);
+    word(world, OFF_BATCH).store(batch.released().0, SeqCst);
+}
+
+/// An owner that died between the stores of a write, after it had announced a badge and
+/// asked for quiet.
+pub(crate) fn dead_owner(world: World) {
+    word(world, OFF_SEQUENCE).fetch_or(1, SeqCst);
+    word(world, OFF_COMING).store(8004, SeqCst);
+    word(world, OFF_QUIET).store(1, SeqCst);
 }
 
 /// A monitor, attached anew.
 pub(crate) fn monitor(world: World, region: usize) -> Result<Monitor<'static, Relax>, Status> {
-    Monitor::attach(world.region(region), PATIENCE)
+    Monitor::attach(world.region(region), WAIT_BUDGET)
+}
+
+/// What a batch returns that took place but for so many slots.
+pub(crate) fn left_out(slots: u64) -> u64 {
+    100 * slots
 }
 
 /// A batch of a monitor that has just attached.
 pub(crate) fn rewrite(world: World, batch: &mut [Rewrite]) -> u64 {
     let result = monitor(world, 0)
         .and_then(|monitor| monitor.rewrite(batch).map_err(|refusal| refusal.status));
-    code(result.map(|()| 0_u32))
+    code(result.map(|()| left_out(batch.iter().map(|entry| u64::from(entry.left_out)).sum())))
 }
 
 /// Gives one slot a new badge and lets two others swap theirs.

@@ -1,4 +1,4 @@
-//! Torture of `cap_map_rs`: a component and its monitor as real processes that
+//! Torture of `cap_map_rs`: a component and one or two monitors as real processes that
 //! are stopped, continued and killed at any moment, with an oracle that knows from
 //! a ledger what may be.
 //!
@@ -15,11 +15,14 @@ mod claims;
 mod driver;
 mod fixture;
 mod hostile;
+mod ledger;
 mod monitor;
 mod oracle;
 mod owner;
+mod process;
 mod ptrace;
 mod step;
+mod totals;
 mod world;
 
 use driver::Driver;
@@ -67,6 +70,8 @@ enum Role {
         memory: i32,
         #[arg(long)]
         role_seed: u64,
+        #[arg(long)]
+        seat: usize,
     },
 }
 
@@ -79,8 +84,8 @@ fn main() -> ExitCode {
             Role::Owner { memory, role_seed, restored, alone } => {
                 World::attach(memory).map(|world| owner::main(world, restored, alone, role_seed))
             }
-            Role::Monitor { memory, role_seed } => {
-                World::attach(memory).map(|world| monitor::main(world, role_seed))
+            Role::Monitor { memory, role_seed, seat } => {
+                World::attach(memory).map(|world| monitor::main(world, seat, role_seed))
             }
         };
         eprintln!("torture: {result:?}");
@@ -172,21 +177,5 @@ fn signals(arguments: &Arguments) -> ExitCode {
 }
 
 fn report(driver: &Driver, active: Duration) {
-    let totals = &driver.totals;
-    println!(
-        "torture: {} s: {} rounds, {} tables, {} kills, {} stops; {} operations, {} batches with \
-         {} badges rewritten ({} changed, {} busy); at most {} yields and {} us in one operation",
-        active.as_secs(),
-        totals.rounds,
-        totals.tables,
-        totals.kills,
-        totals.stops,
-        totals.operations,
-        totals.batches,
-        totals.rewritten,
-        totals.changed,
-        totals.busy,
-        totals.most_waits,
-        totals.most_micros,
-    );
+    println!("torture: {} s: {}", active.as_secs(), driver.totals);
 }

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 
-use cap_map_rs::layout::{OFF_CONTROL, SLOTS, WORD_BYTES};
-use cap_map_rs::word::{Control, Phase};
+use cap_map_rs::layout::{OFF_COMING, OFF_HIGH_WATER, OFF_QUIET, OFF_SEQUENCE, WORD_BYTES};
+use cap_map_rs::word::Bank;
 use cap_map_rs::{Slot, SlotWord};
 
-use crate::claims::{Claim, Op, is_dead, object_badge, object_of};
-use crate::world::{FIRST_BADGE, Lane, World, status};
+use crate::claims::{Claim, Op, SWAPPED, is_dead, object_badge, object_of};
+use crate::ledger::{Batch, Lane, status};
+use crate::world::{FIRST_BADGE, World};
 
 /// An operation in progress, as its lane announced it.
 #[derive(Debug)]
@@ -44,7 +45,10 @@ impl Progress {
             (Op::FREE, Slot::Reserved | Slot::Free) => {
                 (self.slot..self.slot + self.count).contains(&slot)
             }
-            (Op::INSERT_AT | Op::RELEASE, Slot::Reserved) | (Op::REMOVE, Slot::Free) => here,
+            // A slot looks free until its first badge is written, and when its last
+            // one has just gone.
+            (Op::INSERT_AT | Op::RELEASE, Slot::Reserved | Slot::Free)
+            | (Op::REMOVE, Slot::Free) => here,
             (Op::INSERT_AT | Op::REMOVE | Op::RELEASE, Slot::Used(_))
             | (Op::REMOVE | Op::RELEASE, Slot::Detached(_)) => here && mine,
             (Op::RELEASE_OBJECT, Slot::Reserved | Slot::Free) => here,
@@ -78,22 +82,19 @@ pub(crate) fn verify(world: World) -> Result<(), String> {
     if let Some(text) = ledger.violation() {
         return Err(text);
     }
-    let words = world.words(0);
-    let control = Control(words[OFF_CONTROL / WORD_BYTES].load(SeqCst));
-    let capacity = ledger.capacity.load(SeqCst);
-    let slots = &words[SLOTS / WORD_BYTES..][..capacity as usize];
-    let slots: Vec<SlotWord> = slots.iter().map(|word| SlotWord(word.load(SeqCst))).collect();
-    let in_batch = !matches!(control.phase(), Phase::Idle | Phase::Writing);
-    for (slot, word) in slots.iter().enumerate() {
-        if word.is_staged() && (!in_batch || word.batch() != control.batch()) {
-            return Err(format!("slot {slot} is left staged: {word:x?} in {control:x?}"));
-        }
+    verify_words(world)?;
+    let entries = world.meanings(0);
+    let mut overlay = HashMap::new();
+    for seat in &ledger.seats {
+        verify_batch(world, &seat.batch, &entries, &mut overlay)?;
     }
-    let entries: Vec<Slot> = slots.iter().map(|word| word.decode(control)).collect();
-    let overlay = verify_batch(world, &entries)?;
+    // The capability of a badge, and whether the badge was exchanged for another one.
     let ident_of = |badge: u32| {
-        let known = || world.idents().get(badge as usize).map_or(0, |ident| ident.load(SeqCst));
-        overlay.get(&badge).copied().unwrap_or_else(known)
+        let known = world.idents().get(badge as usize).map_or(0, |ident| ident.load(SeqCst));
+        match overlay.get(&badge) {
+            Some(ident) => (*ident, true),
+            None => (known & !SWAPPED, known & SWAPPED != 0),
+        }
     };
     let mut lanes: Vec<Progress> = ledger.lanes.iter().map(Progress::of).collect();
     let busy = u32::try_from(lanes.iter().filter(|lane| lane.op != 0).count()).unwrap_or(0);
@@ -105,9 +106,12 @@ pub(crate) fn verify(world: World) -> Result<(), String> {
         let claim = Claim::decode(ledger.claims[slot as usize].load(SeqCst));
         let held = ledger.held(slot as usize);
         let ident = match entry {
-            Slot::Used(badge) | Slot::Detached(badge) if badge >= FIRST_BADGE => {
-                Some(ident_of(badge))
-            }
+            Slot::Used(badge) if badge >= FIRST_BADGE => Some(ident_of(badge).0),
+            // The badge of a detached slot may belong to another one after an exchange.
+            Slot::Detached(badge) if badge >= FIRST_BADGE => match (ident_of(badge), claim) {
+                ((_, true), Claim::Detached(_, ident) | Claim::Used(_, ident)) => Some(ident),
+                ((ident, _), _) => Some(ident),
+            },
             _ => None,
         };
         if let Slot::Used(badge) = entry
@@ -145,8 +149,8 @@ pub(crate) fn verify(world: World) -> Result<(), String> {
     let claim = Claim::decode(ledger.claims[slot as usize].load(SeqCst));
     Err(format!(
         "slot {slot}: {claim:?} claimed, {entry:?} ({ident:?}) found; \
-         {lanes:?}, {unclaimed:?}, {:?}, cleaning {cleaning}",
-        control.phase()
+         {lanes:?}, {unclaimed:?}, {:x?}, cleaning {cleaning}",
+        world.batch_word(0)
     ))
 }
 
@@ -164,66 +168,126 @@ fn unexplained(lanes: &mut [Progress], slots: &[Content]) -> Option<Content> {
         .copied()
 }
 
-/// Whether the entry has this badge, or had it when the owner let go of it.
-fn names(entry: Option<Slot>, badge: u32) -> bool {
-    matches!(entry, Some(Slot::Used(found) | Slot::Detached(found)) if found == badge)
+/// Each word is one that a correct owner or monitor writes, dead or alive.
+fn verify_words(world: World) -> Result<(), String> {
+    let batch = world.batch_word(0);
+    if batch.is_retired() {
+        return Err(format!("retired, but never moved: {batch:x?}"));
+    }
+    let (even, odd) = (Bank::of(0), Bank::of(1));
+    let mark = header_word(world, OFF_HIGH_WATER);
+    for (slot, word) in (0_u64..).zip(world.slots(0)) {
+        let written = match word.meaning() {
+            Slot::Free => word == SlotWord::FREE,
+            // Only a monitor lets the badges differ, and only those of a slot in use.
+            Slot::Used(_) => word == SlotWord::used(word.badge(even)).staged(even, word.badge(odd)),
+            Slot::Detached(badge) => word == SlotWord::detached(badge),
+            Slot::Reserved | Slot::Corrupt => false,
+        };
+        if !written || slot >= mark && word != SlotWord::FREE {
+            return Err(format!("slot {slot}: {word:x?}, high-water mark {mark}"));
+        }
+    }
+    Ok(())
 }
 
-/// The last batch took place as a whole or not at all. Returns the new
-/// capabilities of badges if it did and the ledger does not know yet.
-fn verify_batch(world: World, entries: &[Slot]) -> Result<HashMap<u32, u32>, String> {
-    let batch = &world.ledger().batch;
-    let status = batch.status.load(SeqCst);
-    let mut overlay = HashMap::new();
-    if status == status::PREPARING {
-        return Ok(overlay);
+/// No operation of the owner is in progress, and its words say so.
+pub(crate) fn verify_rest(world: World) -> Result<(), String> {
+    let [coming, quiet, sequence] =
+        [OFF_COMING, OFF_QUIET, OFF_SEQUENCE].map(|offset| header_word(world, offset));
+    if coming == 0 && quiet == 0 && sequence.is_multiple_of(2) {
+        return Ok(());
     }
+    Err(format!("owner at rest: coming {coming}, quiet {quiet}, sequence {sequence}"))
+}
+
+fn header_word(world: World, offset: usize) -> u64 {
+    world.words(0)[offset / WORD_BYTES].load(SeqCst)
+}
+
+/// Whether a slot shows that its entry of a batch took place, or that it did not. A slot
+/// whose badge the owner has taken out shows neither.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Side {
+    Old,
+    New,
+    Neither,
+}
+
+/// What a slot says about an entry of a batch. Exchanged badges are compared only, while
+/// fresh ones may have been replaced by later batches.
+pub(crate) fn side(world: World, swap: bool, found: Slot, old: u32, new: u32) -> Side {
+    let comes_from = |badge: u32, earlier: u32| {
+        badge == earlier || !swap && badge > earlier && world.descends(badge, earlier)
+    };
+    match found {
+        _ if old == new => Side::Neither,
+        Slot::Used(badge) | Slot::Detached(badge) if comes_from(badge, new) => Side::New,
+        // A slot that was detached before the batch keeps the badge that it had.
+        Slot::Used(badge) if comes_from(badge, old) => Side::Old,
+        _ => Side::Neither,
+    }
+}
+
+/// How many entries of the last batch of a monitor did not take place, and did.
+pub(crate) fn sides(world: World, batch: &Batch, entries: &[Slot]) -> (u32, u32) {
+    let swap = batch.swap.load(SeqCst) != 0;
     let (mut old_ones, mut new_ones) = (0, 0);
     for entry in batch.entries.iter().take(batch.len.load(SeqCst) as usize) {
-        let (old, new) = (entry.old.load(SeqCst), entry.new.load(SeqCst));
-        if old == new {
-            continue;
+        let found = entries.get(entry.slot.load(SeqCst) as usize).copied().unwrap_or(Slot::Free);
+        match side(world, swap, found, entry.old.load(SeqCst), entry.new.load(SeqCst)) {
+            Side::Old => old_ones += 1,
+            Side::New => new_ones += 1,
+            Side::Neither => {}
         }
-        overlay.insert(new, entry.ident.load(SeqCst));
-        let found = entries.get(entry.slot.load(SeqCst) as usize).copied();
-        old_ones += u32::from(names(found, old));
-        new_ones += u32::from(names(found, new));
     }
-    let number = batch.number.load(SeqCst);
-    match status {
-        status::INTENDED if old_ones > 0 && new_ones > 0 => {
-            Err(format!("batch {number} is torn: {old_ones} old, {new_ones} new"))
-        }
-        status::COMMITTED | status::APPLIED if old_ones > 0 => {
-            Err(format!("batch {number} was committed: {old_ones} old, {new_ones} new"))
-        }
-        status::REFUSED if new_ones > 0 => {
-            Err(format!("batch {number} was refused: {old_ones} old, {new_ones} new"))
-        }
-        _ if new_ones == 0 => Ok(HashMap::new()),
-        _ => Ok(overlay),
-    }
+    (old_ones, new_ones)
 }
 
-/// Enters in the ledger what a dead monitor's last batch came to. To be called
+/// The last batch of a monitor took place as a whole or not at all. `overlay` gets the
+/// new capabilities of exchanged badges if it did and the ledger does not know yet.
+fn verify_batch(
+    world: World,
+    batch: &Batch,
+    entries: &[Slot],
+    overlay: &mut HashMap<u32, u32>,
+) -> Result<(), String> {
+    let status = batch.status.load(SeqCst);
+    if status == status::PREPARING {
+        return Ok(());
+    }
+    let (old_ones, new_ones) = sides(world, batch, entries);
+    let wrong = match status {
+        status::INTENDED if old_ones > 0 && new_ones > 0 => "is torn",
+        status::COMMITTED | status::APPLIED if old_ones > 0 => "took place",
+        status::REFUSED if new_ones > 0 => "was refused",
+        _ => "",
+    };
+    if !wrong.is_empty() {
+        let number = batch.number.load(SeqCst);
+        return Err(format!("batch {number} {wrong}: {old_ones} old, {new_ones} new"));
+    }
+    if new_ones > 0 && batch.swap.load(SeqCst) != 0 {
+        for entry in batch.entries.iter().take(batch.len.load(SeqCst) as usize) {
+            if entry.old.load(SeqCst) != entry.new.load(SeqCst) {
+                overlay.insert(entry.new.load(SeqCst), entry.ident.load(SeqCst));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Enters in the ledger what the last batch of a dead monitor came to. To be called
 /// on a table that [`verify`] has accepted.
-pub(crate) fn settle(world: World) {
-    let words = world.words(0);
-    let control = Control(words[OFF_CONTROL / WORD_BYTES].load(SeqCst));
-    let batch = &world.ledger().batch;
-    let entries = batch.entries.iter().take(batch.len.load(SeqCst) as usize);
+pub(crate) fn settle(world: World, seat: usize) {
+    let batch = &world.ledger().seats[seat].batch;
     let done = match batch.status.load(SeqCst) {
-        status::INTENDED => entries.into_iter().any(|entry| {
-            let slot = entry.slot.load(SeqCst) as usize;
-            let word = SlotWord(words[SLOTS / WORD_BYTES + slot].load(SeqCst));
-            let new = entry.new.load(SeqCst);
-            entry.old.load(SeqCst) != new && names(Some(word.decode(control)), new)
-        }),
+        status::INTENDED => sides(world, batch, &world.meanings(0)).1 > 0,
         status::COMMITTED => true,
         _ => return,
     };
     if done {
-        crate::monitor::apply(world);
+        crate::monitor::apply(world, batch);
     } else {
         batch.status.store(status::REFUSED, SeqCst);
     }

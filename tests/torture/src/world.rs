@@ -11,25 +11,23 @@ use std::num::NonZeroUsize;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use cap_map_rs::layout::{REGION_ALIGN, SLOTS, WORD_BYTES};
+use cap_map_rs::layout::{OFF_BATCH, REGION_ALIGN, SLOTS, WORD_BYTES};
 use cap_map_rs::memory::{Private, region_at};
+use cap_map_rs::pool::{Node, Pool};
 use cap_map_rs::sync::RelaxStrategy;
-use cap_map_rs::{Config, Owner, Region};
+use cap_map_rs::word::BatchWord;
+use cap_map_rs::{Config, Identity, Owner, Region, Slot, SlotWord};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mprotect};
 use nix::time::{ClockId, clock_gettime};
 
-/// Largest capacity in use.
-pub(crate) const MAX_SLOTS: usize = 4096;
+use crate::ledger::Ledger;
+
 /// First slot that the owner allocates itself.
 pub(crate) const FIRST_USER: u32 = 8;
-/// Owner threads at most.
-pub(crate) const LANES: usize = 4;
-/// Objects that several threads insert and release.
-pub(crate) const OBJECTS: usize = 48;
 /// Badges from here on are handed out once each.
 pub(crate) const FIRST_BADGE: u32 = 1024;
 /// Badges in use are below this.
@@ -37,6 +35,7 @@ pub(crate) const BADGES: usize = 1 << 23;
 
 /// Where everybody maps the memory.
 const BASE: usize = 0x2000_0000_0000;
+const OFF_POOLS: usize = 0xc00;
 const OFF_PRIVATE: usize = 0x1000;
 const OFF_AREAS: usize = 0x10000;
 /// Bytes of an area, which a region is the end of.
@@ -46,132 +45,13 @@ pub(crate) const REGIONS: usize = 3;
 const OFF_LEDGER: usize = OFF_AREAS + REGIONS * AREA_BYTES;
 const PAGE: usize = 0x1000;
 const OFF_IDENTS: usize = 0x20_0000;
-const BYTES: usize = OFF_IDENTS + 4 * BADGES;
+const OFF_PREDECESSORS: usize = OFF_IDENTS + 4 * BADGES;
+const BYTES: usize = OFF_PREDECESSORS + 4 * BADGES;
 
 /// Bytes from the start on that are the table: private memory and regions.
 pub(crate) const TABLE_BYTES: usize = OFF_LEDGER;
 
-/// What an owner's thread or a monitor is doing.
-#[repr(C)]
-pub(crate) struct Lane {
-    /// An [`crate::claims::Op`] in progress, or zero; its arguments follow.
-    pub(crate) op: AtomicU32,
-    pub(crate) slot: AtomicU32,
-    pub(crate) count: AtomicU32,
-    pub(crate) ident: AtomicU32,
-    /// Operations finished.
-    pub(crate) done: AtomicU64,
-    /// The last pause that was observed.
-    pub(crate) parked: AtomicU32,
-    /// Most calls of the waiting strategy in one operation.
-    pub(crate) waits: AtomicU32,
-    /// Most processor time of one operation in microseconds.
-    pub(crate) micros: AtomicU64,
-}
-
-/// One entry of the batch that the monitor works on.
-#[repr(C)]
-pub(crate) struct Entry {
-    pub(crate) slot: AtomicU32,
-    pub(crate) old: AtomicU32,
-    pub(crate) new: AtomicU32,
-    pub(crate) ident: AtomicU32,
-}
-
-/// The batch that the monitor works on, written before it begins.
-#[repr(C)]
-pub(crate) struct Batch {
-    /// Counts the batches; moves on before anything else of it changes.
-    pub(crate) number: AtomicU64,
-    /// One of the constants of [`status`].
-    pub(crate) status: AtomicU32,
-    pub(crate) len: AtomicU32,
-    pub(crate) entries: [Entry; MAX_SLOTS],
-}
-
-/// States of a [`Batch`].
-pub(crate) mod status {
-    /// Its entries are not complete; the table knows nothing of it.
-    pub(crate) const PREPARING: u32 = 0;
-    /// It may or may not have been committed.
-    pub(crate) const INTENDED: u32 = 1;
-    /// The table said so; the ledger may not know the new badges yet.
-    pub(crate) const COMMITTED: u32 = 2;
-    /// The ledger knows the new badges.
-    pub(crate) const APPLIED: u32 = 3;
-    /// Nothing has changed.
-    pub(crate) const REFUSED: u32 = 4;
-}
-
-/// What everybody intends and has achieved.
-#[repr(C)]
-pub(crate) struct Ledger {
-    pub(crate) capacity: AtomicU32,
-    pub(crate) patience: AtomicU32,
-    pub(crate) lanes_used: AtomicU32,
-    /// Set by an owner that waits for the driver's go.
-    pub(crate) ready: AtomicU32,
-    pub(crate) go: AtomicU32,
-    /// Odd: everybody pauses between two operations.
-    pub(crate) pause: AtomicU32,
-    /// The pause in which the first lane shall inspect the index, and has.
-    pub(crate) inspect: AtomicU32,
-    pub(crate) inspected: AtomicU32,
-    pub(crate) next_badge: AtomicU32,
-    pub(crate) next_ident: AtomicU32,
-    /// Slot plus one that a restored owner is putting in order.
-    pub(crate) cleaning: AtomicU32,
-    pub(crate) refused_busy: AtomicU32,
-    pub(crate) refused_changed: AtomicU32,
-    pub(crate) rewritten: AtomicU64,
-    violated: AtomicU32,
-    violation: [AtomicU8; 240],
-    pub(crate) lanes: [Lane; LANES],
-    pub(crate) monitor: Lane,
-    pub(crate) batch: Batch,
-    /// Who was handed out each slot, for what: see [`crate::claims::Claim`].
-    pub(crate) claims: [AtomicU64; MAX_SLOTS],
-    /// The toy kernel's capabilities: incarnation by slot.
-    pub(crate) kernel: [AtomicU32; MAX_SLOTS],
-    /// The living incarnation of each object.
-    pub(crate) alive: [AtomicU32; OBJECTS],
-    /// References that each lane holds.
-    pub(crate) holds: [[AtomicU16; MAX_SLOTS]; LANES],
-}
-
 const _: () = assert!(OFF_LEDGER + size_of::<Ledger>() <= OFF_IDENTS);
-
-impl Ledger {
-    /// Records the first violation; a process that finds one stands still.
-    pub(crate) fn violate(&self, text: &str) -> ! {
-        if self.violated.compare_exchange(0, 1, SeqCst, SeqCst).is_ok() {
-            for (byte, value) in self.violation.iter().zip(text.bytes()) {
-                byte.store(value, SeqCst);
-            }
-            self.violated.store(2, SeqCst);
-        }
-        loop {
-            std::thread::sleep(Duration::from_secs(1));
-        }
-    }
-
-    /// What was violated, if anything; the beginning of the text if whoever
-    /// wrote it was killed.
-    pub(crate) fn violation(&self) -> Option<String> {
-        match self.violated.load(SeqCst) {
-            0 => return None,
-            2 => {}
-            _ => std::thread::sleep(Duration::from_millis(10)),
-        }
-        let bytes: Vec<u8> = self.violation.iter().map(|byte| byte.load(SeqCst)).collect();
-        Some(String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned())
-    }
-
-    /// References to a slot that the ledger knows of.
-    pub(crate) fn held(&self, slot: usize) -> u32 {
-        self.holds.iter().map(|lane| u32::from(lane[slot].load(SeqCst))).sum()
-    }
-}
 
 std::thread_local! {
     static WAITS: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
@@ -211,8 +91,22 @@ pub(crate) fn without_waiting(work: impl FnOnce()) -> bool {
     done
 }
 
+/// What the table's header says about its component.
+pub(crate) fn identity() -> Identity {
+    Identity { boot: 1, instance: 2, ..Identity::labelled(b"torture").unwrap_or(Identity::UNKNOWN) }
+}
+
 /// The table's type in this program.
 pub(crate) type Table = Owner<'static, Relax>;
+
+/// Nodes of objects.
+pub(crate) const NODES: usize = 3;
+
+/// Object pools and nodes, in the memory that is saved with the table.
+pub(crate) struct Pools {
+    pub(crate) pools: [Pool<Relax>; 2],
+    pub(crate) nodes: [Node; NODES],
+}
 
 /// The shared memory, mapped.
 #[derive(Clone, Copy)]
@@ -269,6 +163,22 @@ impl World {
         unsafe { std::slice::from_raw_parts(Self::at(OFF_IDENTS), BADGES) }
     }
 
+    /// The badge that a monitor replaced by each fresh one; zero for all others.
+    pub(crate) fn predecessors(self) -> &'static [AtomicU32] {
+        // SAFETY: as for the ledger.
+        unsafe { std::slice::from_raw_parts(Self::at(OFF_PREDECESSORS), BADGES) }
+    }
+
+    /// Whether `badge` is `earlier`, or was put in its place by batches of fresh badges.
+    pub(crate) fn descends(self, badge: u32, earlier: u32) -> bool {
+        let mut at = badge;
+        // Each fresh badge is larger than all before it.
+        while at > earlier {
+            at = self.predecessors().get(at as usize).map_or(0, |before| before.load(SeqCst));
+        }
+        at == earlier
+    }
+
     /// Begin and size of a region, as large as the ledger says.
     fn place(self, number: usize) -> (usize, usize) {
         let size = SLOTS + self.ledger().capacity.load(SeqCst) as usize * WORD_BYTES;
@@ -292,6 +202,11 @@ impl World {
         unsafe { std::slice::from_raw_parts(Self::at(begin), size / WORD_BYTES) }
     }
 
+    /// Zeroes a region that nobody uses.
+    pub(crate) fn clear(self, number: usize) {
+        self.words(number).iter().for_each(|word| word.store(0, SeqCst));
+    }
+
     /// Takes away, from this process, the pages in front of each region, which
     /// are those behind the one before.
     pub(crate) fn fence(self) -> nix::Result<()> {
@@ -312,7 +227,8 @@ impl World {
             first_user: FIRST_USER,
             shift: 12,
             badge_bits: 28,
-            patience: self.ledger().patience.load(SeqCst),
+            wait_budget: self.ledger().wait_budget.load(SeqCst),
+            is_core: false,
         };
         let room = OFF_AREAS - OFF_PRIVATE;
         // SAFETY: mapped for good; only the table made below uses it.
@@ -328,7 +244,7 @@ impl World {
 
     /// The table that [`World::found`] made, in this process or another one.
     pub(crate) fn table(self) -> &'static Table {
-        const { assert!(size_of::<Table>() <= OFF_PRIVATE) };
+        const { assert!(size_of::<Table>() <= OFF_POOLS) };
         // SAFETY: `found` comes first; its pointers hold in every process, as
         // all map the memory at the same address, and it has no others.
         unsafe { &*Self::at(0) }
@@ -340,6 +256,45 @@ impl World {
         // SAFETY: its former process is dead or will be rewound (duty 1).
         unsafe { table.recover() };
         table
+    }
+
+    /// The batch word of a region.
+    pub(crate) fn batch_word(self, number: usize) -> BatchWord {
+        BatchWord(self.words(number)[OFF_BATCH / WORD_BYTES].load(SeqCst))
+    }
+
+    /// What the slots of a region say, straight from the memory.
+    pub(crate) fn slots(self, number: usize) -> Vec<SlotWord> {
+        let slots = &self.words(number)[SLOTS / WORD_BYTES..];
+        slots.iter().map(|word| SlotWord(word.load(SeqCst))).collect()
+    }
+
+    /// What each slot of a table at rest means. The memory says which slots carry badges,
+    /// and the owner says which of the others are reserved.
+    pub(crate) fn meanings(self, number: usize) -> Vec<Slot> {
+        let bank = self.batch_word(number).bank();
+        let meaning = |(slot, word): (u32, SlotWord)| match word.decode(bank) {
+            Slot::Free if self.table().entry(slot) == Ok(Slot::Reserved) => Slot::Reserved,
+            meaning => meaning,
+        };
+        (0..).zip(self.slots(number)).map(meaning).collect()
+    }
+
+    /// Fresh pools and nodes of the table.
+    pub(crate) fn found_pools(self) {
+        const { assert!(OFF_POOLS + size_of::<Pools>() <= OFF_PRIVATE) };
+        let pools = Pools {
+            pools: std::array::from_fn(|_| Pool::new()),
+            nodes: std::array::from_fn(|_| Node::new()),
+        };
+        // SAFETY: mapped, aligned, large enough (checked here), unused.
+        unsafe { Self::at::<Pools>(OFF_POOLS).write(pools) };
+    }
+
+    /// What [`World::found_pools`] made, in this process or another one.
+    pub(crate) fn pools(self) -> &'static Pools {
+        // SAFETY: as for the table.
+        unsafe { &*Self::at(OFF_POOLS) }
     }
 
     /// All bytes that a stopped table consists of.

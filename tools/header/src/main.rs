@@ -79,7 +79,8 @@ fn translate(ffi: &Path) -> Result<Vec<Written>, String> {
         export: "CAP_MAP_VERSION".into(),
         text: format!("// Version of the library.\n#define CAP_MAP_VERSION \"{version}\"\n"),
     }];
-    for constant in constants {
+    // Constants of types are Rust's own.
+    for constant in constants.into_iter().filter(|constant| constant.associated_to.is_none()) {
         let (name, export) = (constant.path.name().to_owned(), constant.export_name.clone());
         all.constants = vec![constant];
         written.push(Written { name, export, text: text_of(&all)? });

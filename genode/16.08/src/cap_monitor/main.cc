@@ -137,9 +137,10 @@ struct Cap_monitor::Main
 		uint64_t sum = 0;
 
 		_for_each_child([&] (Monitored_child &child) {
-			uint64_t sequence = 0;
-			Status const status = child.pd.cap_space.sequence(sequence);
-			sum += Cap_map::ok(status) ? sequence : uint64_t(status) << 48; });
+			Stamp stamp { };
+			Status const status = child.pd.cap_space.stamp(stamp);
+			sum += Cap_map::ok(status) ? stamp.sequence + (stamp.generation << 32)
+			                           : uint64_t(status) << 48; });
 
 		return sum;
 	}
@@ -157,7 +158,7 @@ struct Cap_monitor::Main
 			return;
 		}
 
-		xml.attribute("generation", _snapshot.generation());
+		xml.attribute("generation", _snapshot.stamp().generation);
 		xml.attribute("consistent", _snapshot.consistent());
 
 		_snapshot.for_each([&] (unsigned slot, unsigned badge) {

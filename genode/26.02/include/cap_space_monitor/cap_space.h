@@ -28,6 +28,7 @@ namespace Cap_space_monitor {
 	using namespace Genode;
 
 	using Cap_map::Status;
+	using Cap_map::Stamp;
 	using Cap_map::Rewrite;
 
 	using Slot_info      = Foc_native_pd::Slot_info;
@@ -75,15 +76,13 @@ class Cap_space_monitor::Snapshot : Noncopyable
 		bool consistent() const { return _info.consistent; }
 
 		/**
-		 * Return number that differs whenever badges were rewritten
+		 * Return the point in time
 		 */
-		unsigned generation() const { return _info.generation; }
+		Stamp stamp() const { return _info.stamp; }
 
 		/**
-		 * Return number that differs whenever a badge changed
+		 * Return number of slots that the component has ever used
 		 */
-		uint64_t sequence() const { return _info.sequence; }
-
 		unsigned num_slots() const { return _num_slots; }
 
 		Entry entry(unsigned slot) const
@@ -153,12 +152,14 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		Status attach();
 
 		/**
-		 * Obtain number that differs whenever a badge changed
+		 * Obtain stamp of the table
+		 *
+		 * Between equal stamps with an even sequence, no badge has changed.
 		 *
 		 * \return  'CAP_MAP_STATUS_UNPUBLISHED' if the component does not use
 		 *          the table (yet)
 		 */
-		Status sequence(uint64_t &);
+		Status stamp(Stamp &);
 
 		/**
 		 * Copy the whole table
@@ -176,7 +177,8 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		 * \param slot  slot that is the reason for a failure
 		 *
 		 * The component may execute meanwhile. It makes use of the new badges
-		 * from now on.
+		 * from now on. A slot that the component has changed meanwhile is left
+		 * out, and marked as such in the batch.
 		 */
 		Status rewrite(Rewrite *batch, size_t count, unsigned &slot);
 

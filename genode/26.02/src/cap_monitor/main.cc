@@ -49,9 +49,10 @@ struct Cap_monitor::Main : Sandbox::State_handler
 
 		_sandbox.for_each_pd([&] (Monitored_pd &pd) {
 			count++;
-			uint64_t sequence = 0;
-			Status const status = pd.cap_space.sequence(sequence);
-			sum += Cap_map::ok(status) ? sequence : uint64_t(status) << 48; });
+			Stamp stamp { };
+			Status const status = pd.cap_space.stamp(stamp);
+			sum += Cap_map::ok(status) ? stamp.sequence + (stamp.generation << 32)
+			                           : uint64_t(status) << 48; });
 
 		return (count << 56) + sum;
 	}
@@ -67,7 +68,7 @@ struct Cap_monitor::Main : Sandbox::State_handler
 			return;
 		}
 
-		g.attribute("generation", _snapshot.generation());
+		g.attribute("generation", _snapshot.stamp().generation);
 		g.attribute("consistent", _snapshot.consistent());
 
 		_snapshot.for_each([&] (unsigned slot, unsigned badge) {

@@ -55,7 +55,7 @@ impl Kernel for Objects {
 /// Removing `A` moves `C` and `E` within the index, of which look-ups reach the
 /// first two places without the version.
 pub(super) fn find_against_remove() {
-    let table = Table::new(&[A, C, E], 0);
+    let table = Table::private(&[A, C, E]);
     let remover = table.spawn(|table| table.owner.remove(0).unwrap());
     let finder = table.spawn(|table| {
         assert_eq!(table.owner.find(E), Ok(2));
@@ -71,7 +71,7 @@ pub(super) fn find_against_remove() {
 
 /// Two threads insert the same badge; a third one looks for it.
 pub(super) fn insert_against_insert() {
-    let table = Table::new(&[], 0);
+    let table = Table::private(&[]);
     let inserters = [(); 2].map(|()| {
         table.spawn(|table| {
             let result = table.owner.insert(A);
@@ -87,7 +87,7 @@ pub(super) fn insert_against_insert() {
 
 /// Two threads receive the same capability.
 pub(super) fn insert_map_against_insert_map() {
-    let table = Table::new(&[], 0);
+    let table = Table::private(&[]);
     let kernel = Objects::new(1, &[]);
     let threads = BUFFERS.map(|buffer| {
         let mut kernel = kernel.clone();
@@ -103,7 +103,7 @@ pub(super) fn insert_map_against_insert_map() {
 
 /// One thread receives a capability that another one takes out of the table.
 pub(super) fn insert_map_against_remove() {
-    let table = Table::new(&[A, B], 0);
+    let table = Table::private(&[A, B]);
     table.owner.acquire(0).unwrap();
     let kernel = Objects::new(1, &[0]);
     let mut same = kernel.clone();
@@ -124,7 +124,7 @@ pub(super) fn insert_map_against_remove() {
 /// One thread receives a capability whose slot another one gives to another
 /// capability.
 pub(super) fn insert_map_against_reuse() {
-    let table = Table::new(&[A], 0);
+    let table = Table::private(&[A]);
     let kernel = Objects::new(1, &[0]);
     let mut same = kernel.clone();
     let receiver =
@@ -146,7 +146,7 @@ pub(super) fn insert_map_against_reuse() {
 /// One thread gives back the last reference, and frees the slot, while another
 /// one receives the capability anew.
 pub(super) fn release_against_insert_map() {
-    let table = Table::new(&[A], 0);
+    let table = Table::private(&[A]);
     table.owner.acquire(0).unwrap();
     let kernel = Objects::new(1, &[0]);
     let mut same = kernel.clone();
@@ -171,7 +171,7 @@ pub(super) fn release_against_insert_map() {
 /// One thread gives back the last reference while another one compares the
 /// capability with a forged one: one of them frees the slot.
 pub(super) fn release_against_forged_insert_map() {
-    let table = Table::new(&[A], 0);
+    let table = Table::private(&[A]);
     table.owner.acquire(0).unwrap();
     let kernel = Objects::new(1, &[0]);
     kernel.hold(2, BUFFERS[0]);
@@ -200,10 +200,37 @@ pub(super) fn release_against_forged_insert_map() {
     assert_eq!(free + taken as usize, SLOTS, "a slot was lost");
 }
 
+/// The thread that has inserted a slot takes its first reference and gives it back while
+/// another thread compares the capability with a forged one.
+pub(super) fn first_reference_against_forged_insert_map() {
+    let table = Table::private(&[A]);
+    let kernel = Objects::new(1, &[0]);
+    kernel.hold(2, BUFFERS[0]);
+    let mut same = kernel.clone();
+    let receiver = table.spawn(move |table| {
+        let result = table.owner.insert_map(A, BUFFERS[0], &mut same);
+        assert!(matches!(result, Ok(Mapped { fresh: true, .. }) | Err(Status::Forged)));
+        u32::from(result.is_ok())
+    });
+    let holder = table.spawn(move |table| {
+        table.owner.acquire(0).unwrap();
+        if let Released::Last(badge) = table.owner.release(0).unwrap() {
+            assert_eq!(badge, A);
+            kernel.unmap(0);
+            table.owner.free(0, 1).unwrap();
+        }
+    });
+    let taken = receiver.join().unwrap();
+    holder.join().unwrap();
+    assert_eq!(count(&table.settled(), A), taken as usize);
+    let free = (0..).take_while(|_| table.owner.alloc(1).is_ok()).count();
+    assert_eq!(free + taken as usize, SLOTS, "a slot was lost");
+}
+
 /// One thread brings in a badge of the same probe sequence as one that another
 /// thread takes out.
 pub(super) fn insert_against_remove() {
-    let table = Table::new(&[A, C], 0);
+    let table = Table::private(&[A, C]);
     let remover = table.spawn(|table| table.owner.remove(0).unwrap());
     let inserter = table.spawn(|table| table.owner.insert(E).unwrap());
     remover.join().unwrap();
@@ -216,9 +243,9 @@ pub(super) fn insert_against_remove() {
 pub(super) fn move_against_find() {
     let (_memory, words) = larger_words();
     let larger = Region::new(words).unwrap();
-    let table = Table::new(&[A, B], 0);
+    let table = Table::private(&[A, B]);
     let mover = table.spawn(move |table| {
-        table.owner.move_to(larger, b"moved").unwrap();
+        table.owner.move_to(larger, None).unwrap();
         table.owner.insert_at(C, 5).unwrap();
     });
     let finder = table.spawn(|table| {

@@ -10,7 +10,7 @@ use cap_map_rs::pool::{Node, Pool};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
 
-use crate::table::{A, B, Table, Yield};
+use crate::table::{A, B, C, D, Table, Yield};
 
 /// What a destroyed object contains.
 const DEAD: u32 = 0;
@@ -47,12 +47,16 @@ impl World {
 
     /// Only the first `members` objects are in the pool.
     fn with(badges: &[u32], members: usize) -> Arc<World> {
+        World::in_table(Table::new(badges), badges, members)
+    }
+
+    fn in_table(table: Arc<Table>, badges: &[u32], members: usize) -> Arc<World> {
         let objects = badges.iter().map(|badge| {
             let object = Object { node: Node::new(), content: UnsafeCell::new(*badge) };
             NonNull::from(Box::leak(Box::new(object)))
         });
         let objects = Objects(objects.collect());
-        let world = Arc::new(World { table: Table::new(badges, 0), pool: Pool::new(), objects });
+        let world = Arc::new(World { table, pool: Pool::new(), objects });
         for (slot, object) in (0u32..).zip(&world.objects.0).take(members) {
             world.enter(*object, slot);
         }
@@ -215,6 +219,31 @@ pub(super) fn transfer_against_transfer() {
     assert_eq!(world.dispatch(A), None);
 }
 
+/// While an object is removed, another thread puts it into another chain, takes it out
+/// there, and destroys it.
+pub(super) fn reinsertion_against_removal() {
+    let badges = [A, B, C, D];
+    // Chain 0 leads from slot 2 to slot 0, and chain 1 to slot 1.
+    let world = World::in_table(Table::with_chains(&badges, 2), &badges, 3);
+    let user = world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A))));
+    let remover = world.spawn(|world| {
+        // SAFETY: destroyed only when it has left the chain of slot 3.
+        let node = unsafe { &world.objects.0[2].as_ref().node };
+        world.pool.remove(&world.table.owner, node).unwrap();
+    });
+    let other = world.spawn(|world| {
+        let node = world.objects.0[2].cast::<Node>();
+        // SAFETY: objects and pool live as long as the model's execution.
+        if unsafe { world.pool.insert(&world.table.owner, node, 3) }.is_ok() {
+            world.destroy(2);
+        }
+    });
+    user.join().unwrap();
+    remover.join().unwrap();
+    other.join().unwrap();
+    assert_eq!((world.dispatch(A), world.dispatch(C)), (Some(A), None));
+}
+
 /// Another badge with an object of its own takes over the slot.
 pub(super) fn dispatch_against_reuse() {
     let world = World::new(&[A]);
@@ -236,7 +265,7 @@ pub(super) fn dispatch_against_reuse() {
 /// A monitor swaps the badges of two objects.
 pub(super) fn dispatch_against_swap() {
     let world = World::new(&[A, B]);
-    let monitor = world.table.monitor(0);
+    let monitor = world.table.monitor();
     let rewriter = world.spawn(move |_| {
         monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).unwrap();
     });

@@ -1,8 +1,8 @@
 //! Monitors that rewrite badges, against threads of the component.
 
-use cap_map_rs::{Owner, Region, Rewrite, Status};
+use cap_map_rs::{Identity, Owner, Region, Released, Rewrite, Slot, Status};
 
-use crate::table::{A, B, C, D, Table, Yield, count, larger_words, settled};
+use crate::table::{A, B, C, D, E, Table, Yield, count, larger_words, settled};
 
 /// Looks for the old name, then for the new one: not finding the old one is
 /// only right from the instant on at which the new one is found.
@@ -19,8 +19,8 @@ fn old_then_new(owner: &Owner<'static, Yield>, old: u32, new: u32, slot: u32) {
 
 /// One thread looks for both names.
 pub(super) fn rewrite_against_find() {
-    let table = Table::new(&[A], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).unwrap());
     let finder = table.spawn(|table| old_then_new(&table.owner, A, B, 0));
     rewriter.join().unwrap();
@@ -31,8 +31,8 @@ pub(super) fn rewrite_against_find() {
 /// The badge was rewritten before, so that one thread meets the index that the
 /// other one rebuilds.
 pub(super) fn rebuild_against_find() {
-    let table = Table::new(&[A, C], 0);
-    table.monitor(0).rewrite_one(0, A, B).unwrap();
+    let table = Table::new(&[A, C]);
+    table.monitor().rewrite_one(0, A, B).unwrap();
     let finders = [(); 2].map(|()| {
         table.spawn(|table| {
             assert_eq!(table.owner.find(B), Ok(0));
@@ -48,8 +48,8 @@ pub(super) fn rebuild_against_find() {
 
 /// Two badges change places.
 pub(super) fn swap_against_find() {
-    let table = Table::new(&[A, B], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A, B]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| {
         monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).unwrap();
     });
@@ -68,8 +68,8 @@ pub(super) fn swap_against_find() {
 
 /// The second change of the batch does not fit.
 pub(super) fn refused_against_find() {
-    let table = Table::new(&[A, B], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A, B]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| {
         let mut batch = [Rewrite::new(0, A, C), Rewrite::new(1, D, A)];
         let refusal = monitor.rewrite(&mut batch).unwrap_err();
@@ -85,10 +85,96 @@ pub(super) fn refused_against_find() {
     assert_eq!(table.settled(), [A, B, 0, 0]);
 }
 
+/// A batch, and a refused one that names the new badge of the first.
+pub(super) fn two_batches_against_find() {
+    let table = Table::new(&[A, D]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| {
+        monitor.rewrite_one(0, A, B).unwrap();
+        let mut refused = [Rewrite::new(0, B, C), Rewrite::new(1, A, E)];
+        assert!(monitor.rewrite(&mut refused).is_err());
+    });
+    let finder = table.spawn(|table| {
+        assert_eq!(table.owner.find(C), Err(Status::NotFound), "a badge that never was");
+        let badge = table.owner.badge(0);
+        assert!(badge == A || badge == B, "{badge}");
+    });
+    rewriter.join().unwrap();
+    finder.join().unwrap();
+    assert_eq!(table.settled(), [B, D, 0, 0]);
+}
+
+/// A slot of a batch loses its badge. The new one is found in it only if the batch came
+/// before that.
+pub(super) fn removed_before_the_batch() {
+    let table = Table::new(&[A, D]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let remover = table.spawn(|table| {
+        table.owner.remove(0).unwrap();
+        table.generation()
+    });
+    let finder = table.spawn(|table| table.owner.find(B).is_ok());
+    rewriter.join().unwrap();
+    let generation = remover.join().unwrap();
+    let found = finder.join().unwrap();
+    assert!(!(found && generation == 0), "found a badge that the slot never carried");
+    assert_eq!(table.settled(), [0, D, 0, 0]);
+}
+
+/// What a batch says about the slot that the owner removes.
+pub(super) fn left_out_against_remove() {
+    let table = Table::new(&[A, D]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| {
+        let mut batch = [Rewrite::new(0, A, B), Rewrite::new(1, D, C)];
+        let done = monitor.rewrite(&mut batch).is_ok();
+        (done, batch[0].left_out == 1, batch[1].left_out == 1)
+    });
+    let remover = table.spawn(|table| {
+        table.owner.remove(0).unwrap();
+        table.generation()
+    });
+    let (done, first, second) = rewriter.join().unwrap();
+    let generation = remover.join().unwrap();
+    assert!(!second, "a slot that nobody touched was left out");
+    assert!(!done || first || generation == 1, "a removal before the batch was not told");
+    assert_eq!(table.settled(), [0, if done { C } else { D }, 0, 0]);
+}
+
+/// The last reference goes while a monitor rewrites the badge.
+pub(super) fn rewrite_against_release() {
+    let table = Table::new(&[A]);
+    table.owner.acquire(0).unwrap();
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let releaser = table.spawn(|table| table.owner.release(0));
+    let rewritten = rewriter.join().unwrap();
+    let released = releaser.join().unwrap();
+    let last = |badge| Ok(Released::Last(badge));
+    assert!(released == last(A) || rewritten && released == last(B), "{released:?}");
+    assert_eq!(table.settled(), [0; 4]);
+}
+
+/// A referenced slot is detached while a monitor rewrites the badge.
+pub(super) fn rewrite_against_detach() {
+    let table = Table::new(&[A]);
+    table.owner.acquire(0).unwrap();
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let rewritten = rewriter.join().unwrap();
+    remover.join().unwrap();
+    let entry = table.owner.entry(0);
+    let detached = |badge| Ok(Slot::Detached(badge));
+    assert!(entry == detached(A) || rewritten && entry == detached(B), "{entry:?}");
+    assert_eq!(table.settled(), [0; 4]);
+}
+
 /// The owner inserts the badge that a monitor gives to another slot.
 pub(super) fn rewrite_against_insert() {
-    let table = Table::new(&[A], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
     let inserter = table.spawn(|table| {
         let result = table.owner.insert(B);
@@ -105,8 +191,8 @@ pub(super) fn rewrite_against_insert() {
 
 /// The owner removes one of two slots whose badges change places.
 pub(super) fn swap_against_remove() {
-    let table = Table::new(&[A, B], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A, B]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| {
         monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
     });
@@ -118,8 +204,8 @@ pub(super) fn swap_against_remove() {
 
 /// The owner removes the slot whose badge a monitor changes.
 pub(super) fn rewrite_against_remove() {
-    let table = Table::new(&[A, C], 0);
-    let monitor = table.monitor(0);
+    let table = Table::new(&[A, C]);
+    let monitor = table.monitor();
     let rewriter = table.spawn(move |_| {
         let _ = monitor.rewrite_one(0, A, B);
     });
@@ -138,12 +224,67 @@ pub(super) fn rewrite_against_remove() {
 pub(super) fn move_against_rewrite() {
     let (_memory, words) = larger_words();
     let larger = Region::new(words).unwrap();
-    let table = Table::new(&[A], 0);
-    let monitor = table.monitor(0);
-    let mover = table.spawn(move |table| table.owner.move_to(larger, b"moved").unwrap());
+    let table = Table::new(&[A]);
+    let monitor = table.monitor();
+    let mover = table
+        .spawn(move |table| table.owner.move_to(larger, Some(&Identity::UNKNOWN.into())).unwrap());
     let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
     mover.join().unwrap();
     let rewritten = rewriter.join().unwrap();
     let badge = if rewritten { B } else { A };
     assert_eq!(settled(&table.owner, words), [badge, 0, 0, 0, 0, 0]);
+}
+
+/// The owner puts the badge of a batch into a slot, and another badge into a second one.
+/// The announcement is used twice.
+pub(super) fn rewrite_against_two_insertions() {
+    let table = Table::new(&[A]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let inserter = table.spawn(|table| {
+        let first = table.owner.insert_at(B, 1);
+        (first.is_ok(), table.owner.insert_at(D, 2).is_ok())
+    });
+    let rewritten = rewriter.join().unwrap();
+    let inserted = inserter.join().unwrap();
+    // `insert_at` takes the badge away from the slot that a batch has given it to.
+    assert_eq!(inserted, (true, true));
+    let badges = table.settled();
+    assert_eq!(badges, [if rewritten { 0 } else { A }, B, D, 0]);
+}
+
+/// One thread removes a slot of a batch, another one inserts its badge elsewhere.
+pub(super) fn swap_against_reinsertion() {
+    let table = Table::new(&[A, B]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| {
+        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
+    });
+    let inserter = table.spawn(|table| table.owner.insert(A).is_ok());
+    let remover = table.spawn(|table| table.owner.remove(0).unwrap());
+    let swapped = rewriter.join().unwrap();
+    let inserted = inserter.join().unwrap();
+    remover.join().unwrap();
+    let badges = table.settled();
+    assert_eq!(badges[1], if swapped { A } else { B });
+    // The slot that is inserted may be the one that the swap takes the badge from.
+    assert_eq!(count(&badges, A), usize::from(swapped || inserted));
+}
+
+/// The owner brings its index up to date during a batch.
+pub(super) fn rewrite_against_refresh() {
+    let table = Table::new(&[A, C]);
+    let monitor = table.monitor();
+    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).unwrap());
+    let owner = table.spawn(|table| {
+        // Both look-ups under the lock refresh.
+        let found = table.owner.find_acquire(B);
+        let before = table.owner.find_acquire(A);
+        assert!(found.is_err() || before.is_err(), "found under both badges");
+        assert!(found.is_ok() || before.is_ok() || table.generation() == 1);
+        assert_eq!(table.owner.insert(E), Ok(2));
+    });
+    rewriter.join().unwrap();
+    owner.join().unwrap();
+    assert_eq!(table.settled(), [B, C, E, 0]);
 }

@@ -11,9 +11,13 @@ mod reach;
 
 use std::sync::atomic::Ordering::SeqCst;
 
+use cap_map_rs::layout::{
+    OFF_BATCH, OFF_COMING, OFF_HIGH_WATER, OFF_QUIET, OFF_SEQUENCE, SLOTS, WORD_BYTES,
+};
+use cap_map_rs::word::BatchWord;
 use cap_map_rs::{Slot, SlotWord};
 
-use crate::fixture::{CAPACITY, Verdict, base, monitor, prepare};
+use crate::fixture::{CAPACITY, Verdict, base, monitor, prepare, word};
 use crate::hostile::operations::{ATTACKS, Operation, bounds, failed, operations};
 use crate::hostile::peer::{Attack, Peer};
 use crate::ptrace::Stepped;
@@ -22,18 +26,31 @@ use crate::world::{FIRST_USER, World};
 /// What an operation has not returned.
 const RUNNING: u64 = u64::MAX;
 
+/// The words of a header.
+type HeaderWords = [u64; SLOTS / WORD_BYTES];
+
+fn header(world: World) -> HeaderWords {
+    std::array::from_fn(|at| world.words(0)[at].load(SeqCst))
+}
+
+/// The peer puts the header right, but for what the owner wrote meanwhile, and releases
+/// its claims.
+fn mend(world: World, before: &HeaderWords) {
+    let (batch, sequence) = (world.batch_word(0), word(world, OFF_SEQUENCE).load(SeqCst));
+    for (word, value) in world.words(0).iter().zip(before) {
+        word.store(*value, SeqCst);
+    }
+    word(world, OFF_BATCH).store(BatchWord::new(batch.generation()).0, SeqCst);
+    word(world, OFF_SEQUENCE).store(sequence, SeqCst);
+    for (offset, value) in [(OFF_COMING, 0), (OFF_QUIET, 0), (OFF_HIGH_WATER, CAPACITY)] {
+        word(world, offset).store(u64::from(value), SeqCst);
+    }
+}
+
 /// With the peer at rest, new badges come and go, and a monitor rewrites them.
 fn works(world: World, operation: &Operation) -> Verdict {
     let table = world.table();
-    // The monitor attaches to a header that nobody has damaged.
-    table.publish(b"step").map_err(|status| format!("publish afterwards: {status:?}"))?;
     let held = base();
-    if operation.name == "recover" {
-        // What did not look free counts as allocated, until the component frees it.
-        for slot in (FIRST_USER..CAPACITY).filter(|slot| held[*slot as usize] == Slot::Free) {
-            let _ = table.free(slot, 1);
-        }
-    }
     let mut slots = Vec::new();
     for number in 0..8 {
         let badge = 7000 + 4 * number;
@@ -81,7 +98,8 @@ fn expose(
 ) -> Result<u64, String> {
     prepare(world)?;
     (operation.prepare)(world);
-    let returned = &world.ledger().batch.number;
+    let before = header(world);
+    let returned = &world.ledger().returned;
     returned.store(RUNNING, SeqCst);
     let mut child = Stepped::start(world, operation.act, |result| returned.store(result, SeqCst))?;
     let mut peer = Peer::new(attack, world);
@@ -99,6 +117,7 @@ fn expose(
     if !allowed || expected.is_some_and(|expected| result != expected) {
         return Err(format!("returned {result}"));
     }
+    mend(world, &before);
     works(world, operation)?;
     Ok(peer.steps)
 }
@@ -126,7 +145,7 @@ pub(crate) fn main(
     for (number, (operation, attack)) in (offset..).zip(others.filter(reaches_none)) {
         let chosen = number % (stride * stride) == 0;
         // A pass over the table at each attempt takes long.
-        if chosen && (stride == 1 || !attack.reach().passes) {
+        if chosen && (stride == 1 || !attack.reach().generations) {
             cases.push((operation, attack, None));
         }
     }

@@ -1,59 +1,50 @@
 //! The operations that are exposed to attacks, the attacks, and which of them reach
 //! the bound of which loop.
 
-use cap_map_rs::layout::{
-    PHASE_ABORTED, PHASE_COMMITTED, PHASE_IDLE, PHASE_RETIRED, PHASE_STAGING, PHASE_WRITING,
-};
-use cap_map_rs::{Rewrite, SlotWord, Status};
+use cap_map_rs::{Publication, Rewrite, SlotWord, Status};
 
 use crate::fixture::{
-    CAPACITY, REFERENCED, WINDOW, badge, code, dead_batch, dead_section, enter, monitor, rewrite,
-    rewrite_and_swap,
+    CAPACITY, REFERENCED, WINDOW, badge, code, dead_owner, decided, enter, monitor, refused,
+    rewrite, rewrite_and_swap, staged,
 };
-use crate::hostile::peer::{ABSENT, Attack, Controls, ELUSIVE, Rest, Slots, attack, controls};
+use crate::hostile::peer::{
+    ABSENT, Attack, Batches, ELUSIVE, Rest, Slots, attack, batches, others,
+};
 use crate::hostile::reach::{LOOK_UP, PASS, Reach};
-use crate::world::World;
+use crate::world::{World, identity};
 
-const NEVER_IDLE: Attack = controls("always_committed", Controls::Always(PHASE_COMMITTED, 0));
-const OTHER_SEQUENCE: Attack = controls("always_idle", Controls::Always(PHASE_IDLE, 0));
-const OTHER_GENERATION: Attack =
-    controls("always_another_generation", Controls::Always(PHASE_IDLE, 2));
-const TAKEN_BACK: Attack = controls("taken_back", Controls::TakenBack(PHASE_IDLE, 0));
-const STAGED: Attack = attack("staged", Controls::Kept, Slots::Staged, Rest::Kept);
-const STAGED_AND_IDLE: Attack =
-    attack("staged_and_idle", Controls::Always(PHASE_IDLE, 0), Slots::Staged, Rest::Kept);
-const ELUSIVE_ONCE: Attack = attack("elusive", Controls::Kept, Slots::Elusive(1), Rest::Kept);
-const ELUSIVE_TWICE: Attack = attack("elusive", Controls::Kept, Slots::Elusive(2), Rest::Kept);
-const THREAD: Attack = attack("thread", Controls::Kept, Slots::Kept, Rest::Thread);
+const DECIDED: Attack = batches("always_decided", Batches::Decided(1));
+const CLAIMED: Attack = batches("always_claimed", Batches::Claimed);
+const RELEASED: Attack = batches("always_released", Batches::Released);
+const DISTURBED: Attack = batches("always_disturbed", Batches::Disturbed);
+const UNSETTLED: Attack = attack("unsettled", Batches::Kept, Slots::Unsettled, Rest::Kept);
+const UNSETTLED_AND_DECIDED: Attack =
+    attack("unsettled_and_decided", Batches::Decided(1), Slots::Unsettled, Rest::Kept);
+const WRITING: Attack = others("always_writing", Rest::Writing);
+const ELUSIVE_ONCE: Attack = attack("elusive", Batches::Kept, Slots::Elusive(1), Rest::Kept);
+const ELUSIVE_TWICE: Attack = attack("elusive", Batches::Kept, Slots::Elusive(2), Rest::Kept);
+const THREAD: Attack = others("thread", Rest::Thread);
 
 /// Attacks that each operation is exposed to.
-pub(crate) const ATTACKS: [Attack; 26] = [
-    OTHER_SEQUENCE,
-    controls("always_writing", Controls::Always(PHASE_WRITING, 0)),
-    controls("always_staging", Controls::Always(PHASE_STAGING, 0)),
-    NEVER_IDLE,
-    controls("always_aborted", Controls::Always(PHASE_ABORTED, 0)),
-    controls("always_retired", Controls::Always(PHASE_RETIRED, 0)),
-    controls("always_corrupt", Controls::Always(6, 0)),
-    OTHER_GENERATION,
-    controls("another_staged", Controls::Always(PHASE_STAGING, 1)),
-    controls("another_committed", Controls::Always(PHASE_COMMITTED, 2)),
-    controls("another_aborted", Controls::Always(PHASE_ABORTED, 2)),
-    TAKEN_BACK,
-    controls("generation_taken_back", Controls::TakenBack(PHASE_IDLE, 2)),
-    controls("back_to_writing", Controls::TakenBack(PHASE_WRITING, 0)),
-    controls("back_to_staging", Controls::TakenBack(PHASE_STAGING, 1)),
-    controls("back_to_committed", Controls::TakenBack(PHASE_COMMITTED, 0)),
-    controls("back_to_aborted", Controls::TakenBack(PHASE_ABORTED, 0)),
-    controls("turning", Controls::Turning),
-    STAGED,
-    STAGED_AND_IDLE,
-    attack("slots_turning", Controls::Kept, Slots::Turning, Rest::Kept),
-    attack("all_turning", Controls::Turning, Slots::Turning, Rest::Announcing),
-    attack("announcing", Controls::Kept, Slots::Kept, Rest::Announcing),
-    attack("intents", Controls::TakenBack(PHASE_WRITING, 0), Slots::Kept, Rest::Announcing),
-    attack("anything", Controls::Kept, Slots::Kept, Rest::Anything(1)),
-    attack("anything_else", Controls::Kept, Slots::Kept, Rest::Anything(2)),
+pub(crate) const ATTACKS: [Attack; 18] = [
+    DECIDED,
+    batches("always_decided_twice", Batches::Decided(2)),
+    CLAIMED,
+    RELEASED,
+    batches("always_unclaimed", Batches::Unclaimed),
+    DISTURBED,
+    batches("toggled", Batches::Toggled),
+    batches("always_retired", Batches::Retired),
+    batches("turning", Batches::Turning),
+    UNSETTLED,
+    UNSETTLED_AND_DECIDED,
+    attack("slots_turning", Batches::Kept, Slots::Turning, Rest::Kept),
+    attack("all_turning", Batches::Turning, Slots::Turning, Rest::Announcing),
+    WRITING,
+    others("announcing", Rest::Announcing),
+    attack("announcing_and_disturbed", Batches::Disturbed, Slots::Kept, Rest::Announcing),
+    others("anything", Rest::Anything(1)),
+    others("anything_else", Rest::Anything(2)),
 ];
 
 /// What is exposed to attacks.
@@ -77,9 +68,10 @@ pub(crate) fn failed(status: Status) -> u64 {
 /// All operations.
 pub(crate) fn operations() -> Vec<Operation> {
     use Status::{
-        BadBadgeBits, BadCapacity, BadFirstUser, BadLabel, BadMagic, BadShift, BadSize,
-        BadSlotsOffset, BadVersion, Busy, Changed, Corrupt, DuplicateBadge, DuplicateSlot, Exists,
-        NotFound, NotRewritable, Retired, UnexpectedBadge, Unpublished,
+        BadArea, BadBadge, BadBadgeBits, BadCapacity, BadChecksum, BadFirstUser, BadKind, BadLabel,
+        BadMagic, BadShift, BadSize, BadSlotsOffset, BadVersion, Busy, Changed, Corrupt,
+        DuplicateBadge, DuplicateSlot, Exists, NotFound, NotRewritable, Retired, UnexpectedBadge,
+        Unpublished,
     };
     // A monitor attaches before it does anything else.
     const LOOKING: &[Status] = &[
@@ -94,6 +86,10 @@ pub(crate) fn operations() -> Vec<Operation> {
         BadBadgeBits,
         BadSlotsOffset,
         BadLabel,
+        BadChecksum,
+        BadKind,
+        BadBadge,
+        BadArea,
     ];
     let rewriting_statuses: &[Status] = [
         LOOKING,
@@ -136,16 +132,16 @@ pub(crate) fn operations() -> Vec<Operation> {
             "entry",
             |world| code(world.table().entry(9).map(|_| 0_u32)),
             |reach| LOOK_UP + reach.read(),
-            &[Busy],
+            &[],
         ),
         operation("insert", insert, inserting, &[Busy, Exists]),
         Operation {
-            prepare: |world| dead_batch(world, PHASE_STAGING, 2),
+            prepare: staged,
             ..operation("insert_over_staged", insert, inserting, &[Busy, Exists])
         },
         Operation {
-            prepare: |world| dead_batch(world, PHASE_COMMITTED, 3),
-            ..operation("insert_over_committed", insert, inserting, &[Busy, Exists])
+            prepare: decided,
+            ..operation("insert_over_decided", insert, inserting, &[Busy, Exists])
         },
         operation(
             "insert_at",
@@ -204,24 +200,31 @@ pub(crate) fn operations() -> Vec<Operation> {
         },
         operation(
             "move",
-            |world| code(world.table().move_to(world.region(1), b"new").map(|()| 0_u32)),
-            |reach| reach.transitions() + 4 * PASS,
+            |world| {
+                let publication = Publication::from(identity());
+                code(world.table().move_to(world.region(1), Some(&publication)).map(|_| 0_u32))
+            },
+            |_| 4 * PASS,
             &[],
         ),
         Operation {
-            prepare: dead_section,
-            // Slots that look free are.
-            frees: &[8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 24, 25, 26, 27],
+            prepare: dead_owner,
             ..operation(
                 "recover",
                 |world| {
                     world.recovered();
                     0
                 },
-                |reach| reach.transitions() + 4 * PASS + u64::from(CAPACITY) * reach.read(),
+                |_| 8 * PASS,
                 &[],
             )
         },
+        operation(
+            "take_over",
+            |world| code(monitor(world, 0).and_then(|monitor| monitor.take_over()).map(|()| 0_u32)),
+            |reach| reach.exchanges() + PASS,
+            rewriting_statuses,
+        ),
         operation(
             "snapshot",
             |world| {
@@ -248,16 +251,12 @@ pub(crate) fn operations() -> Vec<Operation> {
         operation("rewrite_one", one, rewriting, rewriting_statuses),
         operation("rewrite_batch", rewrite_and_swap, rewriting, rewriting_statuses),
         Operation {
-            prepare: |world| dead_batch(world, PHASE_STAGING, 2),
+            prepare: staged,
             ..operation("rewrite_over_staged", one, rewriting, rewriting_statuses)
         },
         Operation {
-            prepare: |world| dead_batch(world, PHASE_COMMITTED, 3),
-            ..operation("rewrite_over_committed", one, rewriting, rewriting_statuses)
-        },
-        Operation {
-            prepare: dead_section,
-            ..operation("rewrite_over_section", one, rewriting, rewriting_statuses)
+            prepare: refused,
+            ..operation("rewrite_over_refused", one, rewriting, rewriting_statuses)
         },
     ]
 }
@@ -267,30 +266,31 @@ pub(crate) fn operations() -> Vec<Operation> {
 pub(crate) fn bounds() -> Vec<(&'static str, Attack, Option<u64>)> {
     let status = |status| Some(failed(status));
     vec![
-        // Transitions of the owner: while the table is not idle, ...
-        ("insert", NEVER_IDLE, None),
-        // ... to open a section, ...
-        ("remove", OTHER_SEQUENCE, None),
-        // ... and to retire the region.
-        ("move", OTHER_SEQUENCE, None),
-        // Transitions of a monitor.
-        ("rewrite_one", OTHER_SEQUENCE, status(Status::Busy)),
-        ("rewrite_over_staged", ATTACKS[2], status(Status::Busy)),
-        // Looks at a staged slot.
-        ("entry", STAGED_AND_IDLE, status(Status::Busy)),
-        // Attempts to roll one slot.
-        ("insert_over_committed", STAGED, None),
-        ("rewrite_over_committed", STAGED, None),
-        // Batches of one rewrite.
-        ("rewrite_batch", TAKEN_BACK, status(Status::Changed)),
+        // Exchanges of the batch word: to claim, and to take over.
+        ("rewrite_one", RELEASED, status(Status::Busy)),
+        ("take_over", CLAIMED, status(Status::Busy)),
+        // Waits for the claim of another monitor, and for quiet.
+        ("rewrite_over_staged", CLAIMED, status(Status::Busy)),
+        ("rewrite_batch", ATTACKS[15], status(Status::Changed)),
+        // The owner retires its region at once.
+        ("move", CLAIMED, None),
+        // Waits of the owner for an attempt.
+        ("insert", CLAIMED, Some(20)),
+        // Attempts of one rewrite.
+        ("rewrite_batch", DISTURBED, status(Status::Changed)),
+        // Looks at one slot of a batch, and of the scan.
+        ("rewrite_one", UNSETTLED, status(Status::Changed)),
+        // Looks at a slot with two badges.
+        ("entry", UNSETTLED_AND_DECIDED, None),
+        ("iterate", UNSETTLED_AND_DECIDED, None),
         // Look-ups beside another thread, and beside batches.
         ("find_absent", THREAD, status(Status::NotFound)),
-        ("find_absent", OTHER_GENERATION, status(Status::NotFound)),
-        ("insert", OTHER_GENERATION, status(Status::Busy)),
+        ("find_absent", DECIDED, status(Status::NotFound)),
+        ("insert", DECIDED, status(Status::Busy)),
         // The badge is elsewhere after the look-up.
         ("insert_at_known", ELUSIVE_ONCE, status(Status::Busy)),
         ("insert_map", ELUSIVE_TWICE, status(Status::Busy)),
         // Snapshots: not of one instant.
-        ("snapshot", OTHER_SEQUENCE, Some(0)),
+        ("snapshot", WRITING, Some(0)),
     ]
 }

@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering::SeqCst;
 
 use cap_map_rs::SlotWord;
 use cap_map_rs::layout::{
-    OFF_CONTROL, OFF_INTENT_NEW, OFF_INTENT_OLD, OFF_INTENT_SLOT, OFF_QUIET, OFF_RESOLVER_MONITOR,
-    OFF_RESOLVER_OWNER, PHASE_IDLE,
+    BATCH_RETIRED, BATCH_UNDISTURBED, GENERATION_SHIFT, OFF_BATCH, OFF_COMING, OFF_HIGH_WATER,
+    OFF_QUIET, OFF_SEQUENCE,
 };
-use cap_map_rs::word::Control;
+use cap_map_rs::word::BatchWord;
 
 use crate::fixture::{CAPACITY, badge, slot_word, word};
 use crate::hostile::reach::Reach;
@@ -18,28 +18,40 @@ use crate::world::{FIRST_USER, World, without_waiting};
 pub(crate) const ABSENT: u32 = 5000;
 /// The slot whose badge comes and goes.
 pub(crate) const ELUSIVE: u32 = 8;
+/// Badges that the peer writes begin here.
+const FOREIGN: u32 = 3000;
 
-/// What becomes of the control word.
+/// What becomes of the batch word, each time it is not so.
 #[derive(Clone, Copy)]
-pub(crate) enum Controls {
+pub(crate) enum Batches {
     Kept,
-    /// Always another one: in this phase, the generation so many further.
-    Always(u64, u32),
-    /// Always another one, each phase in turn.
+    /// So many batches more were decided.
+    Decided(u64),
+    /// Another monitor claims the table.
+    Claimed,
+    /// Another monitor has claimed and released it.
+    Released,
+    /// The claim is gone, and its number is as it was.
+    Unclaimed,
+    /// The owner has put a badge into a slot.
+    Disturbed,
+    /// The same, and then not.
+    Toggled,
+    /// The table has moved elsewhere, and others have claimed it.
+    Retired,
+    /// All of these in turn.
     Turning,
-    /// Whatever the operation makes of it, it becomes one of this phase.
-    TakenBack(u64, u32),
 }
 
 /// What becomes of the slot words.
 #[derive(Clone, Copy)]
 pub(crate) enum Slots {
     Kept,
-    /// All slots are staged by the batch of the moment, with other new badges each time.
-    Staged,
-    /// Each slot turns from used to staged, detached, corrupt, free.
+    /// All slots have two badges, the one that does not count another one each time.
+    Unsettled,
+    /// Each slot turns from one badge to two, detached, corrupt, free.
     Turning,
-    /// [`ELUSIVE`] loses its badge for so many looks, has it for one.
+    /// [`ELUSIVE`] loses its badge for so many looks, and has it for one.
     Elusive(u32),
 }
 
@@ -47,7 +59,9 @@ pub(crate) enum Slots {
 #[derive(Clone, Copy)]
 pub(crate) enum Rest {
     Kept,
-    /// Announcements, intents, and the request for quiet change.
+    /// The owner's sequence moves on.
+    Writing,
+    /// Announcement, high-water mark and sequence change, and quiet is requested.
     Announcing,
     /// Any word of header and slots may become any number; start of the random numbers.
     Anything(u64),
@@ -58,41 +72,39 @@ pub(crate) enum Rest {
 #[derive(Clone, Copy)]
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
-    controls: Controls,
+    batches: Batches,
     slots: Slots,
     rest: Rest,
 }
 
 impl Attack {
     pub(crate) fn reach(&self) -> Reach {
-        let anything = matches!(self.rest, Rest::Anything(_));
-        let (transitions, passes, generations) = match self.controls {
-            Controls::Kept => (false, false, false),
-            Controls::Always(_, steps) => (true, false, steps > 0),
-            Controls::Turning => (true, false, true),
-            // Each transition takes place, and is in vain.
-            Controls::TakenBack(PHASE_IDLE, steps) => (false, false, steps > 0),
-            Controls::TakenBack(_, steps) => (true, true, steps > 0),
-        };
-        Reach {
-            transitions: transitions || anything,
-            passes: passes || anything,
-            generations: generations || anything,
-        }
+        let generations = matches!(self.batches, Batches::Decided(_) | Batches::Turning)
+            || matches!(self.rest, Rest::Anything(_) | Rest::Thread);
+        Reach { generations }
     }
 }
 
 pub(crate) const fn attack(
     name: &'static str,
-    controls: Controls,
+    batches: Batches,
     slots: Slots,
     rest: Rest,
 ) -> Attack {
-    Attack { name, controls, slots, rest }
+    Attack { name, batches, slots, rest }
 }
 
-pub(crate) const fn controls(name: &'static str, controls: Controls) -> Attack {
-    attack(name, controls, Slots::Kept, Rest::Kept)
+pub(crate) const fn batches(name: &'static str, batches: Batches) -> Attack {
+    attack(name, batches, Slots::Kept, Rest::Kept)
+}
+
+pub(crate) const fn others(name: &'static str, rest: Rest) -> Attack {
+    attack(name, Batches::Kept, Slots::Kept, rest)
+}
+
+/// The batch word after so many batches more.
+fn decided(word: BatchWord, batches: u64) -> BatchWord {
+    BatchWord(word.0.wrapping_add(batches << GENERATION_SHIFT))
 }
 
 /// The peer's own state.
@@ -100,8 +112,6 @@ pub(crate) struct Peer {
     attack: Attack,
     /// How often it acted.
     pub(crate) steps: u64,
-    /// The control word that it left.
-    control: u64,
     /// The word of [`ELUSIVE`] that it left, and how often that was looked at.
     word: u64,
     looks: u32,
@@ -111,14 +121,8 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn new(attack: Attack, world: World) -> Self {
         let seed = if let Rest::Anything(seed) = attack.rest { seed } else { 0 };
-        let mut peer = Peer {
-            attack,
-            steps: 0,
-            control: word(world, OFF_CONTROL).load(SeqCst),
-            word: 0,
-            looks: 0,
-            random: fastrand::Rng::with_seed(seed),
-        };
+        let random = fastrand::Rng::with_seed(seed);
+        let mut peer = Peer { attack, steps: 0, word: 0, looks: 0, random };
         if let Slots::Elusive(misses) = attack.slots {
             peer.elude(world, misses);
         }
@@ -136,7 +140,7 @@ impl Peer {
                     self.elude(world, misses);
                 }
             }
-            Slots::Staged | Slots::Turning => {
+            Slots::Unsettled | Slots::Turning => {
                 for slot in 0..CAPACITY {
                     slot_word(world, slot).store(self.slot(world, slot).0, SeqCst);
                 }
@@ -144,72 +148,92 @@ impl Peer {
         }
         match self.attack.rest {
             Rest::Kept => {}
+            Rest::Writing => _ = word(world, OFF_SEQUENCE).fetch_add(1, SeqCst),
             Rest::Announcing => self.announce(world),
             Rest::Anything(_) => {
                 let words = world.words(0);
                 let at = self.random.usize(..words.len());
                 words[at].store(self.random.u64(..), SeqCst);
-                let now = Control(word(world, OFF_CONTROL).load(SeqCst));
-                let next = now.advanced(self.random.u64(..8), self.random.u32(..3));
+                let batch = self.next(world.batch_word(0), Batches::Turning);
                 if self.random.bool() {
-                    word(world, OFF_CONTROL).store(next.0, SeqCst);
+                    word(world, OFF_BATCH).store(batch.0, SeqCst);
                 }
             }
             Rest::Thread => rebuild(world),
         }
-        let control = word(world, OFF_CONTROL);
-        let now = Control(control.load(SeqCst));
-        let next = match self.attack.controls {
-            Controls::Kept => return Ok(()),
-            Controls::Always(phase, steps) => now.advanced(phase, steps),
-            Controls::Turning => {
-                now.advanced(self.steps % 8, u32::from(self.steps.is_multiple_of(3)))
-            }
-            Controls::TakenBack(..) if now.0 == self.control => return Ok(()),
-            Controls::TakenBack(phase, steps) => now.advanced(phase, steps),
-        };
-        control.store(next.0, SeqCst);
-        self.control = next.0;
+        let now = world.batch_word(0);
+        let next = self.next(now, self.attack.batches);
+        if next != now {
+            word(world, OFF_BATCH).store(next.0, SeqCst);
+        }
         Ok(())
+    }
+
+    fn next(&self, now: BatchWord, batches: Batches) -> BatchWord {
+        match batches {
+            Batches::Kept => now,
+            Batches::Decided(batches) => decided(now, batches),
+            Batches::Claimed => now.claimed(),
+            Batches::Released => now.claimed().released(),
+            Batches::Unclaimed => now.released(),
+            Batches::Disturbed => BatchWord(now.0 & !BATCH_UNDISTURBED),
+            Batches::Toggled => BatchWord(now.0 ^ BATCH_UNDISTURBED),
+            Batches::Retired => BatchWord(now.claimed().0 | BATCH_RETIRED),
+            Batches::Turning => match self.steps % 9 {
+                0 => decided(now, 1),
+                1 => now.claimed(),
+                2 => now.released(),
+                3 => now.attempted(),
+                4 => BatchWord(now.0 & !BATCH_UNDISTURBED),
+                5 => BatchWord(now.0 | BATCH_RETIRED),
+                6 => BatchWord(now.0 & !BATCH_RETIRED),
+                7 => decided(now, u64::MAX),
+                _ => now,
+            },
+        }
     }
 
     #[allow(clippy::cast_possible_truncation)] // low bits are all that is wanted
     fn slot(&self, world: World, slot: u32) -> SlotWord {
         let n = self.steps as u32;
-        let batch = Control(word(world, OFF_CONTROL).load(SeqCst)).batch();
-        let staged = SlotWord::staged(badge(FIRST_USER) + slot, 3000 + n % 1000, batch);
+        let one = SlotWord::used(if slot < FIRST_USER { 1000 + slot } else { badge(slot) });
+        let two = one.staged(world.batch_word(0).bank(), FOREIGN + n % 1000);
         match (self.attack.slots, (n / 3 + slot) % 6) {
-            (Slots::Turning, 0) => SlotWord::used(3000 + slot, self.steps),
-            (Slots::Turning, 1) => SlotWord::used(3000 + n % 1000, self.steps),
-            (Slots::Turning, 2) => SlotWord::detached(3000 + slot, self.steps),
+            (Slots::Turning, 0) => one,
+            (Slots::Turning, 1) => SlotWord::used(FOREIGN + n % 1000),
+            (Slots::Turning, 2) => SlotWord::detached(FOREIGN + slot),
             (Slots::Turning, 3) => SlotWord(u64::MAX - self.steps),
-            (Slots::Turning, 4) => SlotWord::free(self.steps),
-            _ => staged,
+            (Slots::Turning, 4) => SlotWord::FREE,
+            _ => two,
         }
     }
 
-    /// Another word, which no register holds yet.
+    /// Another word, which no register holds yet. A word with two badges is looked at
+    /// twice, which counts as one look.
     fn elude(&mut self, world: World, misses: u32) {
-        let there = self.looks % (misses + 1) == misses;
-        let badge = if there { badge(ELUSIVE) } else { 3000 };
-        self.word = SlotWord::used(badge, 0x1_0000_0000 + u64::from(self.looks)).0;
+        let is_there = self.looks % (misses + 2) >= misses;
+        let foreign = FOREIGN + self.looks;
+        let word = if is_there {
+            SlotWord::used(badge(ELUSIVE)).staged(world.batch_word(0).bank(), foreign)
+        } else {
+            SlotWord::used(foreign)
+        };
+        self.word = word.0;
         slot_word(world, ELUSIVE).store(self.word, SeqCst);
     }
 
     fn announce(&self, world: World) {
-        let slot = match self.steps % 4 {
-            0 => 9,
-            1 => u64::from(CAPACITY),
+        let mark = match self.steps % 4 {
+            0 => 0,
+            1 => u64::from(CAPACITY) + 1,
             2 => 1 << 32,
             _ => u64::MAX,
         };
         for (offset, value) in [
-            (OFF_RESOLVER_OWNER, self.steps % 34),
-            (OFF_RESOLVER_MONITOR, (self.steps + 1) % 34),
-            (OFF_QUIET, self.steps % 2),
-            (OFF_INTENT_SLOT, slot),
-            (OFF_INTENT_OLD, slot_word(world, 9).load(SeqCst)),
-            (OFF_INTENT_NEW, SlotWord::used(3000, self.steps).0),
+            (OFF_COMING, [0, 6004, u64::from(ABSENT), u64::MAX][(self.steps / 5 % 4) as usize]),
+            (OFF_QUIET, 1),
+            (OFF_HIGH_WATER, mark),
+            (OFF_SEQUENCE, self.steps.wrapping_mul(mark)),
         ] {
             word(world, offset).store(value, SeqCst);
         }
@@ -219,13 +243,12 @@ impl Peer {
 /// Another thread of the component looks for a badge after a batch, unless it
 /// would have to wait for the lock: then there was no batch.
 fn rebuild(world: World) {
-    let control = word(world, OFF_CONTROL);
-    let before = Control(control.load(SeqCst));
-    control.store(before.advanced(PHASE_IDLE, 2).0, SeqCst);
+    let before = world.batch_word(0);
+    word(world, OFF_BATCH).store(decided(before, 2).0, SeqCst);
     let look = || {
         let _ = world.table().find(ABSENT);
     };
     if !without_waiting(look) {
-        control.store(before.0, SeqCst);
+        word(world, OFF_BATCH).store(before.0, SeqCst);
     }
 }

@@ -26,9 +26,10 @@ pub(crate) fn inspect(world: World, table: &Table, rng: &mut Rng) {
     }
     let carried =
         |badge| (0..table.capacity()).any(|slot| table.entry(slot) == Ok(Slot::Used(badge)));
-    let batch = &ledger.batch;
-    let entries = batch.entries.iter().take((batch.len.load(SeqCst) as usize).min(8));
-    let gone = entries.flat_map(|entry| [entry.old.load(SeqCst), entry.new.load(SeqCst)]);
+    let last = ledger.seats.iter().flat_map(|seat| {
+        seat.batch.entries.iter().take((seat.batch.len.load(SeqCst) as usize).min(8))
+    });
+    let gone = last.flat_map(|entry| [entry.old.load(SeqCst), entry.new.load(SeqCst)]);
     for badge in gone.chain((0..8).map(|_| rng.u32(1..FIRST_BADGE * 2))) {
         let found = table.find(badge);
         if found.is_ok() != carried(badge) && badge != 0 {

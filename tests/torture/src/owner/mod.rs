@@ -11,7 +11,8 @@ use cap_map_rs::Slot;
 use fastrand::Rng;
 
 use crate::claims::{Claim, Op, fresh};
-use crate::world::{LANES, Table, World, waits};
+use crate::ledger::LANES;
+use crate::world::{Table, World, identity, waits};
 use inspect::inspect;
 use worker::Worker;
 
@@ -73,7 +74,7 @@ pub(crate) fn main(world: World, restored: bool, alone: bool, seed: u64) {
         table
     } else {
         let table = world.found();
-        if let Err(status) = table.publish(b"torture") {
+        if let Err(status) = table.publish(&identity()) {
             ledger.violate(&format!("publish: {status:?}"));
         }
         for _ in 0..table.capacity() / 2 {

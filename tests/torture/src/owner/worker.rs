@@ -8,8 +8,9 @@ use cap_map_rs::{Kernel, Released, Status};
 use fastrand::Rng;
 
 use crate::claims::{Claim, Op, fresh, is_dead, living, object_badge, object_of};
+use crate::ledger::{Ledger, OBJECTS};
 use crate::owner::inspect::inspect;
-use crate::world::{FIRST_BADGE, Ledger, OBJECTS, Table, World, processor_micros, waits};
+use crate::world::{FIRST_BADGE, Table, World, processor_micros, waits};
 
 /// The kernel's answers, from a table of what each selector names.
 struct Toy {
@@ -153,10 +154,9 @@ impl Worker {
         }
     }
 
-    /// A number that moves on whenever a batch is decided.
+    /// The number of batches that were decided.
     fn decided(&self) -> u64 {
-        let control = self.world.words(0)[cap_map_rs::layout::OFF_CONTROL / 8].load(SeqCst);
-        u64::from(cap_map_rs::word::Control(control).decided())
+        self.world.batch_word(0).generation()
     }
 
     /// A capability of mine is where I left it, under whatever badge.

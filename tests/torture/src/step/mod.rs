@@ -1,22 +1,55 @@
-//! One side is stopped in front of each single instruction of a write path. There it is
-//! dead, or wakes up after the other side has acted; both are verified.
+//! One side is stopped in front of each single instruction of a path. There it is dead,
+//! or wakes up after the other side has acted; both are verified.
 //!
 //! A dead process leaves the shared memory behind and nothing else, so the
 //! stopped child stands for its own corpse: afterwards child and memory are set
 //! back, and the walk goes on with the next instruction.
 
 mod expect;
+mod moves;
 mod paths;
 mod point;
+mod pools;
+mod readers;
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 
-use crate::fixture::{CAPACITY, State, Verdict, base, code, prepare};
+use cap_map_rs::layout::{OFF_SEQUENCE, WORD_BYTES};
+
+use crate::fixture::{CAPACITY, State, Verdict, prepare};
 use crate::ptrace::Stepped;
-use crate::step::expect::{difference, equal, go_on, inspect, meanings, shift_badges, shifted};
+use crate::step::expect::{difference, shared};
 use crate::step::paths::{Path, Side, paths};
 use crate::step::point::Point;
 use crate::world::World;
+
+/// What happens at an instruction, by name.
+type Variant = (&'static str, fn(&mut Point<'_>) -> Verdict);
+
+/// What happens to an owner.
+const OWNERS: [Variant; 7] = [
+    ("killed, monitor first", |point| point.owner_dies()),
+    ("killed, owner first", |point| point.owner_lives_again()),
+    ("killed twice", |point| point.owner_dies_twice()),
+    ("woken after a batch", |point| point.owner_wakes_up(1)),
+    ("woken after two batches", |point| point.owner_wakes_up(2)),
+    ("contested", |point| point.owner_finds_a_rival()),
+    ("undisturbed", |point| point.undisturbed()),
+];
+
+/// What happens to a monitor.
+const MONITORS: [Variant; 9] = [
+    ("killed, owner first", |point| point.monitor_dies()),
+    ("killed, monitor first", |point| point.another_monitor()),
+    ("killed with the owner", |point| point.both_die()),
+    ("woken after an insertion", |point| point.monitor_wakes_up(true, false)),
+    ("woken after a removal", |point| point.monitor_wakes_up(false, true)),
+    ("woken after both", |point| point.monitor_wakes_up(true, true)),
+    ("contested", |point| point.monitor_finds_a_rival()),
+    ("without its claim", |point| point.monitor_loses_its_claim()),
+    ("replaced", |point| point.monitor_is_replaced()),
+];
 
 /// Walks through the paths whose names contain `which`, or all of them; every
 /// instruction, or every so many. Says of each how many points and what failures.
@@ -35,11 +68,58 @@ pub(crate) fn main(
         report(path.name, points, &failures);
         offset = offset.wrapping_add(1);
     }
-    if wanted("move") {
-        let (points, failures) = walk_move(world, stride, offset)?;
-        report("move", points, &failures);
+    for path in moves::moves().iter().filter(|path| wanted(path.name)) {
+        let (points, failures) = moves::walk(world, path, stride, offset)?;
+        report(path.name, points, &failures);
+        offset = offset.wrapping_add(1);
+    }
+    for reader in readers::readers().iter().filter(|reader| wanted(reader.name)) {
+        let (points, failures) = readers::walk(world, reader, stride, offset)?;
+        report(reader.name, points, &failures);
+        offset = offset.wrapping_add(1);
+    }
+    for path in pools::paths().iter().filter(|path| wanted(path.name)) {
+        offset = offset.wrapping_add(1);
+        let (points, failures) = pools::walk(world, path, stride, offset)?;
+        report(path.name, points, &failures);
     }
     Ok(())
+}
+
+/// Leads a child through `act` and calls `at` in front of each instruction.
+fn each_instruction(
+    world: World,
+    act: impl Fn(World) -> u64,
+    mut at: impl FnMut(&mut Stepped, u64) -> Result<bool, String>,
+) -> Result<u64, String> {
+    let done = |result| world.ledger().returned.store(result, SeqCst);
+    let mut child = Stepped::start(world, act, done)?;
+    let mut steps = 0;
+    while at(&mut child, steps)? && child.step()? {
+        steps += 1;
+    }
+    Ok(steps)
+}
+
+/// Tables under equal steady stamps are equal.
+#[derive(Default)]
+struct Stamps(HashMap<(u64, u64), State>);
+
+impl Stamps {
+    /// What is wrong with the table of this instant.
+    fn look(&mut self, world: World) -> Verdict {
+        let sequence = world.words(0)[OFF_SEQUENCE / WORD_BYTES].load(SeqCst);
+        let seen = shared(&world.meanings(0));
+        if sequence % 2 == 1 {
+            return Ok(());
+        }
+        let stamp = (sequence, world.batch_word(0).generation());
+        let before = self.0.entry(stamp).or_insert_with(|| seen.clone());
+        if *before == seen {
+            return Ok(());
+        }
+        Err(format!("changed under the stamp {stamp:?}: {}", difference(&seen, before)))
+    }
 }
 
 /// Walks through one path; returns the points and the failures.
@@ -55,122 +135,41 @@ fn walk(world: World, path: &Path, stride: u64, offset: u64) -> Result<(u64, Vec
         }
     }
     shifting.retain(|slot| !path.aloof.contains(slot));
-    let ledger = world.ledger();
-    let mut child =
-        Stepped::start(world, path.act, |result| ledger.batch.number.store(result, SeqCst))?;
-    let mut failures = Vec::new();
-    let mut at = 0;
-    let mut points = 0;
-    let mut steps = 0;
-    loop {
-        let seen = meanings(world, 0);
+    let variants: &[Variant] = match path.side {
+        Side::Owner => &OWNERS,
+        Side::Monitor => &MONITORS,
+    };
+    let (mut at, mut points, mut failures) = (0, 0, Vec::new());
+    let mut stamps = Stamps::default();
+    let steps = each_instruction(world, path.act, |child, step| {
+        let seen = world.meanings(0);
         match path.states.iter().skip(at).position(|state| *state == seen) {
             Some(further) => at += further,
-            None => failures
-                .push(format!("instruction {steps}: {}", difference(&seen, &path.states[at]))),
-        }
-        if steps % stride == offset % stride {
-            points += 1;
-            child.save()?;
-            let possible = &path.states[at..(at + 2).min(path.states.len())];
-            type Variant = fn(&mut Point<'_>) -> Verdict;
-            let variants: [(&str, Variant); 5] = match path.side {
-                Side::Owner => [
-                    ("killed, monitor first", |point| point.owner_dies()),
-                    ("killed, owner first", |point| point.owner_lives_again()),
-                    ("woken after a batch", |point| point.owner_wakes_up(1)),
-                    ("woken after 33 batches", |point| point.owner_wakes_up(33)),
-                    ("undisturbed", |point| {
-                        let seen = meanings(point.world, 0);
-                        point.child.finish()?;
-                        point.result(&seen, "undisturbed")
-                    }),
-                ],
-                Side::Monitor => [
-                    ("killed, owner first", |point| point.monitor_dies()),
-                    ("killed, monitor first", |point| point.another_monitor()),
-                    ("woken after a write", |point| point.monitor_wakes_up(false)),
-                    ("woken after a removal", |point| point.monitor_wakes_up(true)),
-                    ("replaced", |point| point.monitor_is_replaced()),
-                ],
-            };
-            for (name, variant) in variants {
-                let shifting = &shifting;
-                let mut point = Point { world, path, child: &mut child, possible, shifting };
-                if let Err(text) = variant(&mut point) {
-                    failures.push(format!("instruction {steps}, {name}: {text}"));
-                }
-                if let Some(text) = ledger.violation() {
-                    failures.push(text);
-                }
-                child.rewind()?;
+            None => {
+                failures
+                    .push(format!("instruction {step}: {}", difference(&seen, &path.states[at])));
             }
         }
-        if failures.len() > 3 || !child.step()? {
-            break;
+        failures.extend(stamps.look(world).err());
+        if step % stride != offset % stride {
+            return Ok(failures.len() < 4);
         }
-        steps += 1;
-    }
+        points += 1;
+        child.save()?;
+        let is_decided = at > 0 && at + 1 == path.states.len();
+        for (name, variant) in variants {
+            let (state, shifting) = (seen.clone(), shifting.as_slice());
+            let point = &mut Point { world, path, child, state, is_decided, shifting };
+            if let Err(text) = variant(point) {
+                failures.push(format!("instruction {step}, {name}: {text}"));
+            }
+            failures.extend(world.ledger().violation());
+            child.rewind()?;
+        }
+        Ok(failures.len() < 4)
+    })?;
     if failures.is_empty() && at + 1 != path.states.len() {
-        failures.push(format!("ended in state {at} of {}", path.states.len() - 1));
+        failures.push(format!("{steps} steps to state {at} of {}", path.states.len() - 1));
     }
     Ok((points, failures))
-}
-
-/// The move of the table, whose memory changes on the way.
-fn walk_move(world: World, stride: u64, offset: u64) -> Result<(u64, Vec<String>), String> {
-    prepare(world)?;
-    let ledger = world.ledger();
-    let act = |world: World| code(world.table().move_to(world.region(1), b"new").map(|()| 0_u32));
-    let mut child = Stepped::start(world, act, |result| ledger.batch.number.store(result, SeqCst))?;
-    let mut failures = Vec::new();
-    let (mut points, mut steps) = (0, 0);
-    // A monitor rewrites wherever the table is to be found, if anywhere.
-    let visit = || -> Result<State, String> {
-        for region in [1, 0] {
-            match shift_badges(world, region, &[8, 11]) {
-                Ok(_) => return Ok(shifted(&base(), &[8, 11])),
-                Err(text) if text.ends_with("Unpublished") || text.ends_with("Retired") => {}
-                Err(text) => return Err(text),
-            }
-        }
-        Ok(base())
-    };
-    let again = |state: State| -> Verdict {
-        let table = world.recovered();
-        inspect(table, &state)?;
-        // Whoever comes back does not know where it was, and moves once more.
-        table.move_to(world.region(2), b"again").map_err(|status| format!("move: {status:?}"))?;
-        equal("moved again", &meanings(world, 2), &state)?;
-        go_on(world, 2, state)
-    };
-    loop {
-        if steps % stride == offset % stride {
-            points += 1;
-            child.save()?;
-            for variant in 0..3 {
-                let verdict = match variant {
-                    0 => visit().and_then(again),
-                    1 => again(base()),
-                    _ => visit().and_then(|state| {
-                        child.finish()?;
-                        let result = ledger.batch.number.load(SeqCst);
-                        if result != 0 {
-                            return Err(format!("returned {result}"));
-                        }
-                        equal("late move", &meanings(world, 1), &state)?;
-                        go_on(world, 1, state)
-                    }),
-                };
-                if let Err(text) = verdict {
-                    failures.push(format!("instruction {steps}, variant {variant}: {text}"));
-                }
-                child.rewind()?;
-            }
-        }
-        if failures.len() > 3 || !child.step()? {
-            return Ok((points, failures));
-        }
-        steps += 1;
-    }
 }

@@ -16,26 +16,26 @@ using namespace Cap_space_monitor;
 
 
 /*
- * Calls of 'cap_map_relax' granted to the component or another monitor
+ * Calls of 'cap_map_relax' granted to a component that asks for quiet
  *
  * In the presence of a component that is always busy, each call may take as
  * long as the time slice of a thread. A rewrite waits several times.
  */
-static constexpr uint32_t PATIENCE = 4;
+static constexpr uint32_t WAIT_BUDGET = 4;
 
 
 Status Cap_space::attach()
 {
 	return _table.attached() ? CAP_MAP_STATUS_OK
-	                         : _table.attach(_ds.local_addr<void>(), SIZE, PATIENCE);
+	                         : _table.attach(_ds.local_addr<void>(), SIZE, WAIT_BUDGET);
 }
 
 
-Status Cap_space::sequence(uint64_t &sequence)
+Status Cap_space::stamp(Stamp &stamp)
 {
 	Status const status = attach();
 
-	return Cap_map::ok(status) ? _table.sequence(sequence) : status;
+	return Cap_map::ok(status) ? _table.stamp(stamp) : status;
 }
 
 
@@ -47,14 +47,9 @@ Status Cap_space::take(Snapshot &snapshot)
 	if (!Cap_map::ok(status))
 		return status;
 
-	Cap_map::Geometry geometry { };
-	status = _table.geometry(geometry);
-	if (!Cap_map::ok(status))
-		return status;
-
 	status = _table.snapshot(snapshot._words, NUM_SLOTS, snapshot._info);
 	if (Cap_map::ok(status))
-		snapshot._num_slots = min(unsigned(geometry.capacity), NUM_SLOTS);
+		snapshot._num_slots = snapshot._info.slots;
 
 	return status;
 }

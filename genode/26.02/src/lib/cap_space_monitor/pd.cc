@@ -223,7 +223,7 @@ Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count
 				batch[i++] = { .slot        = gate.pending.slot,
 				               .expected    = unsigned(gate.cap.local_name()),
 				               .replacement = unsigned(gate.pending.cap.local_name()),
-				               .head = 0, .next = 0 };
+				               .left_out = 0, .head = 0, .next = 0 };
 
 				installed &= install(gate.pending.cap, gate.pending.slot); });
 

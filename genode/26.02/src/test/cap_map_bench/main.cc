@@ -106,11 +106,12 @@ struct Test::Table_bench
 		using Cap_map::ok;
 
 		Cap_map::Config const config {
-			.max_slots  = SLOTS,
-			.first_user = SLOTS/2,
-			.shift      = 12,
-			.badge_bits = 28,
-			.patience   = 1000 };
+			.max_slots   = SLOTS,
+			.first_user  = SLOTS/2,
+			.shift       = 12,
+			.badge_bits  = 28,
+			.wait_budget = 1000,
+			.core        = false };
 
 		bool valid = ok(_owner.create(_memory, sizeof(_memory), _region,
 		                              sizeof(_region), config));
@@ -118,7 +119,7 @@ struct Test::Table_bench
 		for (unsigned slot = 0; slot < SLOTS; slot++)
 			valid &= ok(_owner.insert_at(4*(slot + 1), slot));
 
-		valid &= ok(_owner.publish("bench", 5))
+		valid &= ok(_owner.publish(Cap_map::Identity { }))
 		      && ok(_monitor.attach(_region, sizeof(_region), 1000));
 
 		Timestamp const copy = shortest(REPETITIONS, [&] {
@@ -139,7 +140,7 @@ struct Test::Table_bench
 				_batch[slot] = { .slot        = slot,
 				                 .expected    = base + 4*(slot + 1),
 				                 .replacement = next + 4*(slot + 1),
-				                 .head = 0, .next = 0 };
+				                 .left_out = 0, .head = 0, .next = 0 };
 
 			unsigned reason = 0;
 			valid &= ok(_monitor.rewrite(_batch, SLOTS, reason));

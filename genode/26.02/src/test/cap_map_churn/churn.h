@@ -31,7 +31,7 @@ namespace Test {
 	struct Churn_pd;
 	struct Churn;
 
-	/* an insertion and a removal open and close a write section each */
+	/* an insertion and a removal make the sequence odd and even again */
 	static constexpr unsigned TRANSITIONS_PER_PAIR = 4;
 }
 
@@ -135,16 +135,17 @@ struct Test::Churn
 	 */
 	uint64_t _quiet_sequence(Cap_space &cap_space)
 	{
-		uint64_t sequence = 0, last = 0;
+		Stamp    stamp { };
+		uint64_t last = 0;
 		bool     published = false;
 
 		do {
-			last = sequence;
+			last = stamp.sequence;
 			_timer.msleep(3000);
-			published = Cap_map::ok(cap_space.sequence(sequence));
-		} while (!published || sequence != last);
+			published = Cap_map::ok(cap_space.stamp(stamp));
+		} while (!published || stamp.sequence != last);
 
-		return sequence;
+		return stamp.sequence;
 	}
 
 	/**
@@ -197,10 +198,10 @@ struct Test::Churn
 			snapshots++;
 			consistent += _snapshot.consistent();
 
-			if (_snapshot.sequence() < seen)
+			if (_snapshot.stamp().sequence < seen)
 				return _failed("snapshot is older than the previous one");
 
-			seen = _snapshot.sequence();
+			seen = _snapshot.stamp().sequence;
 
 			if (_snapshot.consistent()) {
 				unsigned const additional = _additional_slots();
@@ -210,8 +211,11 @@ struct Test::Churn
 				with_additional += additional;
 			}
 
-			if (!Cap_map::ok(cap_space.sequence(sequence)))
+			Stamp stamp { };
+			if (!Cap_map::ok(cap_space.stamp(stamp)))
 				return _failed("table vanished");
+
+			sequence = stamp.sequence;
 		}
 
 		uint64_t const final_sequence = _quiet_sequence(cap_space);

@@ -148,8 +148,8 @@ struct Test::Odd_child
 
 	void report()
 	{
-		uint64_t sequence = 0;
-		bool const exposed = Cap_map::ok(child.pd.cap_space.sequence(sequence));
+		Stamp stamp;
+		bool const exposed = Cap_map::ok(child.pd.cap_space.stamp(stamp));
 
 		log(child.name, ": asked ", child.pd.requests, " times, ",
 		    exposed ? "exposed" : "private");

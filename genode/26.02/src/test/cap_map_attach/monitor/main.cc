@@ -225,8 +225,8 @@ struct Test::Main : Sandbox::State_handler
 	{
 		_sandbox->for_each_pd([&] (Odd_pd &pd) {
 
-			uint64_t sequence = 0;
-			bool const exposed = Cap_map::ok(pd.cap_space.sequence(sequence));
+			Stamp stamp { };
+			bool const exposed = Cap_map::ok(pd.cap_space.stamp(stamp));
 
 			log(pd.name, ": asked ", pd.requests, " times, ",
 			    exposed ? "exposed" : "private"); });

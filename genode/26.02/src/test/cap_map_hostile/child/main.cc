@@ -70,8 +70,8 @@ struct Test::Vandal : Worker
 
 	void entry() override
 	{
-		/* control word, intent, announcements */
-		size_t const CONTROL = 0x80/8, HEADER_WORDS = 0x200/8;
+		/* batch word, and words that only the owner writes otherwise */
+		size_t const BATCH = 0x80/8, OWNER = 0xc0/8, HEADER_WORDS = 0x200/8;
 
 		for (;;) {
 			uint64_t const kind = _next() % 8;
@@ -79,12 +79,12 @@ struct Test::Vandal : Worker
 			if (kind == 0)
 				_write(_next() % HEADER_WORDS, _next());
 			else if (kind == 1)
-				_write(CONTROL, _next());
+				_write(BATCH, _next());
 			else if (kind == 2)
-				/* each phase, the monitor is led to complete something */
-				_write(CONTROL, _next() % 8 + 8*(_next() % 64));
+				/* retired, claimed, and undisturbed, at a few generations */
+				_write(BATCH, _next() % 8 + ((_next() % 64) << 19));
 			else if (kind == 3)
-				_write(CONTROL + 8 + _next() % 4, _next() % 4096);
+				_write(OWNER + _next() % 4, _next() % 4096);
 			else
 				_write(_next(), _next());
 		}

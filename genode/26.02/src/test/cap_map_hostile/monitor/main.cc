@@ -78,7 +78,8 @@ struct Test::Main : Sandbox::State_handler
 			_unconfirmed += !pd.cap_space.confirmed(slot, badge);
 
 			Rewrite  batch[1] { { .slot = slot, .expected = badge,
-			                      .replacement = badge ^ 4, .head = 0, .next = 0 } };
+			                      .replacement = badge ^ 4, .left_out = 0,
+			                      .head = 0, .next = 0 } };
 			unsigned reason = 0;
 			if (Cap_map::ok(pd.cap_space.rewrite(batch, 1, reason)))
 				_rewritten++;

@@ -111,6 +111,9 @@ Native_capability Core_cap_index::lookup(unsigned badge)
  ** Foc_cap_platform **
  **********************/
 
+bool const Foc_cap_platform::CORE = true;
+
+
 Cap_space &Foc_cap_platform::cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, MAX_CAPS>

@@ -108,6 +108,9 @@ Native_capability Core_cap_index::thread() const
  ** Foc_cap_platform **
  **********************/
 
+bool const Foc_cap_platform::CORE = true;
+
+
 Cap_space &Foc_cap_platform::cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, MAX_CAPS>

@@ -31,18 +31,11 @@ static char const *move_table(void *region, size_t size)
 {
 	using namespace Cap_map;
 
+	uint32_t area = 0;
+
 	/* anything but a zeroed dataspace is in use or not meant for us */
-	Monitor      present;
-	Status const state = present.attach(region, size, 0);
-
-	if (ok(state))
-		return "dataspace is in use";
-
-	if (state != CAP_MAP_STATUS_UNPUBLISHED)
-		return message(state);
-
-	/* the monitor knows best how to label us */
-	Status const moved = Foc_cap_platform::cap_space().move(region, size, "", 0);
+	Status const moved =
+		Foc_cap_platform::cap_space().move(region, size, Publication(), area);
 
 	return ok(moved) ? nullptr : message(moved);
 }

@@ -24,6 +24,9 @@ namespace Fiasco {
 using namespace Genode;
 
 
+bool const Foc_cap_platform::CORE = false;
+
+
 Cap_space &Foc_cap_platform::cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, Foc_native_pd::NUM_SLOTS>

@@ -44,19 +44,12 @@ static char const *move_table(Region_map::Range range)
 
 	void * const region = (void *)range.start;
 
+	uint32_t area = 0;
+
 	/* anything but a zeroed dataspace is in use or not meant for us */
-	Monitor      present { };
-	Status const state = present.attach(region, range.num_bytes, 0);
-
-	if (ok(state))
-		return "dataspace is in use";
-
-	if (state != CAP_MAP_STATUS_UNPUBLISHED)
-		return message(state);
-
-	/* the monitor knows best how to label us */
 	Status const moved =
-		Foc_cap_platform::cap_space().move(region, range.num_bytes, "", 0);
+		Foc_cap_platform::cap_space().move(region, range.num_bytes,
+		                                   Publication { }, area);
 
 	return ok(moved) ? nullptr : message(moved);
 }

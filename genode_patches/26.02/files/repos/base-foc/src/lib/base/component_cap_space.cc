@@ -21,6 +21,9 @@
 using namespace Genode;
 
 
+bool const Foc_cap_platform::CORE = false;
+
+
 Cap_space &Foc_cap_platform::cap_space()
 {
 	static constexpr unsigned NUM_SLOTS = Pd_session::Native_pd::NUM_SLOTS;

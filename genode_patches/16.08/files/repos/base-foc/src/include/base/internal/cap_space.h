@@ -69,11 +69,14 @@ struct Genode::Foc_cap_platform
 	typedef Native_capability::Data Cap_index;
 
 	enum {
-		FIRST_SLOT = Fiasco::USER_BASE_CAP >> Fiasco::L4_CAP_SHIFT,
-		CAP_SHIFT  = Fiasco::L4_CAP_SHIFT,
-		BADGE_BITS = 28,
-		PATIENCE   = 1000,
+		FIRST_SLOT  = Fiasco::USER_BASE_CAP >> Fiasco::L4_CAP_SHIFT,
+		CAP_SHIFT   = Fiasco::L4_CAP_SHIFT,
+		BADGE_BITS  = 28,
+		WAIT_BUDGET = 1000,
 	};
+
+	/* whether this is core */
+	static bool const CORE;
 
 	static Cap_space &cap_space();
 

@@ -59,11 +59,14 @@ struct Genode::Foc_cap_platform
 	using Cap_index = Native_capability::Data;
 
 	enum {
-		FIRST_SLOT = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT,
-		CAP_SHIFT  = Foc::L4_CAP_SHIFT,
-		BADGE_BITS = 28,
-		PATIENCE   = 1000,
+		FIRST_SLOT  = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT,
+		CAP_SHIFT   = Foc::L4_CAP_SHIFT,
+		BADGE_BITS  = 28,
+		WAIT_BUDGET = 1000,
 	};
+
+	/* whether this is core */
+	static bool const CORE;
 
 	static Cap_space &cap_space();
 
