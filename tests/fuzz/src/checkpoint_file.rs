@@ -1,9 +1,10 @@
 //! A reader of a checkpoint file that somebody else wrote.
 
+use cap_map_rs::SlotWord;
 use cap_map_rs::layout::*;
 
 use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, container};
-use crate::memory::allocations;
+use crate::memory::{allocations, checksum};
 use crate::state::ClientState;
 
 /// The target.
@@ -53,6 +54,11 @@ fn repair(file: &mut [u8]) {
         let Some((offset, length)) = range else { break };
         let end = usize::try_from(offset.saturating_add(length)).unwrap_or(usize::MAX);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        if file.get(entry..).is_some_and(|name| name.starts_with(b"table\0"))
+            && let Some(table) = file.get_mut(start..end)
+        {
+            repair_header(table);
+        }
         if let Some(contents) = file.get(start..end) {
             let sum = crc32fast::hash(contents);
             put(file, entry + 32, sum);
@@ -65,6 +71,15 @@ fn repair(file: &mut [u8]) {
     if let Some(header) = file.get(..28) {
         let sum = crc32fast::hash(header);
         put(file, 28, sum);
+    }
+}
+
+/// Sets the checksum of a table's header right.
+fn repair_header(table: &mut [u8]) {
+    let (words, _) = table.as_chunks_mut::<WORD_BYTES>();
+    if words.len() >= SLOTS / WORD_BYTES {
+        let sum = checksum(|at| u64::from_ne_bytes(words[at]));
+        words[OFF_CHECKSUM / WORD_BYTES] = sum.to_ne_bytes();
     }
 }
 
@@ -82,11 +97,17 @@ pub fn samples() -> [Vec<u8>; 2] {
         (OFF_SHIFT, 12),
         (OFF_BADGE_BITS, 28),
         (OFF_SLOTS, SLOTS as u64),
-        (SLOTS + 8, 0x4000_0010_0000_0001),
+        (OFF_KIND, KIND_PUBLISHED),
+        (OFF_BOOT, 1),
+        (OFF_INSTANCE, 2),
+        (OFF_HIGH_WATER, 3),
+        (SLOTS + WORD_BYTES, SlotWord::used(8).0),
+        (SLOTS + 2 * WORD_BYTES, SlotWord::detached(12).0),
     ];
     for (at, word) in words {
         table[at..at + WORD_BYTES].copy_from_slice(&word.to_ne_bytes());
     }
+    repair_header(&mut table);
     let object = Object::Gate { creator: 1, entrypoint: 2, name: 3 };
     let checkpoint = Checkpoint {
         meta: Meta {
@@ -106,5 +127,7 @@ pub fn samples() -> [Vec<u8>; 2] {
         ],
         clients: ClientState::default(),
     };
-    [container::encode(&any), checkpoint.encode().expect("can be written")]
+    let complete = checkpoint.encode().expect("can be written");
+    assert_eq!(Checkpoint::decode(&complete), Ok(checkpoint), "one that can be read");
+    [container::encode(&any), complete]
 }

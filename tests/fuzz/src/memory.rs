@@ -5,7 +5,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use cap_map_rs::Region;
 use cap_map_rs::layout::{CONSTANT, WORD_BYTES};
@@ -75,9 +75,9 @@ impl Guarded {
 }
 
 /// The checksum that the header in front of these words should have: FNV-1a of 64 bits.
-pub(crate) fn checksum(words: &[AtomicU64]) -> u64 {
+pub(crate) fn checksum(words: impl Fn(usize) -> u64) -> u64 {
     let covered = CONSTANT.into_iter().flatten().step_by(WORD_BYTES);
-    let words = covered.map(|offset| words[offset / WORD_BYTES].load(Ordering::Relaxed));
+    let words = covered.map(|offset| words(offset / WORD_BYTES));
     words.flat_map(u64::to_ne_bytes).fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

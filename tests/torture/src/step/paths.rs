@@ -194,6 +194,22 @@ fn removals() -> Vec<Path> {
             |result| result == 0,
         ),
         Path {
+            prepare: |world| {
+                let _ = world.table().acquire(10);
+                decided(world);
+            },
+            ..owner(
+                "remove_referenced_decided",
+                |world| code(world.table().remove(10).map(|()| 0_u32)),
+                vec![all_moved(), with(all_moved(), &[(10, Slot::Detached(badge(10) + SHIFT))])],
+                |slot, seen| match seen {
+                    Slot::Used(_) if slot == 10 => Some(Slot::Detached(0)),
+                    _ => None,
+                },
+                |result| result == 0,
+            )
+        },
+        Path {
             recovered: |slot, seen| match (slot, seen) {
                 (REFERENCED, Slot::Free) => vec![Slot::Reserved],
                 _ => Vec::new(),

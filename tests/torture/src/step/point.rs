@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering::SeqCst;
 use cap_map_rs::layout::OFF_BATCH;
 use cap_map_rs::{Slot, Status};
 
-use crate::fixture::{REFERENCED, SHIFT, State, Verdict, badge, code, left_out, word};
+use crate::fixture::{SHIFT, State, Verdict, badge, code, left_out, word};
 use crate::ptrace::Stepped;
 use crate::step::expect::{bounded, equal, go_on, heir, rival, shift_badges, shifted, tidy};
 use crate::step::paths::Path;
-use crate::world::{World, waits};
+use crate::world::{FIRST_USER, World, waits};
 
 /// An instruction of a path, in front of which its process has stopped.
 pub(crate) struct Point<'a> {
@@ -31,10 +31,12 @@ fn failed(status: Status) -> u64 {
 
 /// The badge of a detached slot is one that the slot carried during the call.
 fn forget_detached(state: &mut State) {
-    if let Slot::Detached(seen) = &mut state[REFERENCED as usize]
-        && (*seen == 0 || *seen % SHIFT == badge(REFERENCED))
-    {
-        *seen = badge(REFERENCED);
+    for (slot, entry) in (FIRST_USER..).zip(state.iter_mut().skip(FIRST_USER as usize)) {
+        if let Slot::Detached(seen) = entry
+            && (*seen == 0 || *seen % SHIFT == badge(slot))
+        {
+            *seen = badge(slot);
+        }
     }
 }
 
