@@ -136,33 +136,56 @@ mod tests {
         Region::new(words(HEADER_WORDS + slots)).expect("large enough")
     }
 
+    fn growth() -> Growth<'static> {
+        let sizes = PrivateSizes::growth(64, 200).expect("in range");
+        let place = Box::leak(Box::new(MaybeUninit::uninit()));
+        Growth::from_parts(place, 64, 200, arrays(&sizes))
+    }
+
+    /// The steps of a growth behind its preparation.
+    const STEPS: usize = 5;
+
+    /// A table whose growth has ended behind so many steps.
+    fn cut_off(cut: usize) -> Owner<'static, Spin> {
+        let config =
+            Config { first_user: 8, shift: 0, badge_bits: 28, is_core: false, wait_budget: 0 };
+        let sizes = PrivateSizes::new(64).expect("in range");
+        let owner = Owner::<Spin>::new(config, arrays(&sizes), region(64)).expect("valid");
+        owner.insert_at(40, 9).expect("free");
+        owner.acquire(9).expect("used");
+        owner.slots.with(|bitmap| {
+            let extension = owner.extend_locked(bitmap, growth()).expect("more slots");
+            let steps: [&dyn Fn(&mut SlotBitmap<'static>); STEPS] = [
+                &|_| owner.extension.publish(extension),
+                &|bitmap| bitmap.continue_in(extension.bitmap, extension.summary),
+                &|_| owner.records.add(&extension.records),
+                &|_| owner.buckets.add(&extension.chains),
+                &|_| owner.index.replace(&extension.index),
+            ];
+            steps.iter().take(cut).for_each(|step| step(bitmap));
+        });
+        owner
+    }
+
+    /// All slots that the growth added can be used.
+    fn check_added(owner: &Owner<'static, Spin>) {
+        for slot in 64..200 {
+            assert_eq!(
+                (owner.insert_at(1000 + slot, slot), owner.find(1000 + slot)),
+                (Ok(()), Ok(slot))
+            );
+            assert_eq!(owner.acquire(slot), Ok(()));
+            assert!(owner.bucket(slot).is_some());
+        }
+        assert_eq!(owner.find(44), Err(Status::NotFound), "the index is even again");
+    }
+
     /// A memory image taken behind any step of a growth is of a table that has grown, or
     /// has not, and can grow then.
     #[test]
     fn a_growth_that_was_cut_off_is_over_or_has_not_begun() {
-        for cut in 0..=5 {
-            let config =
-                Config { first_user: 8, shift: 0, badge_bits: 28, is_core: false, wait_budget: 0 };
-            let sizes = PrivateSizes::new(64).expect("in range");
-            let owner = Owner::<Spin>::new(config, arrays(&sizes), region(64)).expect("valid");
-            owner.insert_at(40, 9).expect("free");
-            owner.acquire(9).expect("used");
-            let growth = || {
-                let sizes = PrivateSizes::growth(64, 200).expect("in range");
-                let place = Box::leak(Box::new(MaybeUninit::uninit()));
-                Growth::from_parts(place, 64, 200, arrays(&sizes))
-            };
-            owner.slots.with(|bitmap| {
-                let extension = owner.extend_locked(bitmap, growth()).expect("more slots");
-                let steps: [&dyn Fn(&mut SlotBitmap<'static>); 5] = [
-                    &|_| owner.extension.publish(extension),
-                    &|bitmap| bitmap.continue_in(extension.bitmap, extension.summary),
-                    &|_| owner.records.add(&extension.records),
-                    &|_| owner.buckets.add(&extension.chains),
-                    &|_| owner.index.replace(&extension.index),
-                ];
-                steps.iter().take(cut).for_each(|step| step(bitmap));
-            });
+        for cut in 0..=STEPS {
+            let owner = cut_off(cut);
             // SAFETY: this is the only thread.
             #[allow(unsafe_code)]
             unsafe {
@@ -173,16 +196,22 @@ mod tests {
             }
             assert_eq!((owner.max_slots(), owner.find(40), owner.references(9)), (200, Ok(9), 1));
             owner.move_to(region(200), None).expect("room for it");
-            for slot in 64..200 {
-                assert_eq!(
-                    (owner.insert_at(1000 + slot, slot), owner.find(1000 + slot)),
-                    (Ok(()), Ok(slot))
-                );
-                assert_eq!(owner.acquire(slot), Ok(()));
-                assert!(owner.bucket(slot).is_some());
-            }
-            assert_eq!(owner.find(44), Err(Status::NotFound), "the index is even again");
+            check_added(&owner);
             assert_eq!((owner.alloc(1), owner.entry(8)), (Ok(8), Ok(Slot::Reserved)));
+        }
+    }
+
+    /// So is the table of a component that was forked while another thread let it grow.
+    #[test]
+    fn a_forked_table_has_grown_or_has_not() {
+        for cut in 0..=STEPS {
+            let mut owner = cut_off(cut);
+            owner.reset(region(200)).expect("large enough");
+            assert_eq!(owner.capacity(), if cut == 0 { 64 } else { 200 });
+            if cut != 0 {
+                check_added(&owner);
+            }
+            assert_eq!((owner.find(40), owner.alloc(1)), (Err(Status::NotFound), Ok(8)));
         }
     }
 }

@@ -124,6 +124,10 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// [`Status::TooSmall`], [`Status::BadShift`] (selectors would not fit).
     pub fn reset(&mut self, region: Region<'m>) -> Result<(), Status> {
+        // The lock may be held by a thread that does not exist here. Such a thread may have
+        // been letting the table grow.
+        self.slots.reopen();
+        self.slots.with(|bitmap| self.recover_growth_locked(bitmap));
         let (region, _) = region.divided(self.records.len(), 0, 0)?;
         if self.config.first_user >= capacity_of(region) {
             return Err(Status::TooSmall);
@@ -134,8 +138,6 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         region.write_magic();
         self.current = CurrentRegion::new(region);
         self.shared = AtomicBool::new(false);
-        // The lock may be held by a thread that does not exist here.
-        self.slots.reopen();
         self.slots.with(|bitmap| bitmap.clear());
         self.records.clear();
         self.buckets.clear();
@@ -171,6 +173,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             for (slot, cell) in (0u32..).zip(region.slots()) {
                 let word = SlotWord(cell.load(Ordering::Relaxed));
                 if !word.is_free() {
+                    // Also for a badge that is withdrawn below: a monitor that reads the
+                    // table meanwhile may find the new mark beside the old sequence.
                     mark = slot + 1;
                 }
                 let meaning = word.settled(bank).meaning();
