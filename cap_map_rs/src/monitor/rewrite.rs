@@ -87,6 +87,8 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 }
             }
         }
+        // The last flip may have failed for another reason than the owner's badges.
+        check_claim(self.region.batch(Ordering::Relaxed), held)?;
         Err(Status::Changed.into())
     }
 
