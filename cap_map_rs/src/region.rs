@@ -92,7 +92,8 @@ impl<'m> Region<'m> {
 
     /// The slots in front of the high-water mark, or all if that lies outside.
     pub(crate) fn written_slots(self) -> &'m [AtomicU64] {
-        // Relaxed: callers have loaded a word that the owner writes behind the mark.
+        // Relaxed: the owner raises the mark before it announces and writes a slot, so a
+        // party that has seen either sees the mark.
         let mark = self.high_water().load(Ordering::Relaxed);
         let mark = usize::try_from(mark).unwrap_or(usize::MAX);
         self.slots.get(..mark).unwrap_or(self.slots)

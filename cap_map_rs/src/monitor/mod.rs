@@ -14,7 +14,7 @@ pub use self::batch::{Refusal, Rewrite};
 pub use self::snapshot::Snapshot;
 use crate::header::{Geometry, Header, Kind};
 use crate::region::Region;
-use crate::seqlock::{read_slot, take_over};
+use crate::seqlock::{read_slot, read_slot_at_last, take_over};
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
 use crate::word::Slot;
@@ -95,10 +95,11 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
     }
 
     /// The first slot at or behind `from` that carries a badge, and the badge.
-    /// Iteration sees each slot at an instant of its own.
+    /// Iteration sees each slot at an instant of its own, and ends at the high-water mark.
     pub fn next_used(&self, from: u32) -> Option<(u32, u32)> {
-        (from..self.geometry().capacity).find_map(|slot| match self.entry(slot) {
-            Ok(Slot::Used(badge)) => Some((slot, badge)),
+        let mut slots = (0u32..).zip(self.region.written_slots()).skip(from as usize);
+        slots.find_map(|(slot, cell)| match read_slot_at_last(self.region, cell).meaning() {
+            Slot::Used(badge) => Some((slot, badge)),
             _ => None,
         })
     }

@@ -321,6 +321,11 @@ fn the_high_water_mark_bounds_what_is_looked_at() {
     assert_eq!(table.header(OFF_HIGH_WATER), 100, "never lowered");
     assert_eq!(monitor.rewrite_one(8, 100, 900), Ok(()));
     assert_eq!(table.cell(99).load(Ordering::Relaxed), 0);
+    // A snapshot and an iteration show the same slots.
+    table.set_header(OFF_HIGH_WATER, 17);
+    assert_eq!((monitor.next_used(16), monitor.next_used(17)), (Some((16, 132)), None));
+    table.set_header(OFF_HIGH_WATER, u64::MAX);
+    assert_eq!(monitor.next_used(17), Some((17, 136)));
 }
 
 #[test]
