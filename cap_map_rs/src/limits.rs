@@ -19,8 +19,9 @@ pub const SLOT_READS: u32 = if cfg!(loom) { 3 } else { 256 };
 /// changed the word.
 pub const BATCH_EXCHANGES: u32 = if cfg!(loom) { 3 } else { 256 };
 
-/// Look-ups that one call of the owner makes while others change the table, and
-/// insertions that it tries before and after it has asked for quiet.
+/// Look-ups that one call of the owner makes while others change the table, insertions
+/// that it tries after it has asked for quiet, and slots from which `insert_at` removes a
+/// badge that monitors keep moving.
 pub const LOOK_UPS: u32 = if cfg!(loom) { 2 } else { 8 };
 
 /// Races that one `insert_map` loses before it gives up. Each lost race is another

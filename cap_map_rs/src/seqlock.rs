@@ -212,7 +212,8 @@ pub(crate) fn take_over(region: Region<'_>) -> Result<(), Status> {
             return Ok(());
         }
         // The next claim has another number, so that all exchanges of the last holder fail.
-        // Relaxed: this continues the release sequence of that one's last exchange.
+        // Relaxed: the caller knows that the last holder is dead, and so sees what it staged.
+        // This continues the release sequences of flips and releases before.
         if exchange(region, now, now.released(), Ordering::Relaxed).is_some() {
             return Ok(());
         }

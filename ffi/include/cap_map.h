@@ -240,7 +240,7 @@ cap_map_status cap_map_owner_create(void *memory, size_t size, void *region, siz
 /*
  * Forgets everything and starts anew in 'region', as after a fork. The region in use
  * belongs to the parent and is not touched. No waiting for a thread that does not exist
- * any more.
+ * any more. Members of pools are not found any more.
  * Errors: TOO_SMALL, MISALIGNED; BAD_SHIFT if selectors would not fit into size_t;
  *         RELOCATED if 'owner' lies at another address than at its creation.
  * Requires: Nobody else uses 'owner'. 'region' as for cap_map_owner_create.
@@ -277,8 +277,8 @@ cap_map_status cap_map_owner_describe(const cap_map_owner *owner, const cap_map_
  * area of the publication begins, in bytes from 'region' on; 0 without one. The old
  * region must stay readable. On an error, the table stays where it is.
  * Errors: TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_AREA for a length that is no multiple of
- *         8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY unless the
- *         header of 'region' is zero; IN_USE if 'region' overlaps the one in use, or if a
+ *         8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY if a table lies
+ *         in 'region', or lay there; IN_USE if 'region' overlaps the one in use, or if a
  *         published table would become private.
  * Requires: 'region' as for cap_map_owner_create, but the area is the caller's.
  */
@@ -333,7 +333,7 @@ cap_map_status cap_map_slot_alloc_at(const cap_map_owner *owner, uint32_t slot);
  */
 cap_map_status cap_map_slot_free(const cap_map_owner *owner, uint32_t first, uint32_t count);
 
-/* State and badge (0 if none) of a slot. Errors: BAD_SLOT; BUSY if it changed at every attempt. */
+/* State and badge (0 if none) of a slot. Errors: BAD_SLOT. */
 cap_map_status cap_map_slot_entry(const cap_map_owner *owner, uint32_t slot, cap_map_state *state,
                                   uint32_t *badge);
 
@@ -350,7 +350,7 @@ cap_map_status cap_map_slot_remove(const cap_map_owner *owner, uint32_t slot);
 /*
  * The same, with the badge that this call took out. The caller gets a reference to the
  * slot and gives it back when it has let go of badge and selector.
- * Errors: BAD_SLOT, NOT_ALLOCATED; NOT_FOUND if the slot carries no badge; BUSY.
+ * Errors: BAD_SLOT, NOT_ALLOCATED; NOT_FOUND if the slot carries no badge.
  */
 cap_map_status cap_map_slot_withdraw(const cap_map_owner *owner, uint32_t slot, uint32_t *badge);
 
@@ -393,7 +393,8 @@ cap_map_status cap_map_badge_insert(const cap_map_owner *owner, uint32_t badge, 
 
 /*
  * Lets the given slot carry 'badge'; another slot that did loses it.
- * Errors: BAD_BADGE, BAD_SLOT, BUSY.
+ * Errors: BAD_BADGE, BAD_SLOT; BUSY if a monitor rewrote badges at every attempt: the
+ *         other slot may have lost the badge then.
  */
 cap_map_status cap_map_badge_insert_at(const cap_map_owner *owner, uint32_t badge, uint32_t slot);
 
@@ -643,7 +644,8 @@ cap_map_status cap_map_monitor_rewrite(const cap_map_monitor *monitor, cap_map_r
  * Takes the claim to rewrite away from a monitor that will never go on: one that is dead,
  * or that held the claim when this memory was saved, before a restore. What it left
  * unfinished changes no badge. Does nothing if no monitor holds the claim.
- * Errors: RETIRED; BUSY if the table changed at every attempt.
+ * Errors: RETIRED; UNPUBLISHED if the table is private; BUSY if the table changed at
+ *         every attempt.
  * Requires: No monitor that is alive and may be inside cap_map_monitor_rewrite for this
  *           table holds the claim. The caller has to know that: the table does not say
  *           who holds it. The memory is mapped writable.

@@ -96,7 +96,8 @@ pub unsafe extern "C" fn cap_map_badge_insert(
 /// Lets the given slot carry `badge`; another slot that did loses it.
 ///
 /// # Errors
-/// BAD_BADGE, BAD_SLOT, BUSY.
+/// BAD_BADGE, BAD_SLOT; BUSY if a monitor rewrote badges at every attempt: the other slot
+/// may have lost the badge then.
 ///
 /// # Safety
 /// 1. As for all functions.

@@ -327,7 +327,7 @@ pub unsafe extern "C" fn cap_map_monitor_rewrite(
 /// left unfinished changes no badge. Does nothing if no monitor holds the claim.
 ///
 /// # Errors
-/// RETIRED; BUSY if the table changed at every attempt.
+/// RETIRED; UNPUBLISHED if the table is private; BUSY if the table changed at every attempt.
 ///
 /// # Safety
 /// 1. As for all functions.

@@ -185,7 +185,7 @@ pub unsafe extern "C" fn cap_map_owner_create(
 
 /// Forgets everything and starts anew in `region`, as after a fork. The region in use
 /// belongs to the parent and is not touched. No waiting for a thread that does not exist
-/// any more.
+/// any more. Members of pools are not found any more.
 ///
 /// # Errors
 /// TOO_SMALL, MISALIGNED; BAD_SHIFT if selectors would not fit into size_t; RELOCATED
@@ -274,8 +274,8 @@ pub unsafe extern "C" fn cap_map_owner_describe(
 ///
 /// # Errors
 /// TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_AREA for a length that is no
-/// multiple of 8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY unless the
-/// header of `region` is zero; IN_USE if `region` overlaps the one in use, or if a
+/// multiple of 8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY if a table
+/// lies in `region`, or lay there; IN_USE if `region` overlaps the one in use, or if a
 /// published table would become private.
 ///
 /// # Safety

@@ -100,7 +100,7 @@ pub unsafe extern "C" fn cap_map_slot_free(
 /// State and badge (0 if none) of a slot.
 ///
 /// # Errors
-/// BAD_SLOT; BUSY if it changed at every attempt.
+/// BAD_SLOT.
 ///
 /// # Safety
 /// 1. As for all functions.
@@ -143,7 +143,7 @@ pub unsafe extern "C" fn cap_map_slot_remove(owner: *const cap_map_owner, slot: 
 /// slot and gives it back when it has let go of badge and selector.
 ///
 /// # Errors
-/// BAD_SLOT, NOT_ALLOCATED; NOT_FOUND if the slot carries no badge; BUSY.
+/// BAD_SLOT, NOT_ALLOCATED; NOT_FOUND if the slot carries no badge.
 ///
 /// # Safety
 /// 1. As for all functions.

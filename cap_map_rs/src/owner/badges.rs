@@ -39,7 +39,9 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     /// slot carried is replaced, and its references stay.
     ///
     /// # Errors
-    /// [`Status::BadBadge`], [`Status::BadSlot`], [`Status::Busy`].
+    /// Nothing changes on [`Status::BadBadge`] and [`Status::BadSlot`]. On [`Status::Busy`]
+    /// (a hostile monitor rewrote badges at every attempt), the slot is as it was, but
+    /// another slot that carried the badge may have been removed.
     pub fn insert_at(&self, badge: u32, slot: u32) -> Result<(), Status> {
         if !self.accepts(badge) {
             return Err(Status::BadBadge);

@@ -2,7 +2,9 @@
 //!
 //! Look-ups take no lock. A private lock serialises all changes of the table. No
 //! kernel call is made under it, and nothing under it waits for a monitor longer
-//! than the configured wait budget. Functions that need the lock held end in `_locked`.
+//! than the configured wait budget. (`insert_at` may do so once for each of the bounded
+//! number of times that a monitor moves the badge meanwhile.) Functions that need the lock
+//! held end in `_locked`.
 //!
 //! One file per subject, importing downwards only:
 //!

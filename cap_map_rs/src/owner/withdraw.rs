@@ -13,7 +13,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     ///
     /// # Errors
     /// [`Status::BadSlot`]; [`Status::NotAllocated`]; [`Status::NotFound`] if the slot
-    /// carries no badge, or none any more; [`Status::Busy`].
+    /// carries no badge, or none any more.
     pub fn withdraw(&self, slot: u32) -> Result<u32, Status> {
         self.slots.with(|bitmap| {
             if slot >= capacity_of(self.current.get()) {
