@@ -118,7 +118,15 @@ Cap_space &Foc_cap_platform::cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, MAX_CAPS>
 	{
-		Space() { check_creation(status()); }
+		Space()
+		{
+			check_creation(status());
+
+			/* for those who look at the memory from outside */
+			Cap_map::Identity identity = Cap_map::Identity();
+			(void)Cap_map::set_label(identity, "core", 4);
+			(void)owner().describe(identity);
+		}
 	};
 
 	static Space space;
@@ -205,4 +213,18 @@ void Foc_cap_platform::cap_vanished(addr_t kcap, unsigned)
 		error("unmapping of capability at ", Hex(kcap), " failed");
 
 	index.reset();
+}
+
+
+/************************
+ ** Tables of the dead **
+ ************************/
+
+void Genode::forget_cap_tables(addr_t at, size_t size)
+{
+	static constexpr uint64_t MAGIC = 0x4341505441424c45ULL;
+
+	for (addr_t const end = at + size; at < end; at += Cap_map::REGION_ALIGN)
+		if (*(uint64_t const *)at == MAGIC)
+			*(uint64_t *)at = 0;
 }

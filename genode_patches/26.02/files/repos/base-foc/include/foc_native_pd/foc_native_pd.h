@@ -25,9 +25,14 @@
 struct Genode::Pd_session::Native_pd : Interface
 {
 	/**
-	 * Number of capability slots of a component
+	 * Number of capability slots of a component that has not got more
 	 */
 	static constexpr unsigned NUM_SLOTS = 4096;
+
+	/**
+	 * Largest number of capability slots of a component
+	 */
+	static constexpr unsigned MAX_SLOTS = 128*1024;
 
 	static constexpr addr_t NO_SELECTOR = ~0UL;
 

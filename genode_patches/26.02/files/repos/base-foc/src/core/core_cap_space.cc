@@ -12,6 +12,9 @@
 #include <core_cap_index.h>
 #include <platform.h>
 
+/* Genode includes */
+#include <trace/timestamp.h>
+
 /* Fiasco.OC includes */
 #include <foc/syscall.h>
 
@@ -115,7 +118,17 @@ Cap_space &Foc_cap_platform::cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, MAX_CAPS>
 	{
-		Space() { if (!Cap_map::ok(status())) table_missing(status()); }
+		Space()
+		{
+			if (!Cap_map::ok(status()))
+				table_missing(status());
+
+			/* for those who look at the memory from outside */
+			Cap_map::Identity identity { };
+			(void)Cap_map::set_label(identity, "core", 4);
+			identity.boot = Trace::timestamp();
+			(void)owner().describe(identity);
+		}
 	};
 
 	static Space space { };
@@ -201,4 +214,18 @@ void Foc_cap_platform::cap_vanished(addr_t kcap, unsigned)
 		error("unable to unmap capability ", Hex(kcap));
 
 	index.reset();
+}
+
+
+/************************
+ ** Tables of the dead **
+ ************************/
+
+void Core::forget_cap_tables(addr_t at, size_t size)
+{
+	static constexpr uint64_t MAGIC = 0x4341505441424c45ULL;
+
+	for (addr_t const end = at + size; at < end; at += Cap_map::REGION_ALIGN)
+		if (*(uint64_t const *)at == MAGIC)
+			*(uint64_t *)at = 0;
 }

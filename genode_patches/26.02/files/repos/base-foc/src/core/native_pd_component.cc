@@ -155,18 +155,18 @@ Native_capability Native_pd_component::request(addr_t     selector,
 {
 	info = { Slot_info::OUT_OF_RANGE, NO_SELECTOR };
 
-	if (selector >= selector_of(NUM_SLOTS) || selector % Foc::L4_CAP_SIZE)
+	if (selector >= selector_of(MAX_SLOTS) || selector % Foc::L4_CAP_SIZE)
 		return { };
 
 	Foc::l4_cap_idx_t const task = _task();
 
 	unsigned       slot = unsigned(selector >> Foc::L4_CAP_SHIFT) + 1;
-	unsigned const end  = min(slot + MAX_SLOTS_PER_CALL, NUM_SLOTS);
+	unsigned const end  = min(slot + MAX_SLOTS_PER_CALL, MAX_SLOTS);
 
 	while (slot < end && !occupied(task, selector_of(slot)))
 		slot++;
 
-	if (slot < NUM_SLOTS)
+	if (slot < MAX_SLOTS)
 		info.next = selector_of(slot);
 
 	if (!occupied(task, selector)) {
@@ -197,7 +197,7 @@ Native_pd_component::install(Native_capability cap, addr_t selector, Replace rep
 
 	/* slots below are under control of core */
 	if (selector <  USER_BASE_CAP
-	 || selector >= selector_of(NUM_SLOTS) || selector % L4_CAP_SIZE)
+	 || selector >= selector_of(MAX_SLOTS) || selector % L4_CAP_SIZE)
 		return Install_result::OUT_OF_RANGE;
 
 	if (!cap.valid() || !occupied(L4_BASE_TASK_CAP, cap.data()->kcap()))

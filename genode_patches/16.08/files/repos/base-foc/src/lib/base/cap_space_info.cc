@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <base/env.h>
 #include <base/log.h>
 #include <dataspace/client.h>
 #include <pd_session/pd_session.h>
@@ -17,31 +18,51 @@
 /* base-internal includes */
 #include <base/internal/cap_space.h>
 #include <base/internal/cap_space_info.h>
+#include <base/internal/parent_cap.h>
 #include <base/internal/stack_area.h>
 
 using namespace Genode;
 
 
 /**
+ * Return what the component knows about itself
+ */
+static Cap_map::Identity own_identity()
+{
+	Cap_map::Identity identity = Cap_map::Identity();
+	identity.pd     = env()->pd_session_cap().local_name();
+	identity.parent = parent_cap().local_name();
+	return identity;
+}
+
+
+/**
  * Move the component's table to the memory at 'region'
+ *
+ * The name of the component comes from the monitor, which leaves it there.
  *
  * \return  reason if the table stays where it is
  */
-static char const *move_table(void *region, size_t size)
+static char const *move_table(void *region, size_t size,
+                              Cap_map::Identity const &identity)
 {
 	using namespace Cap_map;
 
+	Publication publication = Publication();
+	publication.identity = identity;
+
 	uint32_t area = 0;
 
-	/* anything but a zeroed dataspace is in use or not meant for us */
+	/* a dataspace that contains anything else is in use or not meant for us */
 	Status const moved =
-		Foc_cap_platform::cap_space().move(region, size, Publication(), area);
+		Foc_cap_platform::cap_space().move(region, size, publication, area);
 
 	return ok(moved) ? nullptr : message(moved);
 }
 
 
-static char const *attach_and_move(Pd_session &pd, Dataspace_capability ds)
+static char const *attach_and_move(Pd_session &pd, Dataspace_capability ds,
+                                   Cap_map::Identity const &identity)
 {
 	/*
 	 * In contrast to the region map of the environment, this client does not
@@ -63,7 +84,7 @@ static char const *attach_and_move(Pd_session &pd, Dataspace_capability ds)
 		/* by having attached it, we know that this is a dataspace of core */
 		size_t const size = Dataspace_client(ds).size();
 
-		char const * const failed = move_table((void *)at, size);
+		char const * const failed = move_table((void *)at, size, identity);
 		if (failed)
 			rm.detach(at);
 
@@ -78,12 +99,17 @@ static char const *attach_and_move(Pd_session &pd, Dataspace_capability ds)
 
 void Genode::expose_cap_space(Pd_session &pd)
 {
+	Cap_map::Identity const identity = own_identity();
+
+	/* for those who look at the memory from outside */
+	(void)Foc_cap_platform::cap_space().owner().describe(identity);
+
 	Dataspace_capability const ds = pd.cap_space_info();
 
 	if (!ds.valid())
 		return;
 
-	char const * const failed = attach_and_move(pd, ds);
+	char const * const failed = attach_and_move(pd, ds, identity);
 	if (failed)
 		warning("capability space is not exposed: ", failed);
 }

@@ -24,6 +24,16 @@ namespace Core {
 	class Core_cap_index;
 	class Platform_thread;
 	class Rpc_cap_factory;
+
+	/**
+	 * Let memory that is about to be freed contain no capability table
+	 *
+	 * \param at    page-aligned core-local address
+	 *
+	 * Otherwise, whoever looks at the memory from outside would find the table
+	 * of a component that is gone until the memory is used again.
+	 */
+	void forget_cap_tables(addr_t at, size_t size);
 }
 
 

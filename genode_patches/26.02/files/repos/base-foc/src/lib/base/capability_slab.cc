@@ -10,13 +10,14 @@
 
 /* Genode includes */
 #include <base/log.h>
-#include <pd_session/pd_session.h>
+#include <pd_session/client.h>
 #include <region_map/client.h>
 
 /* base-internal includes */
 #include <base/internal/cap_space.h>
 #include <base/internal/globals.h>
 #include <base/internal/non_core_stack_area_addr.h>
+#include <base/internal/parent_cap.h>
 #include <base/internal/stack_area.h>
 
 using namespace Genode;
@@ -34,22 +35,43 @@ static constexpr addr_t CAP_SPACE_INFO_ADDR =
 
 
 /**
+ * Return what the component knows about itself
+ *
+ * \param pd  session object of the runtime, which is a client always
+ */
+static Cap_map::Identity own_identity(Pd_session &pd)
+{
+	Cap_map::Identity identity { };
+
+	identity.pd     = unsigned(static_cast<Pd_session_client &>(pd).rpc_cap().local_name());
+	identity.parent = unsigned(parent_cap().local_name());
+
+	return identity;
+}
+
+
+/**
  * Move the component's table to 'range'
+ *
+ * The name of the component comes from the monitor, which leaves it there.
  *
  * \return  reason if the table stays where it is
  */
-static char const *move_table(Region_map::Range range)
+static char const *move_table(Region_map::Range range, Cap_map::Identity const &identity)
 {
 	using namespace Cap_map;
 
 	void * const region = (void *)range.start;
 
+	Publication const publication {
+		.identity = identity, .area_bytes = 0, .area_version = 0 };
+
 	uint32_t area = 0;
 
-	/* anything but a zeroed dataspace is in use or not meant for us */
+	/* a dataspace that contains anything else is in use or not meant for us */
 	Status const moved =
 		Foc_cap_platform::cap_space().move(region, range.num_bytes,
-		                                   Publication { }, area);
+		                                   publication, area);
 
 	return ok(moved) ? nullptr : message(moved);
 }
@@ -74,6 +96,11 @@ static char const *message(Region_map::Attach_error error)
  */
 void Genode::init_cap_slab(Pd_session &pd, Parent &)
 {
+	Cap_map::Identity const identity = own_identity(pd);
+
+	/* for those who look at the memory from outside */
+	(void)Foc_cap_platform::cap_space().owner().describe(identity);
+
 	Dataspace_capability const ds = pd.cap_space_info();
 
 	if (!ds.valid())
@@ -94,7 +121,7 @@ void Genode::init_cap_slab(Pd_session &pd, Parent &)
 	}).convert<char const *>(
 
 		[&] (Region_map::Range range) {
-			char const * const failed = move_table(range);
+			char const * const failed = move_table(range, identity);
 			if (failed)
 				rm.detach(range.start);
 			return failed;
