@@ -176,7 +176,7 @@ class Cap_space_monitor::Basic_child : Noncopyable
 			_parent_ep (env()->pd_session(), STACK_SIZE, "parent"),
 			_policy(attr.label, attr.binary, attr.config, _parent_ep),
 			name(attr.label),
-			pd(_session_ep, _pd_connection, *env()->ram_session(),
+			pd(_session_ep, _pd_connection, attr.label, *env()->ram_session(),
 			   *env()->rm_session(), *env()->heap()),
 			cpu(_session_ep, _cpu_connection, *env()->heap()),
 			_ram_provided(_transfer_quota(attr.ram)),

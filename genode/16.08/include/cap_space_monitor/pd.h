@@ -116,6 +116,7 @@ class Cap_space_monitor::Monitored_pd : public Pd
 
 			/* state of an ongoing replacement */
 			bool              selected = false;
+			bool              left_out = false; /* slot changed meanwhile */
 			unsigned          slot     = 0;
 			Native_capability pending;
 
@@ -146,16 +147,24 @@ class Cap_space_monitor::Monitored_pd : public Pd
 
 		Replace_result _replace_selected(Snapshot &, unsigned &);
 		Replace_result _replace_pending(unsigned);
+		void           _leave_out(Rewrite const &);
 
 	public:
 
 		Cap_space cap_space;
 
+		/**
+		 * Constructor
+		 *
+		 * \param label  for those who look at the component's table
+		 */
 		Monitored_pd(Rpc_entrypoint &ep, Pd_session_capability real,
-		             Ram_session &ram, Region_map &local_rm, Allocator &alloc)
+		             char const *label, Ram_session &ram, Region_map &local_rm,
+		             Allocator &alloc)
 		:
 			Pd(ep, real), _alloc(alloc),
-			cap_space(ram, local_rm, Pd::real().native_pd())
+			cap_space(ram, local_rm, Pd::real().native_pd(),
+			          Cap_space::identity(label, real))
 		{ }
 
 		~Monitored_pd();
@@ -178,8 +187,11 @@ class Cap_space_monitor::Monitored_pd : public Pd
 		 *
 		 * \param select_fn  functor that is called with a 'Gate const &' and
 		 *                   returns true if the gate is to be replaced
-		 * \param count      number of gates replaced, all or none of the
-		 *                   selected ones
+		 * \param count      number of gates replaced
+		 *
+		 * Either all selected gates are replaced at one instant, or none. A gate
+		 * stays and does not count if the component does not use it anymore, or
+		 * if it changes the slot of the gate meanwhile.
 		 *
 		 * The new gates appear at the selectors of the old ones. The component
 		 * may keep executing. However, requests that are on their way to one of
@@ -194,6 +206,7 @@ class Cap_space_monitor::Monitored_pd : public Pd
 
 			_for_each(_gates, [&] (Gate &gate) {
 				gate.selected = select_fn((Gate const &)gate);
+				gate.left_out = false;
 				gate.slot     = 0;
 				gate.pending  = Native_capability(); });
 

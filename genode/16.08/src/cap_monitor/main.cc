@@ -116,7 +116,7 @@ struct Cap_monitor::Main
 
 	Reporter _reporter;
 
-	Snapshot _snapshot;
+	Snapshot_with_memory<> _snapshot;
 
 	uint64_t _reported_state = ~0ULL;
 

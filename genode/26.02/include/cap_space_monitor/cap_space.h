@@ -30,12 +30,14 @@ namespace Cap_space_monitor {
 	using Cap_map::Status;
 	using Cap_map::Stamp;
 	using Cap_map::Rewrite;
+	using Cap_map::Identity;
 
 	using Slot_info      = Foc_native_pd::Slot_info;
 	using Replace        = Foc_native_pd::Replace;
 	using Install_result = Foc_native_pd::Install_result;
 
-	static constexpr unsigned NUM_SLOTS = Foc_native_pd::NUM_SLOTS;
+	static constexpr unsigned NUM_SLOTS = Foc_native_pd::NUM_SLOTS,
+	                          MAX_SLOTS = Cap_map::MAX_SLOTS;
 
 	/* never defined: names the types below, which differ between releases */
 	Env &any_env();
@@ -45,6 +47,8 @@ namespace Cap_space_monitor {
 
 	class Snapshot;
 	class Cap_space;
+
+	template <unsigned SLOTS = NUM_SLOTS> class Snapshot_with_memory;
 
 	static inline addr_t selector(unsigned slot)
 	{
@@ -62,9 +66,21 @@ class Cap_space_monitor::Snapshot : Noncopyable
 
 		friend class Cap_space;
 
-		uint64_t          _words[NUM_SLOTS] { };
+		uint64_t * const  _words;
+		unsigned   const  _max_slots;
 		unsigned          _num_slots { 0 };
 		Cap_map::Snapshot _info { };
+
+		/*
+		 * Noncopyable
+		 */
+		Snapshot(Snapshot const &);
+		Snapshot &operator = (Snapshot const &);
+
+	protected:
+
+		Snapshot(uint64_t *words, unsigned max_slots)
+		: _words(words), _max_slots(max_slots) { }
 
 	public:
 
@@ -107,19 +123,40 @@ class Cap_space_monitor::Snapshot : Noncopyable
 
 
 /**
+ * Copy of a capability table, with the memory for it
+ *
+ * \param SLOTS  slots of the largest table that can be copied
+ */
+template <unsigned SLOTS>
+class Cap_space_monitor::Snapshot_with_memory : public Snapshot
+{
+	private:
+
+		uint64_t _memory[SLOTS] { };
+
+	public:
+
+		Snapshot_with_memory() : Snapshot(_memory, SLOTS) { }
+};
+
+
+/**
  * Capability space of a monitored component
  *
  * The object owns the dataspace that the component uses as capability table.
  * The component is free to write anything to the dataspace at any time, which
  * affects nothing but the values returned. No operation waits for the component
  * without bound.
+ *
+ * Two threads that use the object count as two monitors. Both may read, once
+ * one of them has attached to the table. If both rewrite badges at a time, one
+ * is refused with 'CAP_MAP_STATUS_BUSY'.
  */
 class Cap_space_monitor::Cap_space : Noncopyable
 {
 	private:
 
-		static constexpr size_t SIZE = Cap_map::region_bytes(NUM_SLOTS);
-
+		size_t           const _size;
 		Attached_ram_dataspace _ds;
 		Cap_map::Monitor       _table { };
 		Foc_native_pd_client   _native_pd;
@@ -127,11 +164,30 @@ class Cap_space_monitor::Cap_space : Noncopyable
 	public:
 
 		/**
+		 * Return identity of the table of a component
+		 *
+		 * \param label  null-terminated, the end counts if it is too long
+		 * \param pd     the component's PD session at core
+		 *
+		 * The instance number is unique among the components that exist, and
+		 * differs from the one of an earlier component with the same PD badge.
+		 */
+		static Identity identity(char const *label, Native_capability pd);
+
+		/**
 		 * Constructor
+		 *
+		 * \param identity   left in the memory for a component that moves its
+		 *                   table there, and that adds the badges it knows
+		 * \param num_slots  slots that the component gets, up to
+		 *                   'MAX_SLOTS'. The component pays for
+		 *                   what it needs to use more than 'NUM_SLOTS'.
 		 *
 		 * \throw  what the allocation or attachment of memory throws
 		 */
-		Cap_space(Ram_reference, Local_rm_reference, Capability<Pd_session::Native_pd>);
+		Cap_space(Ram_reference, Local_rm_reference,
+		          Capability<Pd_session::Native_pd>, Identity const &identity,
+		          unsigned num_slots = NUM_SLOTS);
 
 		/**
 		 * Return dataspace to be handed out to the component
@@ -178,9 +234,24 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		 *
 		 * The component may execute meanwhile. It makes use of the new badges
 		 * from now on. A slot that the component has changed meanwhile is left
-		 * out, and marked as such in the batch.
+		 * out, and marked as such in the batch ('left_out').
+		 *
+		 * \return  'CAP_MAP_STATUS_BUSY' if another monitor is rewriting badges
 		 */
 		Status rewrite(Rewrite *batch, size_t count, unsigned &slot);
+
+		/**
+		 * Take the right to rewrite badges away from another monitor
+		 *
+		 * The caller must know that the other monitor never goes on: because it
+		 * is dead, or because the memory of the table is restored from a
+		 * checkpoint that was taken during a rewrite. A monitor that goes on
+		 * nevertheless may change badges that are in effect.
+		 *
+		 * There is no need for it if nobody but the creator of this object ever
+		 * rewrites badges of the table.
+		 */
+		Status take_over();
 
 
 		/******************

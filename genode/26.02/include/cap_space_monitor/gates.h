@@ -41,6 +41,7 @@ struct Cap_space_monitor::Gate
 	struct Pending
 	{
 		bool              selected;
+		bool              left_out; /* slot changed by the component meanwhile */
 		unsigned          slot;
 		Native_capability cap;
 	} pending { };

@@ -214,6 +214,7 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 
 		Replace_result _replace_selected(Snapshot &);
 		Replace_result _replace_pending(unsigned);
+		void           _leave_out(Rewrite const &);
 
 	public:
 
@@ -221,11 +222,18 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 
 		Cap_space cap_space;
 
+		/**
+		 * Constructor
+		 *
+		 * \param num_slots  slots of the component's table
+		 */
 		Monitored_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
-		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc)
+		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
+		             unsigned num_slots = NUM_SLOTS)
 		:
 			Pd(ep, real), _alloc(alloc), _gates(ram, local_rm, *this), name(name),
-			cap_space(ram, local_rm, Pd::real().native_pd())
+			cap_space(ram, local_rm, Pd::real().native_pd(),
+			          Cap_space::identity(name.string(), real), num_slots)
 		{ }
 
 		~Monitored_pd() { _closing = true; }
@@ -245,8 +253,11 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		 *
 		 * \param select_fn  functor that is called with a 'Gate const &' and
 		 *                   returns true if the gate is to be replaced
-		 * \return           number of gates replaced, all or none of the
-		 *                   selected ones
+		 * \return           number of gates replaced
+		 *
+		 * Either all selected gates are replaced at one instant, or none. A gate
+		 * stays and does not count if the component does not use it anymore, or
+		 * if it changes the slot of the gate meanwhile.
 		 *
 		 * The new gates appear at the selectors of the old ones. The component
 		 * may keep executing. However, requests that are on their way to one of
@@ -256,7 +267,8 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		Replace_result replace_gates(Snapshot &snapshot, auto const &select_fn)
 		{
 			_gates.for_each([&] (Gate &gate) {
-				gate.pending = { .selected = select_fn(gate), .slot = 0, .cap = { } }; });
+				gate.pending = { .selected = select_fn(gate), .left_out = false,
+				                 .slot = 0, .cap = { } }; });
 
 			return _replace_selected(snapshot);
 		}

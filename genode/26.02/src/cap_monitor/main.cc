@@ -36,7 +36,7 @@ struct Cap_monitor::Main : Sandbox::State_handler
 	Expanding_reporter _reporter { _env, "cap_spaces", "cap_spaces", { 64*1024 } };
 
 	/* too large for the stack */
-	Snapshot _snapshot { };
+	Snapshot_with_memory<> _snapshot { };
 
 	uint64_t _reported_state = ~0ULL;
 

@@ -78,20 +78,20 @@ Monitored_pd::_replace_selected(Snapshot &snapshot, unsigned &count)
 	if (result == REPLACED)
 		result = _replace_pending(created);
 
-	if (result == REPLACED)
-		count = created;
-
 	/* release either the old gates or the ones that did not come into effect */
 	_for_each(_gates, [&] (Gate &gate) {
 
 		if (!gate.pending.valid())
 			return;
 
-		Native_capability const obsolete =
-			(result == REPLACED) ? gate.cap : gate.pending;
+		bool const replaced = (result == REPLACED) && !gate.left_out;
 
-		if (result == REPLACED)
+		Native_capability const obsolete = replaced ? gate.cap : gate.pending;
+
+		if (replaced) {
 			gate.cap = gate.pending;
+			count++;
+		}
 
 		gate.pending = Native_capability();
 
@@ -99,6 +99,32 @@ Monitored_pd::_replace_selected(Snapshot &snapshot, unsigned &count)
 	});
 
 	return result;
+}
+
+
+/**
+ * Respond to a slot that the component changed while its gate was replaced
+ *
+ * The new gate may be present at the selector although the slot belongs to
+ * another capability. It vanishes with the gate. If the slot belongs to a gate
+ * again, let the selector refer to it. Any other capability that the component
+ * obtained in the slot before the new gate was installed is lost.
+ */
+void Monitored_pd::_leave_out(Rewrite const &rewrite)
+{
+	Snapshot::Entry entry { CAP_MAP_STATE_FREE, 0 };
+	bool const used = Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	               && entry.state == CAP_MAP_STATE_USED;
+
+	_for_each(_gates, [&] (Gate &gate) {
+
+		if (gate.badge() == rewrite.expected)
+			gate.left_out = true;
+
+		if (used && gate.badge() == entry.badge
+		 && !cap_space.confirmed(rewrite.slot, entry.badge))
+			(void)cap_space.install(gate.cap, rewrite.slot,
+			                        Foc_native_pd::REPLACE); });
 }
 
 
@@ -140,6 +166,10 @@ Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count
 	if (installed) {
 		unsigned slot = 0;
 		result = Cap_map::ok(cap_space.rewrite(batch, i, slot)) ? REPLACED : REFUSED;
+
+		for (Rewrite const *rewrite = batch; rewrite < batch + i; rewrite++)
+			if (result == REPLACED && rewrite->left_out)
+				_leave_out(*rewrite);
 	}
 
 	/* the table still has the old badges */

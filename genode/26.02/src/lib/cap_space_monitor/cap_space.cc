@@ -11,6 +11,8 @@
 
 /* Genode includes */
 #include <cap_space_monitor/cap_space.h>
+#include <trace/timestamp.h>
+#include <util/string.h>
 
 using namespace Cap_space_monitor;
 
@@ -27,7 +29,7 @@ static constexpr uint32_t WAIT_BUDGET = 4;
 Status Cap_space::attach()
 {
 	return _table.attached() ? CAP_MAP_STATUS_OK
-	                         : _table.attach(_ds.local_addr<void>(), SIZE, WAIT_BUDGET);
+	                         : _table.attach(_ds.local_addr<void>(), _size, WAIT_BUDGET);
 }
 
 
@@ -47,7 +49,7 @@ Status Cap_space::take(Snapshot &snapshot)
 	if (!Cap_map::ok(status))
 		return status;
 
-	status = _table.snapshot(snapshot._words, NUM_SLOTS, snapshot._info);
+	status = _table.snapshot(snapshot._words, snapshot._max_slots, snapshot._info);
 	if (Cap_map::ok(status))
 		snapshot._num_slots = snapshot._info.slots;
 
@@ -73,8 +75,53 @@ Status Cap_space::rewrite(Rewrite *batch, size_t count, unsigned &slot)
 }
 
 
+Status Cap_space::take_over()
+{
+	Status const status = attach();
+
+	return Cap_map::ok(status) ? _table.take_over() : status;
+}
+
+
+Identity Cap_space::identity(char const *label, Native_capability pd)
+{
+	Identity result { };
+
+	size_t const length = strlen(label),
+	             excess = length > CAP_MAP_LABEL_BYTES ? length - CAP_MAP_LABEL_BYTES : 0;
+
+	/* don't start within a character of UTF-8 */
+	char const *start = label + excess;
+	while ((*start & 0xc0) == 0x80)
+		start++;
+
+	(void)Cap_map::set_label(result, start, strlen(start));
+
+	result.instance = (uint64_t(pd.local_name()) << 32)
+	                | uint32_t(Trace::timestamp());
+	return result;
+}
+
+
+static size_t table_size(unsigned slots)
+{
+	return Cap_map::region_bytes(max(unsigned(Cap_map::MIN_SLOTS),
+	                                 min(unsigned(MAX_SLOTS), slots)));
+}
+
+
 Cap_space::Cap_space(Ram_reference ram, Local_rm_reference local_rm,
-                     Capability<Pd_session::Native_pd> native_pd)
+                     Capability<Pd_session::Native_pd> native_pd,
+                     Identity const &identity, unsigned num_slots)
 :
-	_ds(ram, local_rm, SIZE), _native_pd(native_pd)
-{ }
+	_size(table_size(num_slots)), _ds(ram, local_rm, _size), _native_pd(native_pd)
+{
+	void * const memory = _ds.local_addr<void>();
+
+	/* a label that is no UTF-8 is left out */
+	if (Cap_map::prepare(memory, _size, identity) == CAP_MAP_STATUS_BAD_LABEL) {
+		Identity unnamed = identity;
+		(void)Cap_map::set_label(unnamed, "", 0);
+		(void)Cap_map::prepare(memory, _size, unnamed);
+	}
+}

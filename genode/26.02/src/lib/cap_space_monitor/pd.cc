@@ -182,9 +182,11 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 		if (!gate.pending.cap.valid())
 			return;
 
-		Native_capability const obsolete = result.ok() ? gate.cap : gate.pending.cap;
+		bool const replaced = result.ok() && !gate.pending.left_out;
 
-		if (result.ok())
+		Native_capability const obsolete = replaced ? gate.cap : gate.pending.cap;
+
+		if (replaced)
 			_gates.replace(gate, gate.pending.cap);
 
 		real().free_rpc_cap(obsolete);
@@ -192,6 +194,31 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 	});
 
 	return result;
+}
+
+
+/**
+ * Respond to a slot that the component changed while its gate was replaced
+ *
+ * The new gate may be present at the selector although the slot belongs to
+ * another capability. It vanishes with the gate. If the slot belongs to a gate
+ * again, let the selector refer to it. Any other capability that the component
+ * obtained in the slot before the new gate was installed is lost.
+ */
+void Monitored_pd::_leave_out(Rewrite const &rewrite)
+{
+	if (Gate * const gate = _gates.find(rewrite.expected))
+		gate->pending.left_out = true;
+
+	Snapshot::Entry entry { };
+	if (!Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	 || entry.state != CAP_MAP_STATE_USED)
+		return;
+
+	Gate * const present = _gates.find(entry.badge);
+
+	if (present && !cap_space.confirmed(rewrite.slot, entry.badge))
+		(void)cap_space.install(present->cap, rewrite.slot, Replace::YES);
 }
 
 
@@ -229,8 +256,17 @@ Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count
 
 			if (installed) {
 				unsigned slot = 0;
-				if (Cap_map::ok(cap_space.rewrite(batch, i, slot)))
-					return i;
+				if (Cap_map::ok(cap_space.rewrite(batch, i, slot))) {
+
+					unsigned replaced = 0;
+					for (Rewrite const *rewrite = batch; rewrite < batch + i; rewrite++) {
+						if (rewrite->left_out)
+							_leave_out(*rewrite);
+						else
+							replaced++;
+					}
+					return replaced;
+				}
 
 				error = Replace_error::REFUSED;
 			}

@@ -116,7 +116,7 @@ struct Test::Churn
 
 	Source_component _source;
 
-	Snapshot _snapshot { };
+	Snapshot_with_memory<> _snapshot { };
 
 	/* zero for slots that were not in use initially */
 	unsigned _initial_badges[NUM_SLOTS] { };

@@ -41,10 +41,10 @@ struct Test::Odd_pd : Monitored_pd
 
 	unsigned requests = 0;
 
-	Odd_pd(Rpc_entrypoint &ep, Pd_session_capability real,
+	Odd_pd(Rpc_entrypoint &ep, Pd_session_capability real, char const *label,
 	       Ram_session &ram, Region_map &local_rm, Allocator &alloc)
 	:
-		Monitored_pd(ep, real, ram, local_rm, alloc),
+		Monitored_pd(ep, real, label, ram, local_rm, alloc),
 		_ram(ram),
 		_foreign(ram, local_rm, TABLE_SIZE), _small(ram, local_rm, PAGE)
 	{

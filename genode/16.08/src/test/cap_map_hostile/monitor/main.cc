@@ -30,7 +30,7 @@ struct Test::Main
 {
 	Timer::Connection _timer;
 
-	Snapshot _snapshot;
+	Snapshot_with_memory<> _snapshot;
 
 	/* observations about the hostile child */
 	unsigned _snapshots = 0, _inconsistent = 0, _refused = 0,

@@ -125,7 +125,7 @@ struct Test::Main
 
 	Timer::Connection _timer { _env };
 
-	Snapshot _snapshot;
+	Snapshot_with_memory<> _snapshot;
 
 	Counter_cap         _counters[NUM_COUNTERS];
 	Capability<Control> _control;

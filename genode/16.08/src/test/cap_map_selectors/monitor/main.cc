@@ -51,7 +51,7 @@ struct Test::Main
 
 	Private _secret, _gift, _other_gift;
 
-	Snapshot _snapshot;
+	Snapshot_with_memory<> _snapshot;
 
 	bool _visited[NUM_SLOTS];
 

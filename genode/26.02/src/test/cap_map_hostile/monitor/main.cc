@@ -37,7 +37,7 @@ struct Test::Main : Sandbox::State_handler
 
 	Monitored_sandbox _sandbox { _env, *this };
 
-	Snapshot _snapshot { };
+	Snapshot_with_memory<> _snapshot { };
 
 	void handle_sandbox_state() override { }
 

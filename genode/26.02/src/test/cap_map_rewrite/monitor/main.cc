@@ -138,7 +138,7 @@ struct Test::Main : Rpc_object<Replacer, Main>, Sandbox::State_handler, Genode::
 
 	Monitored_sandbox _sandbox { _env, *this };
 
-	Snapshot _snapshot { };
+	Snapshot_with_memory<> _snapshot { };
 
 	Timer::Connection _timer { _env };
 

@@ -52,7 +52,7 @@ struct Test::Main : Sandbox::State_handler
 
 	Monitored_sandbox _sandbox { _env, *this };
 
-	Snapshot _snapshot { };
+	Snapshot_with_memory<> _snapshot { };
 
 	void handle_sandbox_state() override { }
 
@@ -196,7 +196,7 @@ struct Test::Main : Sandbox::State_handler
 		for (unsigned slot = 0; slot < USER_BASE; slot++)
 			expect_out_of_range(selector(slot));
 
-		addr_t const beyond[] { selector(NUM_SLOTS), selector(NUM_SLOTS + 1),
+		addr_t const beyond[] { selector(MAX_SLOTS), selector(MAX_SLOTS + 1),
 		                        ~0UL, ~0UL << Foc::L4_CAP_SHIFT, ~(~0UL >> 1),
 		                        addr_t(Foc::L4_INVALID_CAP) };
 
