@@ -125,7 +125,7 @@ Cap_space &Foc_cap_platform::cap_space()
 			/* for those who look at the memory from outside */
 			Cap_map::Identity identity = Cap_map::Identity();
 			(void)Cap_map::set_label(identity, "core", 4);
-			(void)owner().describe(identity);
+			(void)Cap_space::owner().describe(identity);
 		}
 	};
 

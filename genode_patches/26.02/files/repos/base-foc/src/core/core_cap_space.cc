@@ -127,7 +127,7 @@ Cap_space &Foc_cap_platform::cap_space()
 			Cap_map::Identity identity { };
 			(void)Cap_map::set_label(identity, "core", 4);
 			identity.boot = Trace::timestamp();
-			(void)owner().describe(identity);
+			(void)Cap_space::owner().describe(identity);
 		}
 	};
 
