@@ -4,7 +4,7 @@ use super::Owner;
 use super::record::Record;
 use crate::limits::LOST_RACES;
 use crate::status::Status;
-use crate::sync::RelaxStrategy;
+use crate::sync::{Ordering, RelaxStrategy};
 
 /// What the kernel is asked for. Selectors belong to the calling component.
 pub trait Kernel {
@@ -61,20 +61,22 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         spare: &mut Option<u32>,
     ) -> Result<Mapped, Status> {
         for _ in 0..LOST_RACES {
-            if self.is_new_and_another(badge, source, kernel) {
-                return Err(Status::Forged);
+            if let Some(result) = self.enter_unreferenced(badge, source, kernel) {
+                return result;
             }
-            match self.find_acquire_known(badge) {
-                Ok((slot, referenced)) => {
+            match self.find_acquire_referenced(badge) {
+                // Another thread has inserted it meanwhile.
+                Ok(None) => continue,
+                Ok(Some(slot)) => {
                     let known = self.selector(slot);
                     if kernel.equal(known, source) {
                         return Ok(Mapped { slot, fresh: false });
                     }
                     if kernel.valid(known) {
-                        self.abandon(slot, None, referenced);
+                        self.abandon(slot, None);
                         return Err(Status::Forged);
                     }
-                    self.abandon(slot, Some(badge), referenced);
+                    self.abandon(slot, Some(badge));
                     continue;
                 }
                 Err(Status::NotFound) => {}
@@ -100,26 +102,43 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         Err(Status::Busy)
     }
 
-    /// Whether `badge` is that of a living capability other than the received one, in a
-    /// slot that nobody references yet.
+    /// Like [`Owner::insert_map`] if `badge` is in a slot that nobody references yet. `None`
+    /// if there is no such slot, or none any more.
     ///
-    /// This comparison takes no reference. The thread that inserted the slot may take the
-    /// first reference and give it back meanwhile. Beside a reference of this thread, its
-    /// own would not be the last one, and nobody would free the slot. If the slot was
-    /// inserted anew meanwhile, so was its capability, which the caller cannot have
-    /// received before. Any other answer is found out again with a reference.
-    fn is_new_and_another(&self, badge: u32, source: usize, kernel: &mut impl Kernel) -> bool {
-        let Ok(slot) = self.find(badge) else { return false };
+    /// The kernel is asked without a reference. The thread that inserted the slot may take
+    /// the first reference and give it back meanwhile. Beside a reference of this thread, its
+    /// own would not be the last one, and nobody would free the slot. Instead, no answer
+    /// counts if the owner has written any slot since, as the slot may have another
+    /// capability by then.
+    fn enter_unreferenced(
+        &self,
+        badge: u32,
+        source: usize,
+        kernel: &mut impl Kernel,
+    ) -> Option<Result<Mapped, Status>> {
+        // Acquire, so that the look-up is not older.
+        let sequence = || self.current.get().sequence().load(Ordering::Acquire);
+        let before = sequence();
+        let slot = self.find(badge).ok()?;
         if self.is_static(slot) || self.records.get(slot) != Record::BADGED {
-            return false;
+            return None;
         }
         let known = self.selector(slot);
-        // The lock orders the second look behind the kernel's answers.
-        !kernel.equal(known, source)
-            && kernel.valid(known)
-            && self.slots.with(|_| {
-                self.holds_locked(self.current.get(), slot, badge)
-                    && self.records.get(slot) == Record::BADGED
-            })
+        let is_equal = kernel.equal(known, source);
+        let is_alive = is_equal || kernel.valid(known);
+        self.slots.with(|bitmap| {
+            let is_same = sequence() == before
+                && self.records.get(slot) == Record::BADGED
+                && self.holds_locked(self.current.get(), slot, badge);
+            match (is_same, is_equal, is_alive) {
+                (false, ..) => None,
+                (_, true, _) => Some(self.acquire(slot).map(|()| Mapped { slot, fresh: false })),
+                (_, _, true) => Some(Err(Status::Forged)),
+                _ => {
+                    self.remove_locked(bitmap, slot);
+                    None
+                }
+            }
+        })
     }
 }

@@ -87,12 +87,18 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     /// # Errors
     /// [`Status::BadBadge`], [`Status::NotFound`].
     pub fn find_acquire(&self, badge: u32) -> Result<u32, Status> {
-        self.find_acquire_known(badge).map(|(slot, _)| slot)
+        self.acquire_found(badge, true)?.ok_or(Status::NotFound)
     }
 
-    /// Like [`Owner::find_acquire`]. The result also says whether the slot was
-    /// referenced before.
-    pub(super) fn find_acquire_known(&self, badge: u32) -> Result<(u32, bool), Status> {
+    /// Like [`Owner::find_acquire`]. `None` for a slot without references, which stays so.
+    pub(super) fn find_acquire_referenced(&self, badge: u32) -> Result<Option<u32>, Status> {
+        self.acquire_found(badge, false)
+    }
+
+    /// Finds `badge` and takes a reference in one step. A slot that has none gets its first
+    /// one only if the caller asks for that.
+    #[inline]
+    fn acquire_found(&self, badge: u32, takes_first: bool) -> Result<Option<u32>, Status> {
         // A miss needs no lock. A hit is checked again under the lock.
         let found = self.find(badge)?;
         self.slots.with(|_| {
@@ -105,27 +111,25 @@ impl<R: RelaxStrategy> Owner<'_, R> {
                     _ => return Err(Status::NotFound),
                 },
             };
-            let referenced = self.records.get(slot).is_referenced();
+            let is_first = !self.is_static(slot) && !self.records.get(slot).is_referenced();
+            if is_first && !takes_first {
+                return Ok(None);
+            }
             self.acquire(slot)?;
-            Ok((slot, referenced))
+            Ok(Some(slot))
         })
     }
 
-    /// Gives back a reference that the caller took, and removes the slot if it still
-    /// carries `badge`.
-    ///
-    /// Without that badge the slot is removed only if nobody references it any more,
-    /// and either its badge is gone or the slot was referenced before.
-    pub(super) fn abandon(&self, slot: u32, badge: Option<u32>, referenced: bool) {
+    /// Gives back a reference that the caller took beside others, and removes the slot if
+    /// it still carries `badge`, or if nobody references it any more.
+    pub(super) fn abandon(&self, slot: u32, badge: Option<u32>) {
         self.slots.with(|bitmap| {
             if !self.is_static(slot) {
                 let _ = self.records.change(slot, Record::one_less);
             }
-            let detached = matches!(self.entry(slot), Ok(Slot::Detached(_)));
             let orphaned = !self.is_static(slot) && !self.records.get(slot).is_referenced();
-            if badge.is_some_and(|badge| self.holds_locked(self.current.get(), slot, badge))
-                || orphaned && (detached || referenced)
-            {
+            let region = self.current.get();
+            if badge.is_some_and(|badge| self.holds_locked(region, slot, badge)) || orphaned {
                 self.remove_locked(bitmap, slot);
             }
         });
