@@ -3,8 +3,9 @@
 import contextlib
 import io
 import re
+import subprocess
 
-from support import TOOLS, Series
+from support import TOOLS, Series, numbered
 from series import Refused
 
 
@@ -58,6 +59,26 @@ class Files(Series):
         arrival = re.search(rb'diff --git a/our.h .*\nnew file .*\nindex .*\n', self.first.read_bytes())
         self.change(self.second, b'-- \n', arrival[0] + b'-- \n')
         self.assertIn('arrives twice', self.faults())
+
+    def test_patch_of_a_kernel(self):
+        head = b'Subject: x\n\nwhy\n---\ndiff --git a/k.S b/k.S\n--- a/k.S\n+++ b/k.S\n'
+        hunk = b'@@ -4,0 +5,2 @@\n+one\n+two\n'
+        path = 'patches/0001-x.patch'
+        _, target = self.elided({'a': b'old\n'}, {'a': b'old\n', path: head + 2*hunk})
+        (self.scratch / 'project').mkdir()
+        self.assertEqual(self.faults(), '')
+        kernel = self.scratch / 'k.S'
+        kernel.write_bytes(numbered('kernel', 9))
+        self.apply(target)
+        subprocess.run(['patch', '-s', '-p1', '-d', self.scratch], check=True,
+                       input=(target / path).read_bytes())
+        self.assertEqual(kernel.read_bytes().count(b'two\n'), 2)
+        for wrong in (hunk + b' context\n', hunk.replace(b'4,0', b'4') + b'-old\n', b'',
+                      hunk.replace(b'@@\n', b'@@ function()\n')):
+            (self.series / 'files' / path).write_bytes(head + wrong)
+            with contextlib.redirect_stdout(io.StringIO()):
+                TOOLS['rehash'].rehash(self.series.parent)
+            self.assertIn('not only insertions', self.faults())
 
     def test_included_headers(self):
         self.prepare()
