@@ -3,8 +3,8 @@
  * \date   2026-11-22
  *
  * The component pretends to own a foreign IPC gate by giving the ID of the gate
- * to an IRQ object. As far as the kernel's comparison of capabilities is
- * concerned, both are the same.
+ * to an IRQ object. For its own part, it lets the kernel compare objects of
+ * several kinds.
  */
 
 /*
@@ -49,10 +49,79 @@ struct Test::Main
 
 	Attached_rom_dataspace _config { _env, "config" };
 
-	Idle_thread _thread { _env };
+	Idle_thread _thread { _env }, _other_thread { _env };
 
-	Native_capability const _thread_cap =
-		Foc_native_cpu_client(_env.cpu().native_cpu()).native_cap(_thread.cap());
+	Native_capability _native_cap(Thread &thread)
+	{
+		return Foc_native_cpu_client(_env.cpu().native_cpu()).native_cap(thread.cap());
+	}
+
+	Native_capability const _thread_cap       = _native_cap(_thread),
+	                        _other_thread_cap = _native_cap(_other_thread);
+
+	addr_t _gate(Thread &thread)
+	{
+		return Foc_native_cpu_client(_env.cpu().native_cpu())
+			.thread_state(thread.cap()).kcap;
+	}
+
+	/**
+	 * Copy a capability within the component, without its rights
+	 */
+	static addr_t _copy(addr_t selector)
+	{
+		using namespace Foc;
+
+		Cap_index * const index = cap_idx_alloc().alloc_range(1);
+		if (!index)
+			return L4_INVALID_CAP;
+
+		l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP,
+		            l4_obj_fpage(selector, 0, L4_CAP_FPAGE_RO),
+		            index->kcap() | L4_ITEM_MAP);
+
+		return index->kcap();
+	}
+
+	/**
+	 * Check that the kernel takes a capability for its copy, and for no other
+	 */
+	void _compare()
+	{
+		using namespace Foc;
+
+		addr_t const gate = _gate(_thread), other_gate = _gate(_other_thread);
+
+		addr_t const selectors[] = {
+			L4_BASE_TASK_CAP,
+			_thread_cap.data()->kcap(), _other_thread_cap.data()->kcap(),
+			gate,                       other_gate,
+			gate + THREAD_PAGER_CAP,    other_gate + THREAD_PAGER_CAP,
+			gate + THREAD_IRQ_CAP,      other_gate + THREAD_IRQ_CAP,
+			_env.ep().rpc_ep().cap().data()->kcap() };
+
+		unsigned pairs = 0, faults = 0;
+
+		for (addr_t const &a : selectors) {
+
+			addr_t const copy = _copy(a);
+
+			for (addr_t const &b : selectors) {
+
+				bool const equal =
+					l4_msgtag_label(l4_task_cap_equal(L4_BASE_TASK_CAP, copy, b));
+
+				pairs++;
+				if (equal == (&a == &b))
+					continue;
+
+				faults++;
+				error("selectors ", Hex(a), " and ", Hex(b),
+				      equal ? " are equal" : " differ");
+			}
+		}
+		log("compared ", pairs, " pairs of selectors, ", faults, " faults");
+	}
 
 	Main(Env &env) : _env(env)
 	{
@@ -71,6 +140,8 @@ struct Test::Main
 
 		log(error ? "unable to forge" : "forged", " ID ", foreign_badge,
 		    " of IRQ at selector ", Hex(irq));
+
+		_compare();
 	}
 };
 

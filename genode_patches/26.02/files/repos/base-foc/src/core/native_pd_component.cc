@@ -41,37 +41,6 @@ static bool occupied(Foc::l4_cap_idx_t task, addr_t selector)
 }
 
 
-/* result of the kernel debugger for a selector that refers to no object */
-static constexpr unsigned long NO_ID = ~0UL;
-
-
-/**
- * Return true if the kernel tells objects apart by unique numbers
- *
- * A kernel without debugger returns from the system call as if nothing had
- * happened. So all objects seem to have the same number.
- */
-static bool debugger_present()
-{
-	using namespace Foc;
-
-	auto detect = [&]
-	{
-		unsigned long const task   = l4_debugger_global_id(L4_BASE_TASK_CAP),
-		                    thread = l4_debugger_global_id(L4_BASE_THREAD_CAP);
-
-		bool const present = task != thread && task != NO_ID && thread != NO_ID;
-		if (!present)
-			warning("kernel debugger missing, no capability will be confirmed");
-
-		return present;
-	};
-
-	static bool const present = detect();
-	return present;
-}
-
-
 namespace {
 
 	/**
@@ -123,21 +92,10 @@ namespace {
 
 		/**
 		 * Return true if the object is the one at core's selector 'kcap'
-		 *
-		 * The kernel's comparison goes by IDs that are not unique. For example,
-		 * all threads have the same one, and a component can give the ID of a
-		 * foreign IPC gate to an IRQ object. So a match must be substantiated
-		 * by the kernel debugger, which numbers all objects consecutively.
 		 */
 		bool same_object_as(addr_t kcap) const
 		{
-			if (!_mapped || !Foc_cap_platform::cap_equal(_index->kcap(), kcap)
-			 || !debugger_present())
-				return false;
-
-			unsigned long const id = Foc::l4_debugger_global_id(_index->kcap());
-
-			return id != NO_ID && id == Foc::l4_debugger_global_id(kcap);
+			return _mapped && Foc_cap_platform::cap_equal(_index->kcap(), kcap);
 		}
 	};
 }
