@@ -66,21 +66,21 @@ struct Test::Main
 	}
 
 	/**
-	 * Copy a capability within the component, without its rights
+	 * Copy a capability to a selector beyond the table, without its rights
 	 */
 	static addr_t _copy(addr_t selector)
 	{
 		using namespace Foc;
 
-		Cap_index * const index = cap_idx_alloc().alloc_range(1);
-		if (!index)
-			return L4_INVALID_CAP;
+		addr_t const copy = 10'000ul << L4_CAP_SHIFT;
+
+		l4_task_unmap(L4_BASE_TASK_CAP, l4_obj_fpage(copy, 0, L4_FPAGE_RWX),
+		              L4_FP_ALL_SPACES);
 
 		l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP,
-		            l4_obj_fpage(selector, 0, L4_CAP_FPAGE_RO),
-		            index->kcap() | L4_ITEM_MAP);
+		            l4_obj_fpage(selector, 0, L4_CAP_FPAGE_RO), copy | L4_ITEM_MAP);
 
-		return index->kcap();
+		return copy;
 	}
 
 	/**
@@ -98,7 +98,7 @@ struct Test::Main
 			gate,                       other_gate,
 			gate + THREAD_PAGER_CAP,    other_gate + THREAD_PAGER_CAP,
 			gate + THREAD_IRQ_CAP,      other_gate + THREAD_IRQ_CAP,
-			_env.ep().rpc_ep().cap().data()->kcap() };
+			_env.pd_session_cap().data()->kcap() };
 
 		unsigned pairs = 0, faults = 0;
 

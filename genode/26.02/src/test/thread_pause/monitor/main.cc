@@ -345,6 +345,9 @@ struct Test::Main : Sandbox::State_handler
 			return;
 
 		if (_shared.phase != Shared::STARTING) {
+			if (_next == Next::ROUND && _round == 0)
+				log("begin to pause ", _cpu->num_threads, " threads");
+
 			switch (_next) {
 			case Next::ROUND:    _pause_threads();            break;
 			case Next::CHECK:    _check_and_resume_threads(); break;
