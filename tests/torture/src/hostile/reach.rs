@@ -70,7 +70,7 @@ impl Reach {
     }
 
     pub(crate) fn insert_map(self) -> u64 {
-        u64::from(LOST_RACES) * (2 * self.find() + self.write() + self.file())
+        u64::from(LOST_RACES) * (3 * self.find() + self.write() + self.file())
     }
 
     pub(crate) fn snapshot(self) -> u64 {
