@@ -216,6 +216,17 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		Replace_result _replace_pending(unsigned);
 		void           _leave_out(Rewrite const &);
 
+		Monitored_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
+		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
+		             unsigned num_slots, Identity const &identity)
+		:
+			Pd(ep, real), _alloc(alloc), _gates(ram, local_rm, *this), name(name),
+			cap_space(ram, local_rm, Pd::real().native_pd(), identity, num_slots)
+		{
+			Foc_native_pd_client(Pd::real().native_pd())
+				.table(cap_space.ds(), identity.instance);
+		}
+
 	public:
 
 		Name const name;
@@ -231,9 +242,8 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
 		             unsigned num_slots = NUM_SLOTS)
 		:
-			Pd(ep, real), _alloc(alloc), _gates(ram, local_rm, *this), name(name),
-			cap_space(ram, local_rm, Pd::real().native_pd(),
-			          Cap_space::identity(name.string(), real), num_slots)
+			Monitored_pd(ep, real, name, ram, local_rm, alloc, num_slots,
+			             Cap_space::identity(name.string(), real))
 		{ }
 
 		~Monitored_pd() { _closing = true; }

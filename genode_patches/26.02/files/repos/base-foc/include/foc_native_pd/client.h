@@ -29,6 +29,9 @@ struct Genode::Foc_native_pd_client : Rpc_client<Pd_session::Native_pd>
 	Install_result install(Native_capability cap, addr_t selector,
 	                       Replace replace) override {
 		return call<Rpc_install>(cap, selector, replace); }
+
+	void table(Dataspace_capability ds, uint64_t instance) override {
+		call<Rpc_table>(ds, instance); }
 };
 
 #endif /* _INCLUDE__FOC_NATIVE_PD__CLIENT_H_ */

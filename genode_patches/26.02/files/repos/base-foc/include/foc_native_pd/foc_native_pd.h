@@ -95,6 +95,16 @@ struct Genode::Pd_session::Native_pd : Interface
 	 */
 	virtual Install_result install(Native_capability, addr_t selector, Replace) = 0;
 
+	/**
+	 * Let core know where the PD's table is
+	 *
+	 * \param instance  instance number of the table, as in its header
+	 *
+	 * Core tells it to those who look at the memory from outside, and has no
+	 * use for it otherwise. The first call counts.
+	 */
+	virtual void table(Dataspace_capability, uint64_t instance) = 0;
+
 
 	/*********************
 	 ** RPC declaration **
@@ -103,7 +113,9 @@ struct Genode::Pd_session::Native_pd : Interface
 	GENODE_RPC(Rpc_request, Native_capability, request, addr_t, unsigned, Slot_info &);
 	GENODE_RPC(Rpc_install, Install_result, install, Native_capability, addr_t, Replace);
 
-	GENODE_RPC_INTERFACE(Rpc_request, Rpc_install);
+	GENODE_RPC(Rpc_table, void, table, Dataspace_capability, uint64_t);
+
+	GENODE_RPC_INTERFACE(Rpc_request, Rpc_install, Rpc_table);
 };
 
 

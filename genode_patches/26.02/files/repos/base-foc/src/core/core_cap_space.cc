@@ -22,7 +22,24 @@ using namespace Core;
 
 
 /* all capabilities of the system are present in core */
-static constexpr unsigned MAX_CAPS = 128*1024;
+static constexpr unsigned MAX_CAPS = Cap_directory::NUM_SLOTS;
+
+
+/**
+ * Return number that differs for each boot of the machine
+ */
+static uint64_t boot_number()
+{
+	static uint64_t const number = Trace::timestamp();
+	return number;
+}
+
+
+Cap_directory &Core::cap_directory()
+{
+	static Cap_directory directory { boot_number() };
+	return directory;
+}
 
 
 /********************
@@ -38,12 +55,22 @@ Core_cap_index::Record &Core_cap_index::_record() const
 }
 
 
-void Core_cap_index::reset() { _record() = { }; }
-
-
-Native_capability Core_cap_index::create()
+void Core_cap_index::reset()
 {
-	return create(platform_specific().cap_id_alloc());
+	_record() = { };
+
+	cap_directory().no_object(slot());
+}
+
+
+Native_capability Core_cap_index::create(Cap_directory::Kind kind)
+{
+	Native_capability const cap = create(platform_specific().cap_id_alloc());
+
+	if (cap.valid())
+		cap_directory().object(cap.data()->slot(), kind, nullptr);
+
+	return cap;
 }
 
 
@@ -126,7 +153,7 @@ Cap_space &Foc_cap_platform::cap_space()
 			/* for those who look at the memory from outside */
 			Cap_map::Identity identity { };
 			(void)Cap_map::set_label(identity, "core", 4);
-			identity.boot = Trace::timestamp();
+			identity.boot = boot_number();
 			(void)Cap_space::owner().describe(identity);
 		}
 	};
@@ -215,6 +242,10 @@ void Foc_cap_platform::cap_vanished(addr_t kcap, unsigned)
 
 	index.reset();
 }
+
+
+/* core has all slots from the beginning */
+void Foc_cap_platform::caps_received(Msgbuf_base const &, bool) { }
 
 
 /************************

@@ -9,6 +9,8 @@
  */
 
 /* core includes */
+#include <core_cap_index.h>
+#include <dataspace_component.h>
 #include <native_pd_component.h>
 #include <pd_session_component.h>
 
@@ -178,15 +180,33 @@ Native_pd_component::install(Native_capability cap, addr_t selector, Replace rep
 }
 
 
+void Native_pd_component::table(Dataspace_capability ds, uint64_t instance)
+{
+	_pd_session._ep.apply(ds, [&] (Dataspace_component *ds_ptr) {
+		if (ds_ptr)
+			cap_directory().table(&_pd_session._rpc_cap_factory,
+			                      ds_ptr->phys_addr(), ds_ptr->size(), instance); });
+}
+
+
+/*
+ * The lifetime of the object is the one of the PD. The factory, which the gates
+ * of the PD refer to, identifies the PD.
+ */
 Native_pd_component::Native_pd_component(Pd_session_component &pd, char const *)
 :
 	_pd_session(pd)
 {
 	_pd_session._ep.manage(this);
+
+	cap_directory().add_pd(&pd._rpc_cap_factory, unsigned(pd.cap().local_name()),
+	                       pd.label().string());
 }
 
 
 Native_pd_component::~Native_pd_component()
 {
+	cap_directory().remove_pd(&_pd_session._rpc_cap_factory);
+
 	_pd_session._ep.dissolve(this);
 }

@@ -16,6 +16,7 @@
 #include <base/internal/cap_space.h>
 
 /* core includes */
+#include <cap_directory.h>
 #include <types.h>
 
 namespace Core {
@@ -24,6 +25,11 @@ namespace Core {
 	class Core_cap_index;
 	class Platform_thread;
 	class Rpc_cap_factory;
+
+	/**
+	 * Return directory for those who look at the memory from outside
+	 */
+	Cap_directory &cap_directory();
 
 	/**
 	 * Let memory that is about to be freed contain no capability table
@@ -72,12 +78,14 @@ class Core::Core_cap_index : public Native_capability::Data
 		 * The kernel object is destroyed, and the badge is released, along
 		 * with the last reference to the capability.
 		 *
+		 * \param kind  kind of the object, unless 'pt' or 'gate' tells it
+		 *
 		 * \return  capability, or an invalid one if slots or badges are
 		 *          exhausted
 		 *
 		 * An invalid capability must not be invoked, see 'Data::kcap'.
 		 */
-		static Native_capability create();
+		static Native_capability create(Cap_directory::Kind = Cap_directory::Kind::UNKNOWN);
 
 		/**
 		 * Variant for the time when 'platform_specific()' is not available yet
@@ -130,6 +138,8 @@ class Core::Core_cap_index : public Native_capability::Data
 		{
 			_record().pt   = pt;
 			_record().kind = Record::Kind::THREAD;
+
+			cap_directory().object(slot(), Cap_directory::Kind::THREAD, nullptr);
 		}
 
 		/**
@@ -142,6 +152,8 @@ class Core::Core_cap_index : public Native_capability::Data
 			_record().factory      = factory;
 			_record().thread_badge = unsigned(thread.local_name());
 			_record().kind         = Record::Kind::GATE;
+
+			cap_directory().object(slot(), Cap_directory::Kind::GATE, factory);
 		}
 
 		/**

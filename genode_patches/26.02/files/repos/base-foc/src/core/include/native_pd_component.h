@@ -44,6 +44,8 @@ class Core::Native_pd_component : public Rpc_object<Pd_session::Native_pd,
 		Native_capability request(addr_t, unsigned, Slot_info &) override;
 
 		Install_result install(Native_capability, addr_t, Replace) override;
+
+		void table(Dataspace_capability, uint64_t) override;
 };
 
 #endif /* _CORE__INCLUDE__NATIVE_PD_COMPONENT_H_ */

@@ -18,6 +18,7 @@
 /* Genode includes */
 #include <base/stdint.h>
 #include <base/capability.h>
+#include <base/ipc_msgbuf.h>
 #include <foc/native_capability.h>
 
 /* base-internal includes */
@@ -50,8 +51,8 @@ namespace Genode {
 /**
  * What the capability table needs to know about its environment
  *
- * The functions 'cap_space', 'cap_valid', 'cap_vanished', and 'cap_received'
- * differ between core and the other components.
+ * The functions 'cap_space', 'cap_valid', 'cap_vanished', 'cap_received', and
+ * 'caps_received' differ between core and the other components.
  */
 struct Genode::Foc_cap_platform
 {
@@ -104,6 +105,17 @@ struct Genode::Foc_cap_platform
 	 */
 	static Cap_map::Status cap_received(unsigned badge, addr_t kcap,
 	                                    Cap_index *&index);
+
+	/**
+	 * Respond to capabilities that came as the result of a call by IPC
+	 *
+	 * Their places tell how many slots are left. No message is in the UTCB, and
+	 * the caller holds no lock of the table. So a component may call its PD
+	 * session to get more slots.
+	 *
+	 * \param window  whether there were slots for receiving capabilities
+	 */
+	static void caps_received(Msgbuf_base const &, bool window);
 
 	/**
 	 * Stop because there is no table, e.g., as the archive requires more
