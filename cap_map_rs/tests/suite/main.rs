@@ -5,6 +5,8 @@
 mod attach;
 mod budget;
 mod common;
+#[cfg(not(miri))]
+mod directory;
 mod foreign_words;
 mod growth;
 mod held_lock;
