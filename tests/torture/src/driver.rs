@@ -101,26 +101,29 @@ impl Driver {
     /// Starts all monitors that do not live. The first one takes over from the dead.
     fn start_monitors(&mut self) -> Result<(), String> {
         if let (true, Some(heir)) = (self.widowed, self.running().first()) {
-            self.take_over(*heir)?;
+            self.take_over(*heir, self.ask_to_take_over(*heir))?;
         }
         for seat in 0..self.world.ledger().seats_used.load(SeqCst) as usize {
             if self.monitors[seat].is_some() {
                 continue;
             }
-            let mut arguments = self.arguments("monitor");
-            arguments.push(format!("--seat={seat}"));
+            let arguments = [self.arguments("monitor"), vec![format!("--seat={seat}")]].concat();
+            // It is asked before it exists, as its first rewrite finds the claim otherwise.
+            let asked = self.widowed.then(|| self.ask_to_take_over(seat));
             self.monitors[seat] = Some(Process::start(&arguments)?);
-            if self.widowed {
-                self.take_over(seat)?;
-            }
+            asked.map_or(Ok(()), |asked| self.take_over(seat, asked))?;
         }
         Ok(())
     }
 
-    /// Has a monitor take the claim away from the dead ones.
-    fn take_over(&mut self, heir: usize) -> Result<(), String> {
+    /// Asks a monitor to take the claim away from the dead ones.
+    fn ask_to_take_over(&self, heir: usize) -> u32 {
+        self.world.ledger().seats[heir].take_over.fetch_add(1, SeqCst) + 1
+    }
+
+    /// Waits until a monitor has taken over.
+    fn take_over(&mut self, heir: usize, asked: u32) -> Result<(), String> {
         let seat = &self.world.ledger().seats[heir];
-        let asked = seat.take_over.fetch_add(1, SeqCst) + 1;
         self.until("take-over", || seat.taken_over.load(SeqCst) == asked)?;
         self.widowed = false;
         self.totals.take_overs += 1;
@@ -356,7 +359,7 @@ impl Driver {
         }
         self.kill_monitor(lost);
         let Some(heir) = self.running().first().copied() else { return Ok(()) };
-        self.take_over(heir)?;
+        self.take_over(heir, self.ask_to_take_over(heir))?;
         let busy = &self.world.ledger().seats[heir].busy;
         let before = busy.load(SeqCst);
         self.monitors_go_on()?;
