@@ -23,10 +23,10 @@ const SIZES: [u32; 3] = [16, 1024, 3500];
 const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::FindHit, 87.0),
     (Operation::FindMiss, 159.0),
-    (Operation::InsertMapHit, 349.0),
-    (Operation::InsertMapNew, 1056.0),
+    (Operation::InsertMapHit, 425.0),
+    (Operation::InsertMapNew, 1226.0),
     (Operation::References, 78.0),
-    (Operation::Window, 551.0),
+    (Operation::Window, 507.0),
     (Operation::InsertRemove, 784.0),
     (Operation::Dispatch, 179.0),
 ];
