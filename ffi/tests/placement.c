@@ -52,6 +52,7 @@ static void publish(void)
 	CHECK_STATUS(cap_map_monitor_attach(region, sizeof(region), WAIT_BUDGET, &monitor), OK);
 	CHECK_STATUS(cap_map_monitor_next(&monitor, 0, NULL, NULL), OK);
 	CHECK_STATUS(cap_map_monitor_rewrite(&monitor, &rewrite, 1, NULL), UNPUBLISHED);
+	CHECK_STATUS(cap_map_monitor_take_over(&monitor), UNPUBLISHED);
 
 	CHECK_STATUS(cap_map_owner_publish(owner, NULL), BAD_ARGUMENT);
 	CHECK_STATUS(cap_map_owner_publish(owner, &broken), BAD_LABEL);
