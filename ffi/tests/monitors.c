@@ -77,6 +77,12 @@ struct rewriter {
 	unsigned long done, busy, changed, unexpected, left_out, mixed;
 };
 
+/* Other threads look at the number meanwhile. */
+static void tally(unsigned long *number)
+{
+	__atomic_fetch_add(number, 1, __ATOMIC_RELAXED);
+}
+
 /* A consistent snapshot, and a rewrite of all that it shows. */
 static void rewrite_once(struct rewriter *self)
 {
@@ -89,20 +95,21 @@ static void rewrite_once(struct rewriter *self)
 		return;
 	entries = batch_of(self->words, snapshot.slots, self->batch, worlds);
 	if (worlds[0] && worlds[1])
-		self->mixed++;
+		tally(&self->mixed);
 	switch (cap_map_monitor_rewrite(&self->monitor, self->batch, entries, &slot)) {
 	case CAP_MAP_STATUS_OK:
-		self->done++;
+		tally(&self->done);
 		break;
 	case CAP_MAP_STATUS_BUSY:
-		self->busy++;
+		tally(&self->busy);
 		return;
 	case CAP_MAP_STATUS_CHANGED:
-		self->changed++;
+		tally(&self->changed);
 		return;
 	case CAP_MAP_STATUS_UNEXPECTED_BADGE: /* the other one was faster */
 	case CAP_MAP_STATUS_NOT_REWRITABLE:   /* the owner was */
-		self->unexpected++;
+	case CAP_MAP_STATUS_DUPLICATE_BADGE:  /* the owner put a new badge in elsewhere */
+		tally(&self->unexpected);
 		return;
 	default:
 		CHECK(!"a status that a rewrite against others does not return");
@@ -111,7 +118,7 @@ static void rewrite_once(struct rewriter *self)
 	for (i = 0; i < entries; i++) {
 		if (!self->batch[i].left_out)
 			continue;
-		self->left_out++;
+		tally(&self->left_out);
 		CHECK_STATUS(cap_map_monitor_entry(&self->monitor, self->batch[i].slot, NULL, &badge),
 		             OK);
 		CHECK(badge <= WORLD);
@@ -193,6 +200,8 @@ static void monitor_and_owner(void)
 	int round = 0;
 
 	create();
+	/* it waits for an owner that asks for quiet, which is busy otherwise */
+	self.wait_budget = WAIT_BUDGET;
 	__atomic_store_n(&stop, 0, __ATOMIC_RELAXED);
 	CHECK_EQ(pthread_create(&thread, NULL, rewriter, &self), 0);
 	do {
