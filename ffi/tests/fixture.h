@@ -82,4 +82,11 @@ static inline uint64_t entry(cap_map_owner *owner, uint32_t slot)
 #define USED(badge) (UINT64_C(2) << 32 | (badge))
 #define DETACHED(badge) (UINT64_C(3) << 32 | (badge))
 
+/* Whether the private memory is the same behind the control structure, which has padding. */
+static inline int same_arrays(const uint64_t *a, const uint64_t *b)
+{
+	const size_t first = CAP_MAP_OWNER_HEADER_BYTES / 8;
+	return !memcmp(a + first, b + first, sizeof(memory) - CAP_MAP_OWNER_HEADER_BYTES);
+}
+
 #endif /* FIXTURE_H */

@@ -93,7 +93,7 @@ static void refused_create(void)
 	             BAD_BADGE_BITS);
 	CHECK(owner == NULL);
 
-	CHECK(!memcmp(saved_memory, memory, sizeof(memory)));
+	CHECK(same_arrays(saved_memory, memory));
 	CHECK(!memcmp(saved_region, region, sizeof(region)));
 	CHECK_STATUS(cap_map_badge_find(live, 100, NULL), OK);
 }
@@ -166,7 +166,7 @@ static void create_over_live_table(void)
 	CHECK_STATUS(cap_map_owner_create(memory, need, NULL, sizeof(region), &config, &again),
 	             BAD_ARGUMENT);
 	CHECK(again == NULL);
-	CHECK(!memcmp(saved, memory, sizeof(memory)));
+	CHECK(same_arrays(saved, memory));
 	CHECK(!memcmp(saved_region, region, sizeof(region)));
 	CHECK_STATUS(cap_map_badge_find(owner, 4, NULL), OK);
 }

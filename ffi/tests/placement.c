@@ -235,7 +235,7 @@ static void relocated(void)
 	memset(other, 0, sizeof(other));
 	CHECK_STATUS(cap_map_owner_recover(moved), RELOCATED);
 	CHECK_STATUS(cap_map_owner_reset(moved, other, sizeof(other)), RELOCATED);
-	CHECK(!memcmp(copy, elsewhere, sizeof(copy)));
+	CHECK(same_arrays(copy, elsewhere));
 	CHECK(!memcmp(saved, region, sizeof(region)));
 	CHECK_EQ(other[0], 0);
 	CHECK_STATUS(cap_map_owner_recover(owner), OK);
