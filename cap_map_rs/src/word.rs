@@ -104,7 +104,13 @@ impl SlotWord {
     /// Whether both badges are the same, so that the word means the same in both banks.
     #[inline]
     pub const fn is_settled(self) -> bool {
-        (self.0 >> BADGE_0_SHIFT ^ self.0 >> BADGE_1_SHIFT) & mask(BADGE_BITS) == 0
+        self.differences().is_none()
+    }
+
+    /// Where the two badges differ.
+    #[inline]
+    pub(crate) const fn differences(self) -> Differences {
+        Differences(self.0 >> (BADGE_0_SHIFT - BADGE_1_SHIFT) ^ self.0)
     }
 
     /// The word with the badge that counts in `bank`, twice.
@@ -146,6 +152,28 @@ impl SlotWord {
     #[inline]
     pub const fn meaning(self) -> Slot {
         self.decode(Bank::of(0))
+    }
+}
+
+/// Where the two badges of some words differ: the bits of the lower badge. The other bits
+/// mean nothing, so that it takes few instructions to gather many words.
+#[derive(Clone, Copy)]
+pub(crate) struct Differences(u64);
+
+impl Differences {
+    /// Those of no word.
+    pub(crate) const NONE: Self = Differences(0);
+
+    /// Those of more words.
+    #[inline]
+    pub(crate) const fn and(self, others: Self) -> Self {
+        Differences(self.0 | others.0)
+    }
+
+    /// Whether all words are settled.
+    #[inline]
+    pub(crate) const fn is_none(self) -> bool {
+        self.0 & mask(BADGE_BITS) << BADGE_1_SHIFT == 0
     }
 }
 

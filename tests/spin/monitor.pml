@@ -50,7 +50,7 @@ inline exchange(s) {
 }
 
 inline stage(s) {
-	atomic { tries = 0; ok = !new[s] };
+	atomic { tries = 0; ok = false };
 	do
 	:: ok || refused -> break
 	:: else ->
@@ -116,14 +116,22 @@ inline attempt() {
 	atomic { MONITOR; below = high_water };
 	at = 0;
 	do
-	:: at < SLOTS && !refused -> stage(at); at++
+	:: at < SLOTS && !refused ->
+		if
+		:: new[at] -> stage(at)
+		:: !new[at] && !UNSORTED && at < below -> scan(at)
+		:: else
+		fi;
+		at++
 	:: else -> break
 	od;
+#if UNSORTED
 	at = 0;
 	do
 	:: at < below && !refused -> scan(at); at++
 	:: else -> break
 	od;
+#endif
 	ok = false;
 	if
 	:: !refused -> flip()

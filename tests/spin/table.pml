@@ -57,6 +57,9 @@
 #ifndef FINDER
 #define FINDER    0    /* 1: a thread of the component that looks up a badge without the lock */
 #endif
+#ifndef UNSORTED
+#define UNSORTED  0    /* 1: a batch names its slots in any order, so a monitor looks twice */
+#endif
 #ifndef QUIET
 #define QUIET     0    /* 1: the owner asks for quiet, and monitors wait until it is over */
 #endif

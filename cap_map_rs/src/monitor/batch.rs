@@ -63,6 +63,8 @@ pub(super) struct Batch<'b> {
     entries: &'b mut [Rewrite],
     /// Whether the new badges ascend. They are in hash chains otherwise.
     ascends: bool,
+    /// Whether the slots ascend, so that none is named twice.
+    slots_ascend: bool,
     /// The lowest new badge, and the distance to the highest one.
     lowest: u32,
     span: u32,
@@ -79,6 +81,7 @@ impl<'b> Batch<'b> {
         let len = u32::try_from(entries.len()).map_err(|_| Status::BadArgument)?;
         let (mut previous, mut ascends) = (0, true);
         let (mut lowest, mut highest) = (u32::MAX, 0);
+        let (mut next_slot, mut slots_ascend) = (0, true);
         for entry in entries.iter() {
             if entry.slot >= geometry.capacity {
                 return Err(Refusal::of(Status::BadSlot, entry.slot));
@@ -88,10 +91,13 @@ impl<'b> Batch<'b> {
             }
             ascends &= entry.replacement > previous;
             previous = entry.replacement;
+            slots_ascend &= entry.slot >= next_slot;
+            next_slot = entry.slot + 1;
             lowest = lowest.min(entry.replacement);
             highest = highest.max(entry.replacement);
         }
-        let batch = Batch { entries, ascends, lowest, span: highest.wrapping_sub(lowest) };
+        let span = highest.wrapping_sub(lowest);
+        let batch = Batch { entries, ascends, slots_ascend, lowest, span };
         if ascends { Ok(batch) } else { batch.chained(len) }
     }
 
@@ -124,16 +130,29 @@ impl<'b> Batch<'b> {
         self.entries
     }
 
+    /// Whether each entry names a slot behind the one of the entry before.
+    #[inline]
+    pub(super) fn slots_ascend(&self) -> bool {
+        self.slots_ascend
+    }
+
     /// All entries, to be marked as left out.
     pub(super) fn entries_mut(&mut self) -> &mut [Rewrite] {
         self.entries
     }
 
+    /// Whether the badge lies between the lowest new badge and the highest one.
+    ///
+    /// Far from a single new badge, or a few, most badges need no closer look.
+    #[inline]
+    pub(super) fn spans(&self, badge: u32) -> bool {
+        badge.wrapping_sub(self.lowest) <= self.span
+    }
+
     /// The entry with that new badge.
     #[inline]
     pub(super) fn find(&self, replacement: u32) -> Option<&Rewrite> {
-        // Far from a single new badge, or a few, most badges need no closer look.
-        if replacement.wrapping_sub(self.lowest) > self.span {
+        if !self.spans(replacement) {
             return None;
         }
         if self.ascends {

@@ -4,6 +4,8 @@
 //! slot outside the batch carries a new badge, and flips. Whatever it leaves behind if
 //! it stops, or if the batch is refused, changes no badge.
 
+use core::ops::Range;
+
 use super::Monitor;
 use super::batch::{Batch, Refusal, Rewrite};
 use crate::limits::{ATTEMPTS, SLOT_LOOKS};
@@ -43,8 +45,9 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
         self.rewrite(&mut [Rewrite::new(slot, expected, replacement)])
     }
 
-    /// Changes all badges of `batch`, or none. The order does not matter, and
-    /// badges may be swapped. One monitor rewrites a table at a time.
+    /// Changes all badges of `batch`, or none. It takes the least time if slots and new
+    /// badges ascend, but any order will do. Badges may be swapped. One monitor rewrites
+    /// a table at a time.
     ///
     /// A slot whose badge the owner takes out or replaces meanwhile keeps what the owner
     /// wrote; [`Rewrite::left_out`] tells which ones.
@@ -103,19 +106,27 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
         }
     }
 
-    /// One attempt: stages all entries, looks at the whole table, and decides.
+    /// One attempt: stages all entries, looks at all other slots, and decides.
     fn attempt(&self, batch: &Batch<'_>, attempt: BatchWord) -> Result<(), Failure> {
         let coming = u32::try_from(coming_badge(self.region)).unwrap_or(0);
         if let Some(entry) = batch.find(coming) {
             return Err(Failure::of(Status::DuplicateBadge, entry.slot));
         }
+        let cells = self.region.written_slots();
+        let mut next = 0;
         for entry in batch.entries() {
+            if batch.slots_ascend() {
+                if next < entry.slot {
+                    self.scan(batch, attempt, cells, next..entry.slot)?;
+                }
+                next = entry.slot + 1;
+            }
             self.check_attempt(attempt)?;
             if let Some(cell) = self.region.slot(entry.slot) {
                 stage_entry(batch, entry, cell, attempt.bank())?;
             }
         }
-        self.scan(batch, attempt)?;
+        self.scan(batch, attempt, cells, next..u32::MAX)?;
         if flip(self.region, attempt) { Ok(()) } else { Err(Failure::Disturbed) }
     }
 
@@ -125,32 +136,31 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
         if is_on { Ok(()) } else { Err(Failure::Disturbed) }
     }
 
-    /// Looks at all slots: refuses new badges that slots outside the batch carry, and
-    /// settles what other batches left, so that it does not become a badge by the flip.
-    fn scan(&self, batch: &Batch<'_>, attempt: BatchWord) -> Result<(), Failure> {
-        let bank = attempt.bank();
-        // Most batches name slots in ascending order. So the next entry to be met is
-        // known, and needs no search.
-        let mut next = 0;
-        for (slot, cell) in (0u32..).zip(self.region.written_slots()) {
+    /// Looks at the slots of a range: refuses new badges that slots outside the batch
+    /// carry, and settles what other batches left, so that it does not become a badge by
+    /// the flip.
+    #[inline]
+    fn scan(
+        &self,
+        batch: &Batch<'_>,
+        attempt: BatchWord,
+        cells: &[AtomicU64],
+        range: Range<u32>,
+    ) -> Result<(), Failure> {
+        let end = cells.len().min(range.end as usize);
+        let cells = cells.get(range.start as usize..end).unwrap_or(&[]);
+        for (slot, cell) in (range.start..).zip(cells) {
             let word = SlotWord(cell.load(Ordering::Relaxed));
-            if let Some(entry) = batch.entries().get(next)
-                && entry.slot == slot
-            {
-                next += 1;
-                if word == staged_word(entry, bank) {
-                    continue;
-                }
-            }
-            if word.is_used() {
-                self.scan_used(batch, attempt, slot, cell, word)?;
+            // Nearly all slots end here. A settled word has one badge, in whichever bank.
+            if !word.is_settled() || batch.spans(word.badge(Bank::of(0))) {
+                self.scan_slot(batch, attempt, slot, cell, word)?;
             }
         }
         Ok(())
     }
 
-    /// Like [`Monitor::scan`], for one slot that carries a badge.
-    fn scan_used(
+    /// Like [`Monitor::scan`], for one slot.
+    fn scan_slot(
         &self,
         batch: &Batch<'_>,
         attempt: BatchWord,
@@ -215,7 +225,7 @@ fn stage_entry(
         }
         let names_slot_too =
             |other: &Rewrite| other.slot == entry.slot && other.replacement != entry.replacement;
-        if batch.find(word.other_badge(bank)).is_some_and(names_slot_too) {
+        if !batch.slots_ascend() && batch.find(word.other_badge(bank)).is_some_and(names_slot_too) {
             return refuse(Status::DuplicateSlot);
         }
         let staged = staged_word(entry, bank);

@@ -4,8 +4,8 @@ use super::{Monitor, Stamp};
 use crate::limits::{SNAPSHOT_CHUNK, SNAPSHOT_PAUSE, SNAPSHOTS};
 use crate::seqlock::read_slot_at_last;
 use crate::status::Status;
-use crate::sync::{Ordering, RelaxStrategy, fence};
-use crate::word::SlotWord;
+use crate::sync::{AtomicU64, Ordering, RelaxStrategy, fence};
+use crate::word::{Bank, Differences, SlotWord};
 
 /// How a snapshot came about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,9 +53,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
             let mut unchanged = is_unchanged()?;
             let chunks = cells.chunks(SNAPSHOT_CHUNK).zip(copy.chunks_mut(SNAPSHOT_CHUNK));
             for (cells, words) in chunks {
-                for (cell, word) in cells.iter().zip(words) {
-                    *word = SlotWord(cell.load(Ordering::Relaxed)).settled(before.bank());
-                }
+                copy_settled(cells, words, before.bank());
                 unchanged = is_unchanged()?;
                 if !unchanged {
                     break;
@@ -72,6 +70,22 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
             *word = read_slot_at_last(region, cell);
         }
         Ok(Snapshot { consistent: false, stamp, attempts: SNAPSHOTS, slots })
+    }
+}
+
+/// Copies words as they are read in `bank`.
+#[inline]
+fn copy_settled(cells: &[AtomicU64], words: &mut [SlotWord], bank: Bank) {
+    let mut differences = Differences::NONE;
+    for (cell, word) in cells.iter().zip(words.iter_mut()) {
+        *word = SlotWord(cell.load(Ordering::Relaxed));
+        differences = differences.and(word.differences());
+    }
+    // Few words have two badges, unless a monitor has died.
+    if !differences.is_none() {
+        for word in words {
+            *word = word.settled(bank);
+        }
     }
 }
 

@@ -53,8 +53,10 @@ fn refused(batch: &[(u32, u32, u32)], status: Status, slot: u32) {
 fn duplicates() {
     refused(&[(8, 100, 500), (9, 104, 500)], Status::DuplicateBadge, 9);
     refused(&[(8, 100, 500), (9, 104, 504), (17, 136, 500)], Status::DuplicateBadge, 17);
-    // Slots outside of the batch.
+    // Slots outside of the batch: behind it, in front of it, and in between.
     refused(&[(8, 100, 104)], Status::DuplicateBadge, 8);
+    refused(&[(12, 116, 112)], Status::DuplicateBadge, 12);
+    refused(&[(8, 100, 500), (12, 116, 108), (17, 136, 508)], Status::DuplicateBadge, 12);
     refused(&[(10, 108, 600), (8, 100, 136)], Status::DuplicateBadge, 8);
     refused(&[(8, 100, 200)], Status::DuplicateBadge, 8);
     refused(&[(8, 100, 500), (8, 100, 504)], Status::DuplicateSlot, 8);

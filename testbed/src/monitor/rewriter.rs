@@ -1,10 +1,10 @@
 //! A second monitor of the table, the process `rewriter`, which the monitor kills in the
 //! middle of a rewrite.
 //!
-//! It attempts the same batch again and again: a badge that nothing has for each slot, and
-//! for the last one a badge that a slot outside of the batch carries. The table refuses the
-//! batch when the new badges stand beside the old ones already, so that the target never
-//! gets a badge that core does not know.
+//! It attempts the same batch again and again: a badge that nothing has for each slot,
+//! where it expects a badge of the last slot that core never hands out. The table refuses
+//! the batch when the new badges stand beside the old ones already, so that the target
+//! never gets a badge that core does not know.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -49,26 +49,22 @@ fn refused_batch(monitor: &Monitor<'_, Yield>, words: &mut [SlotWord]) -> Result
     let mut batch: Vec<_> = (0u32..)
         .zip(&*words)
         .filter_map(|(slot, word)| match word.meaning() {
-            // Core hands out multiples of four.
-            Slot::Used(badge) if slot != MAIN_THREAD_SLOT => {
-                Some(Rewrite::new(slot, badge, 4 * slot + 3))
-            }
+            Slot::Used(badge) => Some(Rewrite::new(slot, badge, 4 * slot + 3)),
             _ => None,
         })
         .collect();
-    batch.last_mut().context("nothing to rewrite")?.replacement = MAIN_THREAD_BADGE;
+    // Core hands out multiples of four.
+    batch.last_mut().context("nothing to rewrite")?.expected = 2;
     Ok(batch)
 }
 
 fn attempt(monitor: &Monitor<'_, Yield>, batch: &mut [Rewrite]) -> Result<()> {
     match monitor.rewrite(batch) {
-        Ok(()) => bail!("the badge of a thread was given to another slot"),
+        Ok(()) => bail!("a rewrite of a badge that no slot has was done"),
         Err(refusal) => match refusal.status {
-            // The others are for slots that the target has written since the snapshot.
-            Status::DuplicateBadge
-            | Status::UnexpectedBadge
-            | Status::NotRewritable
-            | Status::Changed => Ok(()),
+            // The first is for the last slot. All are for slots that the target has written
+            // since the snapshot.
+            Status::UnexpectedBadge | Status::NotRewritable | Status::Changed => Ok(()),
             status => bail!("rewriter: {status}"),
         },
     }
