@@ -1,20 +1,53 @@
 //! The command line.
 
+use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::{Result, anyhow};
-use clap::{CommandFactory, Parser, Subcommand};
+use anyhow::{Context, Result, anyhow};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use signal_hook::consts::SIGPIPE;
 
+use crate::checkpoint::Refusal;
 use crate::cpp::{testbed_core, testbed_target};
-use crate::{checkpoint, clients, driver, monitor, process, table};
+use crate::driver::{self, Report};
+use crate::process::{self, End};
+use crate::{checkpoint, clients, monitor};
+
+/// Capabilities were lost or misdirected.
+const FAULTY: u8 = 1;
+
+/// The contents of a file were refused. (Status 2 is for a mistake in the arguments.)
+const REFUSED: u8 = 3;
+
+/// The command could not be carried out.
+const FAILED: u8 = 4;
 
 /// Moves a live component and its capabilities from system to system.
 #[derive(Parser)]
-#[command(name = "cap_map", version, about)]
+#[command(
+    name = "cap_map",
+    version,
+    about,
+    after_help = "Exit status: 0 if all is well, 1 if capabilities were lost or misdirected, 2 for \
+                  a mistake in the arguments, 3 if a file was refused, 4 if the command could not \
+                  be carried out."
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+}
+
+/// Options of the commands that start systems.
+#[derive(Args)]
+struct RunOptions {
+    /// Give up after this time
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
+    timeout: Option<u64>,
+    /// Print the result as JSON, also that of a failure
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -27,27 +60,25 @@ enum Command {
         /// Migrations, each to a system with another numbering of badges
         #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=10000))]
         rounds: u32,
-        /// Seed of what is left to chance
+        /// Seed of badge numbers and of what clients do. Threads run as they like
         #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(0..1 << 31))]
         seed: u64,
         /// Keep the last checkpoint in this file
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
-        /// Print the result as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        options: RunOptions,
     },
     /// Bring up a system from a checkpoint file, and check it
     Restore {
-        /// The checkpoint
+        /// The checkpoint; - for the standard input
         file: PathBuf,
-        /// Print the result as JSON
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        options: RunOptions,
     },
     /// Print the capability table in a checkpoint or region file
     Inspect {
-        /// The file
+        /// The file; - for the standard input
         file: PathBuf,
     },
     #[command(hide = true)]
@@ -81,21 +112,86 @@ enum Command {
     },
 }
 
+impl Command {
+    /// What to call it in a result, and how to run it.
+    fn run_options(&self) -> Option<(&'static str, &RunOptions)> {
+        match self {
+            Command::Migrate { options, .. } => Some(("migrate", options)),
+            Command::Restore { options, .. } => Some(("restore", options)),
+            _ => None,
+        }
+    }
+}
+
+/// What a command has to say.
+enum Outcome {
+    Report(Report),
+    Text(String),
+    Nothing,
+}
+
 /// Runs the command that the arguments ask for.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|mistake| explain(&mistake));
-    match execute(arguments.command) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(_) if process::interrupted() => {
-            eprintln!("cap_map: interrupted");
-            ExitCode::from(130)
+    let command = arguments.command;
+    let options =
+        command.run_options().map(|(name, options)| (name, options.json, options.timeout));
+    let (name, json, timeout) = options.unwrap_or(("", false, None));
+    let mut result = execute(command);
+    match process::end() {
+        None => {}
+        Some(End::Signal(signal)) => {
+            complain("interrupted");
+            return process::die_by(signal);
         }
-        Err(error) => {
-            eprintln!("cap_map: {error:#}");
-            ExitCode::FAILURE
+        Some(End::TimeOver) => {
+            result = Err(anyhow!("gave up after {} s", timeout.unwrap_or_default()));
         }
     }
+    let printed = match &result {
+        Ok(Outcome::Report(report)) if json => report.json().and_then(|text| print(&text)),
+        Ok(Outcome::Report(report)) => {
+            report.findings.iter().for_each(|finding| complain(finding));
+            print(&report.text())
+        }
+        Ok(Outcome::Text(text)) => print(text),
+        Ok(Outcome::Nothing) => Ok(()),
+        Err(error) if json => {
+            let status = status_of(error);
+            let error = format!("{error:#}");
+            let text = serde_json::json!({"command": name, "error": error, "status": status});
+            print(&format!("{text}\n"))
+        }
+        Err(_) => Ok(()),
+    };
+    let status = match (&result, &printed) {
+        (_, Err(error)) if is_broken_pipe(error) => return process::die_by(SIGPIPE),
+        (Err(error), _) | (_, Err(error)) => {
+            complain(&format!("{error:#}"));
+            status_of(error)
+        }
+        (Ok(Outcome::Report(report)), _) if !report.good() => FAULTY,
+        (Ok(_), _) => 0,
+    };
+    ExitCode::from(status)
+}
+
+fn status_of(error: &anyhow::Error) -> u8 {
+    if error.chain().any(|cause| cause.is::<Refusal>()) { REFUSED } else { FAILED }
+}
+
+/// Writes a message on standard error. That this fails cannot be reported anywhere.
+fn complain(message: &str) {
+    let _ = writeln!(io::stderr(), "cap_map: {message}");
+}
+
+fn print(text: &str) -> Result<()> {
+    let mut output = io::stdout();
+    output.write_all(text.as_bytes()).and_then(|()| output.flush()).context("standard output")
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref().is_some_and(|error: &io::Error| error.kind() == ErrorKind::BrokenPipe)
 }
 
 /// Ends the program with the usage on standard error and status 2, unless help
@@ -112,61 +208,45 @@ fn explain(mistake: &clap::Error) -> ! {
             Some(command) => command.render_usage(),
             None => program.render_usage(),
         };
-        eprintln!("\n{usage}");
+        let _ = writeln!(io::stderr(), "\n{usage}");
     }
     std::process::exit(mistake.exit_code());
 }
 
-fn execute(command: Command) -> Result<bool> {
+fn execute(command: Command) -> Result<Outcome> {
+    if let Some((_, options)) = command.run_options() {
+        process::become_driver(options.timeout.map(Duration::from_secs))?;
+    }
     match command {
-        Command::Migrate { objects, rounds, seed, checkpoint, json } => {
-            process::become_driver()?;
+        Command::Migrate { objects, rounds, seed, checkpoint, .. } => {
             let options = driver::Options { objects, rounds, seed, checkpoint };
-            let report = driver::migrate(&options)?;
-            report.print(json)?;
-            Ok(report.good())
+            return driver::migrate(&options).map(Outcome::Report);
         }
-        Command::Restore { file, json } => {
-            process::become_driver()?;
-            let report = driver::restore(&file)?;
-            report.print(json)?;
-            Ok(report.good())
+        Command::Restore { file, .. } => return driver::restore(&file).map(Outcome::Report),
+        Command::Inspect { file } => {
+            let lines = checkpoint::table_of(&file)?.lines().map(|line| line + "\n").collect();
+            return Ok(Outcome::Text(lines));
         }
-        Command::Inspect { file } => inspect(&file).map(|()| true),
         Command::Core { parent, start, step } => {
             process::die_with_parent(parent)?;
             testbed_core(start, step);
-            Ok(false)
         }
         Command::Target { parent } => {
             process::die_with_parent(parent)?;
             testbed_target();
-            Ok(false)
         }
         Command::Monitor { parent } => {
             process::die_with_parent(parent)?;
-            monitor::run().map(|()| true)
+            monitor::run()?;
         }
         Command::Rewriter { parent } => {
             process::die_with_parent(parent)?;
-            monitor::run_rewriter().map(|()| true)
+            monitor::run_rewriter()?;
         }
         Command::Clients { parent } => {
             process::die_with_parent(parent)?;
-            clients::run().map(|()| true)
+            clients::run()?;
         }
     }
-}
-
-fn inspect(file: &std::path::Path) -> Result<()> {
-    use std::io::Write;
-    let bytes = checkpoint::table_of(file)?;
-    let table = table::read(&bytes).map_err(|status| anyhow!("{}: {status}", file.display()))?;
-    let mut text = String::new();
-    for line in table.lines() {
-        text += &line;
-        text.push('\n');
-    }
-    std::io::stdout().write_all(text.as_bytes())?;
-    Ok(())
+    Ok(Outcome::Nothing)
 }

@@ -1,14 +1,14 @@
 //! Orders that the driver gives to monitor and clients: JSON with descriptors over a
 //! stream socket. One order, one answer.
 
-use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::io::{IoSlice, IoSliceMut, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
@@ -17,15 +17,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::state::ClientState;
-use crate::wire::CALL_TIMEOUT_MS;
+use crate::wire::{CALL_TIMEOUT_MS, wait_readable};
 
 /// Orders to a monitor.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum MonitorOrder {
     /// Start a new target. Comes with the tools capability of core.
     Start { tools: u32, seed: u64 },
-    /// Bring up the target from a checkpoint. Comes with the tools capability.
-    Restore { tools: u32, file: PathBuf },
+    /// Bring up the target from a checkpoint. Comes with the tools capability and a file
+    /// with the bytes of the checkpoint.
+    Restore { tools: u32 },
     /// Give the target a larger table if it is about to run out of slots.
     ProvideSlots,
     /// Let another monitor die in the middle of a rewrite while the target uses the table.
@@ -34,8 +35,9 @@ pub(crate) enum MonitorOrder {
     Observe,
     /// Bring the target to rest, and stop it.
     Freeze,
-    /// Write a checkpoint of the stopped target.
-    Save { file: PathBuf, clients: ClientState },
+    /// Save the stopped target. The answer comes with a file with the bytes of the
+    /// checkpoint.
+    Save { clients: ClientState },
     /// Read the reference counts. The answer comes with a file of them.
     References,
 }
@@ -103,21 +105,24 @@ const MAX_BYTES: u32 = 16 << 20;
 const FDS: usize = 2;
 
 /// One end of the connection.
-pub(crate) struct Control(UnixStream);
+pub(crate) struct Control {
+    socket: UnixStream,
+    /// Longest wait for the other side.
+    timeout: Option<Duration>,
+}
 
 impl Control {
     /// The end of a process that gives orders: waits for each answer, but not
     /// for ever.
     pub(crate) fn master(socket: UnixStream) -> Result<Self> {
-        socket.set_read_timeout(Some(TIMEOUT))?;
         socket.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Control(socket))
+        Ok(Control { socket, timeout: Some(TIMEOUT) })
     }
 
     /// The end of a process that takes orders: its standard input.
     pub(crate) fn servant() -> Result<Self> {
         let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin(), 3)?;
-        Ok(Control(UnixStream::from(input)))
+        Ok(Control { socket: UnixStream::from(input), timeout: None })
     }
 
     /// Gives an order and waits for its answer.
@@ -156,8 +161,9 @@ impl Control {
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             bail!("too many descriptors");
         }
-        sendmsg(&self.0, &[IoSlice::new(&length)], &mut control, SendFlags::NOSIGNAL)?;
-        (&self.0).write_all(&text)?;
+        let length = [IoSlice::new(&length)];
+        retry_on_intr(|| sendmsg(&self.socket, &length, &mut control, SendFlags::NOSIGNAL))?;
+        (&self.socket).write_all(&text)?;
         Ok(())
     }
 
@@ -167,9 +173,10 @@ impl Control {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut length = [0; 4];
         let buffer = &mut [IoSliceMut::new(&mut length)];
-        let got = match recvmsg(&self.0, buffer, &mut control, RecvFlags::CMSG_CLOEXEC) {
-            Err(rustix::io::Errno::AGAIN) => bail!("no answer for {} s", TIMEOUT.as_secs()),
-            Err(rustix::io::Errno::CONNRESET) => return Ok(None),
+        self.wait()?;
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        let got = match retry_on_intr(|| recvmsg(&self.socket, buffer, &mut control, flags)) {
+            Err(Errno::CONNRESET) => return Ok(None),
             other => other?,
         };
         let mut fds = Vec::new();
@@ -181,27 +188,44 @@ impl Control {
         if got.bytes == 0 {
             return Ok(None);
         }
-        (&self.0).read_exact(&mut length[got.bytes..])?;
+        self.fill(&mut length[got.bytes..])?;
         let length = u32::from_ne_bytes(length);
         if length > MAX_BYTES {
             bail!("order of {length} bytes");
         }
         let mut text = vec![0; length as usize];
-        (&self.0).read_exact(&mut text)?;
+        self.fill(&mut text)?;
         Ok(Some((serde_json::from_slice(&text)?, fds)))
+    }
+
+    fn fill(&self, mut buffer: &mut [u8]) -> Result<()> {
+        while !buffer.is_empty() {
+            self.wait()?;
+            let got = retry_on_intr(|| rustix::io::read(&self.socket, &mut *buffer))?;
+            ensure!(got > 0, "it ended within an order or an answer");
+            buffer = buffer.split_at_mut(got).1;
+        }
+        Ok(())
+    }
+
+    /// Waits until the other side has said something, or is gone.
+    fn wait(&self) -> Result<()> {
+        let is_over = wait_readable(&[self.socket.as_fd()], self.timeout)?.is_none();
+        ensure!(!is_over, "no answer for {} s", self.timeout.unwrap_or_default().as_secs());
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     #[test]
     fn orders_are_answered_and_end_with_their_giver() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let servant = std::thread::spawn(move || {
-            Control(theirs).serve(|order: String, fds| match order.as_str() {
+            let servant = Control { socket: theirs, timeout: None };
+            servant.serve(|order: String, fds| match order.as_str() {
                 "fail" => bail!("no"),
                 _ => Ok((order.len() as u64 + fds.len() as u64, fds)),
             })

@@ -37,6 +37,13 @@ pub(crate) fn anonymous_file(name: &str, size: u64) -> Result<File> {
     Ok(file)
 }
 
+/// These bytes as a file without a name.
+pub(crate) fn file_of(name: &str, bytes: &[u8]) -> Result<File> {
+    let file = anonymous_file(name, bytes.len() as u64)?;
+    file.write_all_at(bytes, 0).with_context(|| format!("memory for {name}"))?;
+    Ok(file)
+}
+
 /// All bytes of such a file.
 pub(crate) fn contents(file: &File) -> Result<Vec<u8>> {
     let size = usize::try_from(file.metadata()?.len())?;

@@ -3,15 +3,21 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::io::retry_on_intr;
 use rustix::process::{
     Pid, Resource, Signal, WaitId, WaitIdOptions, getppid, getrlimit, kill_process,
     set_child_subreaper, set_parent_process_death_signal, setrlimit, waitid,
 };
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 use crate::checkpoint::Program;
 use crate::wire::{FIRST_SLOT, slot_fd};
@@ -39,8 +45,10 @@ pub(crate) fn this_program() -> Result<Program> {
 /// Children that have not been reaped.
 static CHILDREN: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// Whether a signal has asked the driver to end.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+/// Why the driver has to end: number of a signal, [`TIME_OVER`], or 0 if it goes on.
+static END: AtomicI32 = AtomicI32::new(0);
+
+const TIME_OVER: i32 = -1;
 
 fn children() -> MutexGuard<'static, Vec<Pid>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,7 +68,7 @@ impl Process {
         control: OwnedFd,
     ) -> Result<Self> {
         let mut children = children();
-        ensure!(!interrupted(), "interrupted");
+        ensure!(end().is_none(), "interrupted");
         let child = Command::new(program())
             .arg0("cap_map")
             .arg(name)
@@ -70,7 +78,7 @@ impl Process {
             .stdin(Stdio::from(control))
             .stdout(Stdio::null())
             .spawn()
-            .with_context(|| format!("start of {name}"))?;
+            .with_context(|| format!("starting {name} ({})", program().display()))?;
         children.push(Pid::from_child(&child));
         Ok(Process { child, name })
     }
@@ -84,7 +92,7 @@ impl Process {
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::STOP).with_context(|| format!("stopping {}", self.name))?;
         let events = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        match waitid(WaitId::Pid(pid), events)? {
+        match retry_on_intr(|| waitid(WaitId::Pid(pid), events))? {
             Some(status) if status.stopped() => Ok(()),
             _ => bail!("{} ended instead of stopping", self.name),
         }
@@ -114,26 +122,69 @@ pub(crate) fn die_with_parent(parent: u32) -> Result<()> {
     Ok(())
 }
 
-/// Whether a signal has asked the driver to end.
-pub(crate) fn interrupted() -> bool {
-    INTERRUPTED.load(Ordering::Relaxed)
+/// Why the driver has to end.
+pub(crate) enum End {
+    /// A signal of this number asked for it.
+    Signal(i32),
+    /// It took too long.
+    TimeOver,
 }
 
-/// Driver: prepares for having children and their children.
-pub(crate) fn become_driver() -> Result<()> {
-    // Without its children the driver gets no further, and cleans up as after
-    // any other error.
-    ctrlc::set_handler(|| {
-        let children = children();
-        INTERRUPTED.store(true, Ordering::Relaxed);
-        for child in children.iter() {
-            // It may be a zombie, which is just as well.
-            let _ = kill_process(*child, Signal::KILL);
-        }
-    })?;
+/// Why the driver has to end, if it has to.
+pub(crate) fn end() -> Option<End> {
+    match END.load(Ordering::Relaxed) {
+        0 => None,
+        TIME_OVER => Some(End::TimeOver),
+        signal => Some(End::Signal(signal)),
+    }
+}
+
+/// Lets the driver end. Without its children it gets no further, and cleans up as after any
+/// other error.
+fn end_driver(why: i32) {
+    let children = children();
+    // The first reason counts.
+    let _ = END.compare_exchange(0, why, Ordering::Relaxed, Ordering::Relaxed);
+    for child in children.iter() {
+        // It may be a zombie, which is just as well.
+        let _ = kill_process(*child, Signal::KILL);
+    }
+}
+
+/// Driver: prepares for having children and their children, and for an end before its time.
+pub(crate) fn become_driver(timeout: Option<Duration>) -> Result<()> {
+    let ignored = ignored_signals()?;
+    // What is ignored, as under nohup, stays ignored.
+    let caught = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !ignored.contains(signal));
+    let mut signals = Signals::new(caught).context("signal handlers")?;
+    std::thread::spawn(move || signals.forever().for_each(end_driver));
+    if let Some(timeout) = timeout {
+        std::thread::spawn(move || {
+            std::thread::sleep(timeout);
+            end_driver(TIME_OVER);
+        });
+    }
     // Whatever a killed monitor leaves behind is ours to end.
     set_child_subreaper(Some(rustix::process::getpid()))?;
     Ok(())
+}
+
+/// Numbers of the signals that this process ignores.
+fn ignored_signals() -> Result<Vec<i32>> {
+    let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.context("/proc/self/status: no ignored signals")?;
+    let mask = u64::from_str_radix(mask.trim(), 16).context("/proc/self/status")?;
+    Ok((0..64).filter(|bit| mask >> bit & 1 != 0).map(|bit| bit + 1).collect())
+}
+
+/// Ends this process as the signal would have, so that a shell knows it. Returns only if
+/// that fails.
+pub(crate) fn die_by(signal: i32) -> ExitCode {
+    // What the shell would report then.
+    let status = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+    let _ = emulate_default_handler(signal);
+    ExitCode::from(status)
 }
 
 /// Driver: raises the limit of open descriptors as far as a target with so many objects

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
@@ -22,6 +23,9 @@ pub(crate) use abi::*;
 
 const MESSAGE_BYTES: usize = 80;
 const FDS: usize = FDS_MAX as usize;
+
+/// Time is counted in pieces of this length.
+const PIECE: Duration = Duration::from_millis(250);
 
 /// Longest wait for an answer.
 pub(crate) const TIMEOUT: Duration = Duration::from_millis(CALL_TIMEOUT_MS as u64);
@@ -88,7 +92,8 @@ pub(crate) fn send(to: BorrowedFd<'_>, message: Message, fds: &[BorrowedFd<'_>])
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let bytes = message.to_bytes();
-    sendmsg(to, &[io::IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)?;
+    let bytes = [io::IoSlice::new(&bytes)];
+    retry_on_intr(|| sendmsg(to, &bytes, &mut control, SendFlags::NOSIGNAL))?;
     Ok(())
 }
 
@@ -115,17 +120,27 @@ pub(crate) fn receive(from: BorrowedFd<'_>) -> io::Result<(Message, Vec<OwnedFd>
 
 /// Waits until one of the descriptors is readable (or closed at the other end)
 /// and returns its position; `None` when the time is over.
+///
+/// Time in which the process was stopped, as by Ctrl-Z, hardly counts: whoever has to answer
+/// was probably stopped, too.
 pub(crate) fn wait_readable(
     fds: &[BorrowedFd<'_>],
     timeout: Option<Duration>,
 ) -> io::Result<Option<usize>> {
     let mut entries: Vec<_> =
         fds.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
-    let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+    let mut left = timeout;
     loop {
-        match poll(&mut entries, timeout.as_ref()) {
-            Err(rustix::io::Errno::INTR) => {}
+        let piece = left.map_or(PIECE, |left| left.min(PIECE));
+        match poll(&mut entries, Timespec::try_from(piece).ok().as_ref()) {
+            Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
+            Ok(0) => {
+                left = left.map(|left| left.saturating_sub(piece));
+                if left.is_some_and(|left| left.is_zero()) {
+                    return Ok(None);
+                }
+            }
             Ok(_) => return Ok(entries.iter().position(|entry| !entry.revents().is_empty())),
         }
     }

@@ -145,6 +145,9 @@ pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
     let mut end = start;
     for at in (HEADER..start).step_by(ENTRY) {
         let section = section(file, at, end)?;
+        if sections.iter().any(|other: &Section<'_>| other.name == section.name) {
+            return Err(Refusal::at(at, format!("section \"{}\" occurs twice", section.name)));
+        }
         end = section.offset + section.bytes.len();
         sections.push(section);
     }
@@ -206,6 +209,12 @@ mod tests {
         assert_eq!(got, want);
         assert!(sections.iter().all(|section| section.offset % 8 == 0));
         assert_eq!(decode(&encode(&[])).unwrap(), []);
+    }
+
+    #[test]
+    fn two_sections_of_one_name_are_refused() {
+        let refusal = decode(&encode(&[("a", b"1"), ("b", b""), ("a", b"1")])).unwrap_err();
+        assert_eq!(refusal.to_string(), "at offset 112: section \"a\" occurs twice");
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod file;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use cap_map_rs::Status;
 use serde::{Deserialize, Serialize};
 
 pub use container::{Refusal, Section};
@@ -142,26 +143,27 @@ impl Checkpoint {
         })
     }
 
-    /// Writes the file, as a whole or not at all.
-    pub(crate) fn save(&self, path: &Path) -> Result<()> {
-        file::write(path, &self.encode()?)
-    }
-
-    /// Reads a file.
-    pub(crate) fn load(path: &Path) -> Result<Self> {
-        Self::decode(&file::read(path)?).with_context(|| format!("{}", path.display()))
+    /// Reads a file: the checkpoint, and its bytes. The file may change behind that.
+    pub(crate) fn load(path: &Path) -> Result<(Self, Vec<u8>)> {
+        let bytes = file::read(path)?;
+        let checkpoint = Self::decode(&bytes).with_context(|| format!("{}", path.display()))?;
+        Ok((checkpoint, bytes))
     }
 }
 
 /// The table in a file, which is a checkpoint or begins with a region.
-pub(crate) fn table_of(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn table_of(path: &Path) -> Result<Table> {
     let bytes = file::read(path)?;
-    if bytes.starts_with(&container::MAGIC) {
-        let sections = container::decode(&bytes).with_context(|| format!("{}", path.display()))?;
-        let found = find(&sections, "table").with_context(|| format!("{}", path.display()))?;
-        return Ok(found.bytes.to_vec());
+    table_in(&bytes).with_context(|| format!("{}", path.display()))
+}
+
+fn table_in(bytes: &[u8]) -> Result<Table, Refusal> {
+    let refused = |at, status: Status| Refusal::at(at, status.message());
+    if !bytes.starts_with(&container::MAGIC) {
+        return table::read(bytes).map_err(|status| refused(0, status));
     }
-    Ok(bytes)
+    let found = find(&container::decode(bytes)?, "table")?;
+    table::read(found.bytes).map_err(|status| refused(found.offset, status))
 }
 
 fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {

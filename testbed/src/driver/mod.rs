@@ -1,6 +1,8 @@
 //! The test driver: sets up systems, moves the target from one to the next,
 //! and verifies what arrived.
 
+mod destination;
+mod fit;
 mod report;
 mod system;
 mod verify;
@@ -11,7 +13,10 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
-use self::report::{Report, progress};
+use self::destination::Destination;
+use self::fit::check_fits;
+pub(crate) use self::report::Report;
+use self::report::progress;
 use self::system::{System, numbering};
 use self::verify::verify;
 use crate::checkpoint::Checkpoint;
@@ -49,12 +54,8 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     raise_descriptor_limit(objects)?;
     let mut report = Report { command: "migrate", objects, seed, ..Report::default() };
     let begin = Instant::now();
+    let destination = options.checkpoint.as_deref().map(Destination::new).transpose()?;
     let bar = progress(u64::from(rounds) * STEPS);
-    let folder = tempfile::Builder::new().prefix("cap_map").tempdir()?;
-    let file = match &options.checkpoint {
-        Some(file) => file.clone(),
-        None => folder.path().join("checkpoint"),
-    };
 
     let mut state = ClientState::default();
     let mut system = System::start(numbering(seed, 0, objects), seed, &state)?;
@@ -65,11 +66,16 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
         report.rounds += 1;
         let round = report.rounds;
         bar.set_message(format!("round {round}: serving"));
-        state = work_and_save(&system, &file, &mut report, objects, &bar)?;
+        let saved = work_and_save(&system, &mut report, objects, &bar)?;
+        if let Some(destination) = &destination {
+            destination.write(&saved)?;
+        }
+        let checkpoint = Checkpoint::decode(&saved)?;
+        state.clone_from(&checkpoint.clients);
         drop(system);
         bar.set_message(format!("round {round}: restoring"));
         system = System::start(numbering(seed, round, objects), seed + u64::from(round), &state)?;
-        restore_and_verify(&mut system, &file, &mut report, &bar)?;
+        restore_and_verify(&mut system, &checkpoint, &saved, &mut report, &bar)?;
     }
     if report.good() {
         // The last system has to work as well.
@@ -80,10 +86,11 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     Ok(report)
 }
 
-/// Brings up a system from a checkpoint file, and lets it work for a while.
+/// Brings up a system from a checkpoint file, which is read once, and lets it work for a while.
 pub(crate) fn restore(file: &Path) -> Result<Report> {
     let begin = Instant::now();
-    let checkpoint = Checkpoint::load(file)?;
+    let (checkpoint, saved) = Checkpoint::load(file)?;
+    check_fits(&checkpoint).with_context(|| format!("{}", file.display()))?;
     let objects = u32::try_from(checkpoint.clients.permanent.len())?;
     raise_descriptor_limit(objects)?;
     let seed = checkpoint.meta.seed;
@@ -91,7 +98,7 @@ pub(crate) fn restore(file: &Path) -> Result<Report> {
     let bar = progress(STEPS);
     let round = checkpoint.meta.rounds.saturating_add(1);
     let mut system = System::start(numbering(seed, round, objects), seed, &checkpoint.clients)?;
-    restore_and_verify(&mut system, file, &mut report, &bar)?;
+    restore_and_verify(&mut system, &checkpoint, &saved, &mut report, &bar)?;
     if report.good() {
         serve(&system, &mut report, objects)?;
     }
@@ -120,14 +127,13 @@ fn populate(system: &mut System, report: &mut Report, objects: u32) -> Result<()
     stop(system, report, &ClientOrder::Pause).map(|_| ())
 }
 
-/// Lets clients work, and saves the target in the middle of it.
+/// Lets clients work, and saves the target in the middle of it: the bytes of a checkpoint.
 fn work_and_save(
     system: &System,
-    file: &Path,
     report: &mut Report,
     objects: u32,
     bar: &ProgressBar,
-) -> Result<ClientState> {
+) -> Result<Vec<u8>> {
     let calls = CALLS + CALLS_PER_OBJECT * u64::from(objects);
     system.clients(&ClientOrder::Run { calls })?;
     bar.inc(1);
@@ -139,10 +145,9 @@ fn work_and_save(
     }
     system.monitor(&MonitorOrder::Freeze)?;
     let clients = stop(system, report, &ClientOrder::Stop)?;
-    let order = MonitorOrder::Save { file: std::path::absolute(file)?, clients: clients.clone() };
-    system.monitor(&order)?;
+    let saved = system.save(clients)?;
     bar.inc(1);
-    Ok(clients)
+    Ok(saved)
 }
 
 /// Lets clients work, and stops them.
@@ -166,15 +171,15 @@ fn stop(system: &System, report: &mut Report, how: &ClientOrder) -> Result<Clien
 
 fn restore_and_verify(
     system: &mut System,
-    file: &Path,
+    checkpoint: &Checkpoint,
+    saved: &[u8],
     report: &mut Report,
     bar: &ProgressBar,
 ) -> Result<()> {
-    let left_out = system.restore_target(file).context("restoring the target")?;
+    let left_out = system.restore_target(saved).context("restoring the target")?;
     report.add_left_out(&left_out);
     bar.inc(1);
-    let checkpoint = Checkpoint::load(file)?;
-    report.add(verify(system, &checkpoint)?);
+    report.add(verify(system, checkpoint)?);
     system.clients(&ClientOrder::Attach)?;
     bar.inc(1);
     Ok(())

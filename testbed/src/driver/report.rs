@@ -57,17 +57,16 @@ impl Report {
         self.lost == 0 && self.misdirected == 0
     }
 
-    pub(crate) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string(self)?);
-            return Ok(());
-        }
-        for finding in &self.findings {
-            eprintln!("{finding}");
-        }
-        println!(
+    /// The result as JSON.
+    pub(crate) fn json(&self) -> anyhow::Result<String> {
+        Ok(serde_json::to_string(self)? + "\n")
+    }
+
+    /// The result without the findings.
+    pub(crate) fn text(&self) -> String {
+        let facts = format!(
             "{} rounds, {} growths, {} calls, {} snapshots, {} new badges that other slots had \
-             before, {:.1} s",
+             before, {:.1} s\n",
             self.rounds,
             self.growths,
             self.calls,
@@ -75,11 +74,11 @@ impl Report {
             self.overlapping,
             self.seconds
         );
-        println!(
-            "{}: {} capabilities restored, {} lost, {} misdirected",
+        let verdict = format!(
+            "{}: {} capabilities restored, {} lost, {} misdirected\n",
             self.command, self.restored, self.lost, self.misdirected
         );
-        Ok(())
+        facts + &verdict
     }
 }
 

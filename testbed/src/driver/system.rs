@@ -1,15 +1,15 @@
 //! A system: core, clients, and a monitor with its target.
 
 use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use crate::control::{ClientAnswer, ClientOrder, Control, MonitorAnswer, MonitorOrder};
+use crate::memory::{contents, file_of};
 use crate::process::Process;
 use crate::rpc::{Caller, Cap};
 use crate::state::ClientState;
@@ -108,18 +108,25 @@ impl System {
 
     /// Starts a new target.
     pub(crate) fn start_target(&mut self, seed: u64) -> Result<()> {
-        self.run_target(&MonitorOrder::Start { tools: self.tools.badge, seed }).map(|_| ())
+        let order = MonitorOrder::Start { tools: self.tools.badge, seed };
+        self.run_target(&order, None).map(|_| ())
     }
 
-    /// Brings up the target from a checkpoint. Returns the slots that were left out when the
-    /// badges were rewritten.
-    pub(crate) fn restore_target(&mut self, file: &Path) -> Result<Vec<u32>> {
-        let file = std::path::absolute(file)?;
-        self.run_target(&MonitorOrder::Restore { tools: self.tools.badge, file })
+    /// Brings up the target from the bytes of a checkpoint. Returns the slots that were left
+    /// out when the badges were rewritten.
+    pub(crate) fn restore_target(&mut self, saved: &[u8]) -> Result<Vec<u32>> {
+        let saved = file_of("checkpoint", saved)?;
+        let order = MonitorOrder::Restore { tools: self.tools.badge };
+        self.run_target(&order, Some(saved.as_fd()))
     }
 
-    fn run_target(&mut self, order: &MonitorOrder) -> Result<Vec<u32>> {
-        let (answer, fds) = self.monitor.order(order, &[self.tools.fd.as_fd()])?;
+    fn run_target(
+        &mut self,
+        order: &MonitorOrder,
+        saved: Option<BorrowedFd<'_>>,
+    ) -> Result<Vec<u32>> {
+        let fds: Vec<_> = std::iter::once(self.tools.fd.as_fd()).chain(saved).collect();
+        let (answer, fds) = self.monitor.order(order, &fds)?;
         let MonitorAnswer::Running { target, left_out } = answer else {
             bail!("monitor: no target")
         };
@@ -137,6 +144,12 @@ impl System {
             self.table = fds.into_iter().next().map(File::from);
         }
         Ok(grown)
+    }
+
+    /// Saves the stopped target: the bytes of a checkpoint.
+    pub(crate) fn save(&self, clients: ClientState) -> Result<Vec<u8>> {
+        let (_, fds) = self.monitor(&MonitorOrder::Save { clients })?;
+        contents(&fds.into_iter().next().context("no checkpoint")?.into())
     }
 
     /// Process number of the target.

@@ -11,12 +11,15 @@ use crate::checkpoint::{Checkpoint, KernelEntry, Object};
 use crate::control::MonitorOrder;
 use crate::memory::contents;
 use crate::monitor::inode_of_slot;
-use crate::rpc::{Cap, answer_text};
+use crate::rpc::{Cap, Reply, answer_text};
 use crate::table::{self, Table};
 use crate::wire::*;
 
 /// Most findings that are kept as text.
 pub(crate) const FINDINGS: usize = 20;
+
+/// Calls without an answer until the others are not tried any more. Each took a while.
+const SILENT_CALLS: u32 = 3;
 
 /// What became of the capabilities.
 #[derive(Clone, Debug, Default)]
@@ -88,6 +91,7 @@ pub(crate) fn verify(system: &mut System, checkpoint: &Checkpoint) -> Result<Ver
         probe: probe.cap("probe of the target")?,
         calls: checkpoint.clients.objects().map(|object| (object.name, object.calls)).collect(),
         system,
+        silent: 0,
     };
     let references = |slot: usize| references.get(slot).map(|count| u16::from_ne_bytes(*count));
     Ok(oracle.all(checkpoint, &before, &now, references))
@@ -99,6 +103,8 @@ struct Oracle<'a> {
     probe: Cap,
     /// Calls that the objects of the target have to remember, by name.
     calls: HashMap<u64, u64>,
+    /// Calls that nobody answered.
+    silent: u32,
 }
 
 impl Oracle<'_> {
@@ -130,6 +136,13 @@ impl Oracle<'_> {
                 None => lost("its object is missing in the checkpoint"),
             };
             verdict.note(slot, result);
+            if self.silent >= SILENT_CALLS {
+                let text = format!(
+                    "slots behind {slot} not looked at: {SILENT_CALLS} calls had no answer"
+                );
+                verdict.findings.push(text);
+                break;
+            }
         }
         verdict
     }
@@ -158,7 +171,7 @@ impl Oracle<'_> {
     }
 
     fn dead(&mut self, slot: u32, inode: u64) -> Result<(), Fault> {
-        let known = self.system.caller.call(&self.system.tools, OP_RESOLVE, &[inode], &[]);
+        let known = self.call(None, OP_RESOLVE, &[inode]);
         if known.answer != ANSWER_EMPTY {
             return misdirected("leads to a living object, but was dead");
         }
@@ -170,7 +183,7 @@ impl Oracle<'_> {
 
     fn gate(&mut self, slot: u32, badge: u32, inode: u64, who: (u64, u64)) -> Result<(), Fault> {
         // What core has recorded for the object that the kernel has in the slot.
-        let mut known = self.system.caller.call(&self.system.tools, OP_RESOLVE, &[inode], &[]);
+        let mut known = self.call(None, OP_RESOLVE, &[inode]);
         let Some(cap) = known.caps.pop() else { return lost("core does not know its object") };
         if cap.badge != badge {
             return misdirected(format!("has badge {badge}, but core says {}", cap.badge));
@@ -179,7 +192,7 @@ impl Oracle<'_> {
             return misdirected(format!("leads to {:#x} instead of {:#x}", known.word[1], who.1));
         }
         // Who answers, from outside.
-        let reply = self.system.caller.call(&cap, OP_IDENTIFY, &[], &[]);
+        let reply = self.call(Some(&cap), OP_IDENTIFY, &[]);
         if reply.answer != ANSWER_OK {
             return lost(answer_text(reply.answer));
         }
@@ -200,8 +213,17 @@ impl Oracle<'_> {
         Ok(())
     }
 
-    fn probe(&mut self, slot: u32) -> crate::rpc::Reply {
-        self.system.caller.call(&self.probe, OP_PROBE, &[u64::from(slot)], &[])
+    fn probe(&mut self, slot: u32) -> Reply {
+        let probe = self.probe.clone();
+        self.call(Some(&probe), OP_PROBE, &[u64::from(slot)])
+    }
+
+    /// Calls an object, or core.
+    fn call(&mut self, to: Option<&Cap>, opcode: u32, words: &[u64]) -> Reply {
+        let System { caller, tools, .. } = &mut *self.system;
+        let reply = caller.call(to.unwrap_or(tools), opcode, words, &[]);
+        self.silent += u32::from(reply.answer == ANSWER_TIMEOUT);
+        reply
     }
 }
 

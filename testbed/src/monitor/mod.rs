@@ -9,7 +9,6 @@ mod target;
 use std::collections::HashSet;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -19,7 +18,9 @@ pub(crate) use self::rewriter::run as run_rewriter;
 pub(crate) use self::save::inode_of_slot;
 use self::target::{Life, Target};
 use crate::control::{Control, MonitorAnswer, MonitorOrder};
-use crate::memory::{TableMemory, anonymous_file, image_bytes, table_address, table_bytes};
+use crate::memory::{
+    TableMemory, anonymous_file, file_of, image_bytes, table_address, table_bytes,
+};
 use crate::rpc::{Caller, Cap};
 use crate::table::Yield;
 use crate::wire::*;
@@ -82,8 +83,11 @@ pub(crate) fn run() -> Result<()> {
             (MonitorOrder::Start { tools, seed }, None) => session
                 .insert(Session::start(Tools::new(fds, tools)?, seed)?)
                 .running(&mut reply)?,
-            (MonitorOrder::Restore { tools, file }, None) => {
-                let restored = Session::restore(Tools::new(fds, tools)?, &file)?;
+            (MonitorOrder::Restore { tools }, None) => {
+                let mut fds = fds.into_iter();
+                let own = fds.next().into_iter().collect();
+                let saved = fds.next().context("no checkpoint")?;
+                let restored = Session::restore(Tools::new(own, tools)?, &saved.into())?;
                 session.insert(restored).running(&mut reply)?
             }
             (MonitorOrder::ProvideSlots, Some(session)) => session.provide_slots(&mut reply)?,
@@ -96,8 +100,9 @@ pub(crate) fn run() -> Result<()> {
                 session.freeze()?;
                 MonitorAnswer::Done
             }
-            (MonitorOrder::Save { file, clients }, Some(session)) => {
-                session.save(clients)?.save(Path::new(&file))?;
+            (MonitorOrder::Save { clients }, Some(session)) => {
+                let saved = session.save(clients)?.encode()?;
+                reply.push(file_of("checkpoint", &saved)?.into());
                 MonitorAnswer::Done
             }
             (MonitorOrder::References, Some(session)) => {

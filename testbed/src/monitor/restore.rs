@@ -1,31 +1,27 @@
 //! Bringing up a target from a checkpoint, in a system with other badges.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use cap_map_rs::{Rewrite, Slot};
 
 use super::target::{Life, Target};
 use super::{Session, Tools};
 use crate::checkpoint::{Checkpoint, KernelEntry, Object};
-use crate::memory::{TableMemory, anonymous_file, image_bytes, table_address, table_bytes};
-use crate::process::this_program;
+use crate::memory::{TableMemory, anonymous_file, contents, file_of, image_bytes};
 use crate::rpc::Cap;
 use crate::wire::*;
 
 impl Session {
-    /// Brings up the target of a checkpoint file, and lets it go on.
-    pub(super) fn restore(mut tools: Tools, file: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::load(file)?;
-        check_fits(&checkpoint).with_context(|| format!("{}", file.display()))?;
+    /// Brings up the target of a checkpoint, and lets it go on.
+    pub(super) fn restore(mut tools: Tools, saved: &File) -> Result<Self> {
+        let checkpoint = Checkpoint::decode(&contents(saved)?)?;
 
         let image = anonymous_file("image", image_bytes())?;
         image.write_all_at(&checkpoint.image, 0)?;
-        let table = anonymous_file("table", checkpoint.table.len() as u64)?;
-        table.write_all_at(&checkpoint.table, 0)?;
-        let table = TableMemory::new(table)?;
+        let table = TableMemory::new(file_of("table", &checkpoint.table)?)?;
 
         let seed = checkpoint.meta.seed;
         let life = Life::Restored { table_address: checkpoint.meta.table_address };
@@ -79,26 +75,6 @@ fn rewrite(table: &TableMemory, batch: &mut [Rewrite]) -> Result<Vec<u32>> {
         anyhow::anyhow!("rewriting the badges: {slot}{}", refusal.status)
     })?;
     Ok(batch.iter().filter(|entry| entry.left_out != 0).map(|entry| entry.slot).collect())
-}
-
-/// Refuses what this program cannot continue.
-fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
-    let meta = &checkpoint.meta;
-    let slots = u32::try_from(checkpoint.references.len())?;
-    ensure!(
-        meta.program == this_program()?,
-        "the checkpoint was taken by another build of this program, whose memory \
-         image this build cannot continue"
-    );
-    ensure!(
-        meta.image_address == IMAGE_ADDRESS
-            && Some(meta.table_address) == table_address(slots)
-            && u64::from(meta.entrypoints) == TARGET_ENTRYPOINTS
-            && checkpoint.image.len() as u64 <= image_bytes()
-            && checkpoint.table.len() == table_bytes(slots),
-        "memory of the target has another shape"
-    );
-    Ok(())
 }
 
 /// Fills the slots of a new target.

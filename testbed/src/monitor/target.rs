@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::process::Process;
 use crate::rpc::answer_text;
@@ -34,7 +34,7 @@ impl Target {
             Life::First { seed } => [0, seed, TABLE_ADDRESS],
             Life::Restored { table_address } => [1, 0, table_address],
         };
-        target.order(OP_INIT, &words, &[image.as_fd(), table.as_fd()])?;
+        target.order("taking up its memory", OP_INIT, &words, &[image.as_fd(), table.as_fd()])?;
         Ok(target)
     }
 
@@ -43,15 +43,14 @@ impl Target {
     }
 
     /// Gives an order that is answered.
-    fn order(&self, opcode: u32, words: &[u64], fds: &[BorrowedFd<'_>]) -> Result<()> {
+    fn order(&self, what: &str, opcode: u32, words: &[u64], fds: &[BorrowedFd<'_>]) -> Result<()> {
         self.tell(opcode, words, fds)?;
-        ensure!(
-            wait_readable(&[self.agent.as_fd()], Some(TIMEOUT))?.is_some(),
-            "target does not answer"
-        );
-        let (answer, _) = receive(self.agent.as_fd()).context("answer of the target")?;
+        let answered = wait_readable(&[self.agent.as_fd()], Some(TIMEOUT))?;
+        answered.with_context(|| format!("the target does not answer, {what}"))?;
+        let (answer, _) =
+            receive(self.agent.as_fd()).with_context(|| format!("answer of the target, {what}"))?;
         if answer.opcode != ANSWER_OK {
-            bail!("target: order {opcode}: {}", answer_text(answer.opcode));
+            bail!("the target fails {what}: {}", answer_text(answer.opcode));
         }
         Ok(())
     }
@@ -80,12 +79,12 @@ impl Target {
 
     /// Lets the application begin, or go on.
     pub(super) fn start(&self) -> Result<()> {
-        self.order(OP_START, &[], &[])
+        self.order("starting its application", OP_START, &[], &[])
     }
 
     /// Brings all threads of the application to rest.
     pub(super) fn rest(&self) -> Result<()> {
-        self.order(OP_REST, &[], &[])
+        self.order("bringing its threads to rest", OP_REST, &[], &[])
     }
 
     /// Stops the process.
@@ -95,13 +94,18 @@ impl Target {
 
     /// Lets the table go on in larger memory.
     pub(super) fn grow(&self, slots: u32, address: u64, table: &File) -> Result<()> {
-        self.order(OP_GROW, &[u64::from(slots), address], &[table.as_fd()])
+        self.order(
+            "moving its table to larger memory",
+            OP_GROW,
+            &[u64::from(slots), address],
+            &[table.as_fd()],
+        )
     }
 
     /// The reference counts of all slots, 16 bits each, in a file.
     pub(super) fn references(&self) -> Result<File> {
         let file = crate::memory::anonymous_file("references", 0)?;
-        self.order(OP_REFERENCES, &[], &[file.as_fd()])?;
+        self.order("counting its references", OP_REFERENCES, &[], &[file.as_fd()])?;
         Ok(file)
     }
 }

@@ -127,7 +127,7 @@ fn files_without_a_table_are_refused() {
         let file = folder.path().join(name);
         fs::write(&file, bytes).unwrap();
         let outcome = inspect(&file);
-        assert_eq!(outcome.status.code(), Some(1), "{name}");
+        assert_eq!(outcome.status.code(), Some(3), "{name}");
         assert_eq!(outcome.stdout, "");
         assert!(outcome.stderr.contains(reason), "{name}: {}", outcome.stderr);
     }

@@ -1,13 +1,14 @@
 //! No process outlives the driver, however it ends.
 
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::common::{command, finish};
 
@@ -44,6 +45,11 @@ fn kill(signal: Signal, process: &str) {
     assert!(matches!(kill_process(process, signal), Ok(()) | Err(Errno::SRCH)));
 }
 
+fn is_target(process: &str) -> bool {
+    fs::read_to_string(format!("/proc/{process}/cmdline"))
+        .is_ok_and(|line| line.split('\0').nth(1) == Some("target"))
+}
+
 fn start(mark: &str, temporary: &Path) -> Child {
     let arguments = ["migrate", "--objects=50", "--rounds=1000"];
     let child = command().args(arguments).env(MARK, mark).env("TMPDIR", temporary).spawn().unwrap();
@@ -71,18 +77,107 @@ fn a_signal_ends_all_in_order() {
     let driver = start(&mark, folder.path());
     kill(Signal::TERM, &driver.id().to_string());
     let outcome = finish(driver);
-    assert_eq!(outcome.status.code(), Some(130), "{}", outcome.stderr);
+    // As a shell expects it, whose loop would go on after a mere status.
+    assert_eq!(outcome.status.signal(), Some(Signal::TERM.as_raw()), "{}", outcome.stderr);
     assert_eq!(outcome.stderr, "cap_map: interrupted\n");
     assert!(marked(&mark).is_empty(), "processes are left");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
+}
+
+/// As Ctrl-Z and `fg` do it, at any moment of a round.
+#[test]
+fn a_run_that_is_stopped_goes_on() {
+    let arguments = ["migrate", "--objects=50", "--rounds=3"];
+    let mut driver = command().args(arguments).process_group(0).spawn().unwrap();
+    let group = Pid::from_child(&driver);
+    for _ in 0..200 {
+        for signal in [Signal::STOP, Signal::CONT] {
+            thread::sleep(Duration::from_millis(3));
+            // It may have come to its end.
+            let _ = kill_process_group(group, signal);
+        }
+        if driver.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    finish(driver).expect_success();
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let program = env!("CARGO_BIN_EXE_cap_map");
+    let script = format!("trap '' HUP && exec '{program}' migrate --objects=50 --rounds=3");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mark = format!("{}-ignored", std::process::id());
+    let driver = shell.env(MARK, &mark).spawn().unwrap();
+    wait_until("system does not start", || marked(&mark).len() == 5);
+    kill(Signal::HUP, &driver.id().to_string());
+    finish(driver).expect_success();
+}
+
+#[test]
+fn a_run_ends_when_its_time_is_over() {
+    let arguments = ["migrate", "--objects=50", "--rounds=10000", "--timeout=1", "--json"];
+    let mark = format!("{}-timeout", std::process::id());
+    let outcome = finish(command().args(arguments).env(MARK, &mark).spawn().unwrap());
+    assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
+    let expected = "{\"command\":\"migrate\",\"error\":\"gave up after 1 s\",\"status\":4}\n";
+    assert_eq!(outcome.stdout, expected);
+    assert!(marked(&mark).is_empty(), "processes are left");
+}
+
+/// Each call to a target that stands still takes ten seconds, and there are hundreds.
+#[test]
+fn a_target_that_stands_still_is_given_up() {
+    let run = |wait| {
+        move || {
+            let mark = format!("{}-still-{wait}", std::process::id());
+            let arguments = ["migrate", "--objects=400", "--rounds=1000"];
+            let mut driver = command().args(arguments).env(MARK, &mark).spawn().unwrap();
+            wait_until("system does not start", || marked(&mark).len() == 5);
+            thread::sleep(Duration::from_millis(wait));
+            let begin = Instant::now();
+            while driver.try_wait().unwrap().is_none() {
+                marked(&mark)
+                    .iter()
+                    .filter(|process| is_target(process))
+                    .for_each(|target| kill(Signal::STOP, target));
+                assert!(begin.elapsed() < Duration::from_secs(150), "nobody gives it up");
+                thread::sleep(Duration::from_millis(20));
+            }
+            let outcome = finish(driver);
+            assert!(matches!(outcome.status.code(), Some(1 | 4)), "{}", outcome.stderr);
+        }
+    };
+    let runs = [300, 550, 800, 1200].map(|wait| thread::spawn(run(wait)));
+    for run in runs {
+        run.join().unwrap();
+    }
+}
+
+#[test]
+fn output_that_nobody_takes_ends_the_program() {
+    let program = env!("CARGO_BIN_EXE_cap_map");
+    let run = |script: &str| {
+        let output = Command::new("bash").args(["-c", script]).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let migrate = format!("'{program}' migrate --objects=20 --rounds=1");
+    // 128 and the number of SIGPIPE.
+    let piped = run(&format!("{migrate} | true; exit ${{PIPESTATUS[0]}}"));
+    assert_eq!(piped, (Some(141), String::new()));
+    let full = run(&format!("{migrate} > /dev/full"));
+    assert_eq!(full.0, Some(4));
+    assert!(full.1.starts_with("cap_map: standard output: No space left"), "{}", full.1);
 }
 
 #[test]
 fn a_limit_of_descriptors_that_is_too_low_is_explained() {
     let program = env!("CARGO_BIN_EXE_cap_map");
     let script = format!("ulimit -n 500 && exec '{program}' migrate");
-    let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
+    let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("the limit is 500 (ulimit -Hn)"), "{text}");
 }
@@ -91,10 +186,6 @@ fn a_limit_of_descriptors_that_is_too_low_is_explained() {
 fn all_processes_end_with_the_target() {
     let mark = format!("{}-target", std::process::id());
     let mut driver = start(&mark, &std::env::temp_dir());
-    let is_target = |process: &String| {
-        fs::read_to_string(format!("/proc/{process}/cmdline"))
-            .is_ok_and(|line| line.split('\0').nth(1) == Some("target"))
-    };
     // A target that has done its part of a round is not missed, so its successors die, too.
     wait_until("the system does without a target", || {
         for target in marked(&mark).iter().filter(|process| is_target(process)) {
@@ -103,7 +194,7 @@ fn all_processes_end_with_the_target() {
         driver.try_wait().unwrap().is_some()
     });
     let outcome = finish(driver);
-    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
+    assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
     assert!(!outcome.stderr.is_empty());
     wait_until("processes are left", || marked(&mark).is_empty());
 }

@@ -1,9 +1,13 @@
 //! Checkpoint files: restored, refused, and verified.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::Stdio;
 
-use crate::common::{Outcome, cap_map, checkpoint};
+use crate::common::{Outcome, cap_map, checkpoint, command, finish};
 use cap_map_rs::{SlotWord, layout};
 use testbed::checkpoint::{Checkpoint, Object, RESERVED};
 
@@ -41,6 +45,47 @@ fn a_saved_target_comes_back_more_than_once() {
     }
 }
 
+/// As with `restore <(cat FILE)`.
+#[test]
+fn a_checkpoint_may_come_from_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    checkpoint(&file, "6");
+    for arguments in [["restore", "-"], ["restore", "/dev/stdin"]] {
+        let mut child = command().args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+        let mut pipe = child.stdin.take().unwrap();
+        let bytes = fs::read(&file).unwrap();
+        let writer = std::thread::spawn(move || pipe.write_all(&bytes).unwrap());
+        finish(child).expect_success();
+        writer.join().unwrap();
+    }
+}
+
+/// What a run restores is what it saved, whoever replaces the file meanwhile.
+#[test]
+fn runs_may_share_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    // Not UTF-8.
+    let file = folder.path().join(OsStr::from_bytes(b"checkpoint\xff"));
+    let run = |_| {
+        let migrate = ["migrate", "--objects=60", "--rounds=2", "--checkpoint"];
+        command().args(migrate).arg(&file).env("TMPDIR", "/nonexistent").spawn().unwrap()
+    };
+    let runs = [0, 1, 2].map(run);
+    for run in runs {
+        finish(run).expect_success();
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    finish(command().arg("restore").arg(&file).spawn().unwrap()).expect_success();
+}
+
+#[test]
+fn a_checkpoint_goes_to_a_regular_file_only() {
+    let outcome = cap_map(&["migrate", "--objects=10", "--checkpoint", "/dev/null"]);
+    assert_eq!(outcome.status.code(), Some(4));
+    assert_eq!(outcome.stderr, "cap_map: /dev/null: is not a regular file\n");
+}
+
 #[test]
 fn damaged_files_are_refused_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
@@ -66,13 +111,13 @@ fn damaged_files_are_refused_with_the_place() {
         let file = folder.path().join(name);
         fs::write(&file, bytes).unwrap();
         let outcome = restore(&file);
-        assert_eq!(outcome.status.code(), Some(1), "{name}");
+        assert_eq!(outcome.status.code(), Some(3), "{name}");
         assert_eq!(outcome.stdout, "", "{name}");
         assert!(outcome.stderr.contains(reason), "{name}: {}", outcome.stderr);
         assert!(outcome.stderr.contains(name), "the file is named: {}", outcome.stderr);
     }
     let outcome = restore(&folder.path().join("missing"));
-    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(outcome.status.code(), Some(4));
 }
 
 #[test]
@@ -82,7 +127,7 @@ fn another_build_does_not_continue_an_image() {
     checkpoint(&file, "5");
     change(&file, |checkpoint| checkpoint.meta.program.crc32 ^= 1);
     let outcome = restore(&file);
-    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(outcome.status.code(), Some(3));
     assert!(outcome.stderr.contains("another build"), "{}", outcome.stderr);
 }
 

@@ -28,11 +28,6 @@ mod memory;
 #[allow(dead_code, missing_docs, unreachable_pub)]
 #[path = "../../../testbed/src/checkpoint/mod.rs"]
 mod checkpoint;
-/// What the reader asks of the testbed's own module of this name.
-#[allow(dead_code)]
-mod process {
-    pub(crate) const PROGRAM: &str = "/proc/self/exe";
-}
 #[allow(dead_code)]
 #[path = "../../../testbed/src/state.rs"]
 mod state;
