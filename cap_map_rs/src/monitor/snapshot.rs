@@ -50,15 +50,18 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
                 let same_sequence = region.sequence().load(Ordering::Relaxed) == sequence;
                 Ok(same_sequence && now.generation() == before.generation())
             };
-            let mut unchanged = is_unchanged()?;
-            let chunks = cells.chunks(SNAPSHOT_CHUNK).zip(copy.chunks_mut(SNAPSHOT_CHUNK));
-            for (cells, words) in chunks {
-                copy_settled(cells, words, before.bank());
-                unchanged = is_unchanged()?;
-                if !unchanged {
-                    break;
+            let mut chunks = cells.chunks(SNAPSHOT_CHUNK).zip(copy.chunks_mut(SNAPSHOT_CHUNK));
+            let unchanged = loop {
+                let chunk = chunks.next();
+                let is_last = chunk.is_none();
+                if let Some((cells, words)) = chunk {
+                    copy_settled(cells, words, before.bank());
                 }
-            }
+                let unchanged = is_unchanged()?;
+                if is_last || !unchanged {
+                    break unchanged;
+                }
+            };
             if unchanged {
                 let stamp = Stamp { sequence, generation: before.generation() };
                 return Ok(Snapshot { consistent: true, stamp, attempts: attempt, slots });

@@ -79,8 +79,12 @@ models! {
         "a rewrite during a move arrives in the new table, or is refused";
     rewriting::two_batches_against_find, 2,
         "a badge that a second batch has only put beside the one that counts is not found";
+    rewriting::two_batches_against_look, 3,
+        "a badge that a second batch has only put beside the one that counts is not seen";
+    rewriting::batch_elsewhere_against_look, 2,
+        "a badge that a batch has put beside the one of a slot that was in no batch before is not seen";
     rewriting::removed_before_the_batch, 2,
-        "a slot that lost its badge before the batch is not found under the new one";
+        "a slot that lost its badge before the batch never shows the new one";
     rewriting::left_out_against_remove, 2,
         "a batch names the slots that the owner has written since, and no others";
     rewriting::rewrite_against_release, 2,
