@@ -2,9 +2,10 @@
  * Flat capability table, C interface
  *
  * A function is called 'cap_map_<noun>_<verb>'. It returns a status unless it
- * cannot fail. Outputs come last and are written on success only. An output of
- * one value may be null, but not the object that a function makes. Null in place
- * of any other pointer yields BAD_ARGUMENT, or zero or null without a status.
+ * cannot fail. Outputs come last. An output of one value is written on success only,
+ * but for the slot of cap_map_monitor_rewrite, which is written on a refusal only. It
+ * may be null, unless it is the object that a function makes. Null in place of any
+ * other pointer yields BAD_ARGUMENT, or zero or null without a status.
  *
  * All functions require that a pointer is null or valid. A valid pointer to an
  * owner, a monitor, a pool, or a node leads to one that was made or initialised,
@@ -45,7 +46,7 @@ extern "C" {
  ** Linking **
  *************/
 
-#define CAP_MAP_VERSION "0.1.0" /* Version of the library. */
+#define CAP_MAP_VERSION "0.2.0" /* Version of the library. */
 #define CAP_MAP_ABI_VERSION 2   /* Version of this interface. It grows with a change that breaks
                                    programs. */
 
@@ -598,8 +599,8 @@ typedef struct cap_map_snapshot {
 
 /*
  * Copies the words of the slots that have been used to 'words', of which there are
- * 'count'; other words are not written. As many words as slots are always enough.
- * cap_map_word_entry tells what a word means.
+ * 'count'; other words are not written. As many words as slots are always enough. On
+ * RETIRED, words may have been written. cap_map_word_entry tells what a word means.
  * Errors: RETIRED; TOO_SMALL for too few words.
  * Requires: 'words' are 'count' words nobody else uses.
  */

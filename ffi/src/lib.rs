@@ -1,9 +1,10 @@
 //! Flat capability table, C interface
 //!
 //! A function is called `cap_map_<noun>_<verb>`. It returns a status unless it
-//! cannot fail. Outputs come last and are written on success only. An output of
-//! one value may be null, but not the object that a function makes. Null in place
-//! of any other pointer yields BAD_ARGUMENT, or zero or null without a status.
+//! cannot fail. Outputs come last. An output of one value is written on success only,
+//! but for the slot of cap_map_monitor_rewrite, which is written on a refusal only. It
+//! may be null, unless it is the object that a function makes. Null in place of any
+//! other pointer yields BAD_ARGUMENT, or zero or null without a status.
 //!
 //! All functions require that a pointer is null or valid. A valid pointer to an
 //! owner, a monitor, a pool, or a node leads to one that was made or initialised,

@@ -241,7 +241,8 @@ pub struct cap_map_snapshot {
 }
 
 /// Copies the words of the slots that have been used to `words`, of which there are
-/// `count`; other words are not written. As many words as slots are always enough.
+/// `count`; other words are not written. As many words as slots are always enough. On
+/// RETIRED, words may have been written.
 /// cap_map_word_entry tells what a word means.
 ///
 /// # Errors

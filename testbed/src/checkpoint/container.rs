@@ -11,6 +11,8 @@ pub const VERSION: u32 = 2;
 
 /// The version whose tables have the layout before this one.
 const OLD_VERSION: u32 = 1;
+/// The last release that reads it.
+const OLD_RELEASE: &str = "0.1.0";
 
 /// Most sections of a file.
 pub const MAX_SECTIONS: usize = 32;
@@ -116,7 +118,7 @@ pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
         let mut reason =
             format!("format version {version}, but this program reads version {VERSION} only");
         if version == OLD_VERSION {
-            reason += "; cap_map 0.1.0 with table layout 1 reads it";
+            reason += &format!("; cap_map {OLD_RELEASE} with table layout 1 reads it");
         }
         return Err(Refusal::at(8, reason));
     }
@@ -241,6 +243,12 @@ mod tests {
                 assert!(refusal.offset <= file.len() as u64, "{at}.{bit}: {refusal}");
             }
         }
+    }
+
+    /// Whoever reads that another release is needed must be able to tell it from this one.
+    #[test]
+    fn the_release_that_reads_old_files_is_not_this_one() {
+        assert_ne!(OLD_RELEASE, env!("CARGO_PKG_VERSION"));
     }
 
     #[test]
