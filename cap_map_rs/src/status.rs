@@ -74,7 +74,8 @@ pub enum Status {
     NotEmpty = 31,
     /// The checksum of the header does not fit the rest of it.
     BadChecksum = 32,
-    /// Header field "kind" names no kind of table.
+    /// Header field "kind" names no kind of table, or the table is of a kind that is never
+    /// published.
     BadKind = 33,
     /// The area behind the slots is misaligned, or does not lie in the memory.
     BadArea = 34,
@@ -117,7 +118,7 @@ const MESSAGES: [&CStr; 36] = [
     c"region is corrupt",
     c"memory is not empty",
     c"header: bad checksum",
-    c"header: bad kind",
+    c"bad kind of table",
     c"bad area behind the slots",
     c"owner lies at another address",
 ];

@@ -127,7 +127,8 @@ enum
 	                                         or was one of this owner. */
 	CAP_MAP_STATUS_BAD_CHECKSUM = 32,     /* The checksum of the header does not fit the rest
 	                                         of it. */
-	CAP_MAP_STATUS_BAD_KIND = 33,         /* Header field "kind" names no kind of table. */
+	CAP_MAP_STATUS_BAD_KIND = 33,         /* Header field "kind" names no kind of table, or
+	                                         the table is of a kind that is never published. */
 	CAP_MAP_STATUS_BAD_AREA = 34,         /* The area behind the slots is misaligned, or does
 	                                         not lie in the memory. */
 	CAP_MAP_STATUS_RELOCATED = 35,        /* The owner lies at another address than at its
@@ -261,7 +262,8 @@ cap_map_status cap_map_owner_recover(const cap_map_owner *owner);
 
 /*
  * Makes the region visible to monitors, which may rewrite badges from then on.
- * Errors: BAD_LABEL; IN_USE if the table is published already.
+ * Errors: BAD_LABEL; BAD_KIND for core's own table; IN_USE if the table is published
+ *         already.
  */
 cap_map_status cap_map_owner_publish(const cap_map_owner *owner, const cap_map_identity *identity);
 
@@ -277,10 +279,11 @@ cap_map_status cap_map_owner_describe(const cap_map_owner *owner, const cap_map_
  * 'publication', a table that is not published stays so. 'area_offset' receives where the
  * area of the publication begins, in bytes from 'region' on; 0 without one. The old
  * region must stay readable. On an error, the table stays where it is.
- * Errors: TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_AREA for a length that is no multiple of
- *         8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY if a table lies
- *         in 'region', or lay there; IN_USE if 'region' overlaps the one in use, or if a
- *         published table would become private.
+ * Errors: TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_KIND for a publication of core's own
+ *         table; BAD_AREA for a length that is no multiple of 8; BAD_SHIFT if selectors
+ *         would not fit into size_t; NOT_EMPTY if a table lies in 'region', or lay there;
+ *         IN_USE if 'region' overlaps the one in use, or if a published table would
+ *         become private.
  * Requires: 'region' as for cap_map_owner_create, but the area is the caller's.
  */
 cap_map_status cap_map_owner_move(const cap_map_owner *owner, void *region, size_t region_size,

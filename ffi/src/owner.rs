@@ -233,7 +233,7 @@ pub unsafe extern "C" fn cap_map_owner_recover(owner: *const cap_map_owner) -> S
 /// Makes the region visible to monitors, which may rewrite badges from then on.
 ///
 /// # Errors
-/// BAD_LABEL; IN_USE if the table is published already.
+/// BAD_LABEL; BAD_KIND for core's own table; IN_USE if the table is published already.
 ///
 /// # Safety
 /// 1. As for all functions.
@@ -273,8 +273,8 @@ pub unsafe extern "C" fn cap_map_owner_describe(
 /// region must stay readable. On an error, the table stays where it is.
 ///
 /// # Errors
-/// TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_AREA for a length that is no
-/// multiple of 8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY if a table
+/// TOO_SMALL, MISALIGNED, BAD_LABEL; BAD_KIND for a publication of core's own table;
+/// BAD_AREA for a length that is no multiple of 8; BAD_SHIFT if selectors would not fit into size_t; NOT_EMPTY if a table
 /// lies in `region`, or lay there; IN_USE if `region` overlaps the one in use, or if a
 /// published table would become private.
 ///

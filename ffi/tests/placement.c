@@ -31,6 +31,7 @@ static void publish(void)
 	cap_map_owner *owner = NULL;
 	cap_map_monitor monitor;
 	cap_map_rewrite rewrite = { 8, 4, 8, 0, 0, 0 };
+	cap_map_publication publication = { { "core", 0, 0, 0, 0 }, 0, 0 };
 
 	of_core.core = 1;
 	CHECK_STATUS(cap_map_owner_create(memory, sizeof(memory), region, sizeof(region), &of_core,
@@ -38,6 +39,14 @@ static void publish(void)
 	check_header(region, sizeof(region), CAP_MAP_KIND_CORE, &unknown);
 	CHECK_STATUS(cap_map_owner_describe(owner, &identity), OK);
 	check_header(region, sizeof(region), CAP_MAP_KIND_CORE, &identity);
+
+	/* no monitor ever rewrites core's own table, wherever it lies */
+	CHECK_STATUS(cap_map_owner_publish(owner, &identity), BAD_KIND);
+	memset(larger, 0, sizeof(larger));
+	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), &publication, NULL), BAD_KIND);
+	check_header(region, sizeof(region), CAP_MAP_KIND_CORE, &identity);
+	CHECK_STATUS(cap_map_owner_move(owner, larger, sizeof(larger), NULL, NULL), OK);
+	check_header(larger, sizeof(larger), CAP_MAP_KIND_CORE, &identity);
 
 	owner = fresh();
 	check_header(region, sizeof(region), CAP_MAP_KIND_PRIVATE, &unknown);

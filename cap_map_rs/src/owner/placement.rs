@@ -32,9 +32,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// Makes the region visible to monitors, which may rewrite badges from then on.
     ///
     /// # Errors
-    /// [`Status::BadLabel`]; [`Status::InUse`] if it is visible already.
+    /// [`Status::BadLabel`]; [`Status::BadKind`] for core's own table, which no monitor may
+    /// rewrite; [`Status::InUse`] if it is visible already.
     pub fn publish(&self, identity: &Identity) -> Result<(), Status> {
         let identity = identity.checked()?;
+        self.check_publishable()?;
         self.slots.with(|_| {
             if self.shared.load(Ordering::Relaxed) {
                 return Err(Status::InUse);
@@ -45,6 +47,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             region.write_magic();
             Ok(())
         })
+    }
+
+    /// Whether monitors may ever rewrite this table.
+    fn check_publishable(&self) -> Result<(), Status> {
+        if self.config.is_core { Err(Status::BadKind) } else { Ok(()) }
     }
 
     /// Writes the header of a private table again, for whoever looks into the memory
@@ -75,6 +82,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// # Errors
     /// Nothing changes on [`Status::TooSmall`], [`Status::BadLabel`],
     /// [`Status::BadArea`], [`Status::BadShift`] (selectors would not fit),
+    /// [`Status::BadKind`] (a publication of core's own table),
     /// [`Status::InUse`] (`region` overlaps the one in use, or the table is published and
     /// would become private), and [`Status::NotEmpty`] (more than an identity stands
     /// in the header: a table lies there, or lay there).
@@ -88,6 +96,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         let memory = region;
         let (region, area) = memory.divided(self.records.len(), area_bytes, area_version)?;
         let own = publication.map(|of| of.identity.checked()).transpose()?;
+        if own.is_some() {
+            self.check_publishable()?;
+        }
         self.slots.with(|_| {
             let old = self.current.get();
             if region.capacity() < old.capacity() {

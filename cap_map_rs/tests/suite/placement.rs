@@ -257,13 +257,33 @@ fn private_tables_move_too() {
         assert_eq!((monitor.header().kind, monitor.header().identity), (kind, Identity::UNKNOWN));
         assert!(monitor.stamp().sequence > sequence);
         assert_eq!((table.owner.find(40), table.owner.capacity()), (Ok(8), 100));
-        // It is still a table that can be described, and published.
+        // It is still a table that can be described, and published unless it is core's.
         assert_eq!(table.owner.describe(&named("still private")), Ok(()));
         assert_eq!(attach(words).unwrap().header().kind, kind);
+        if is_core {
+            continue;
+        }
         assert_eq!(table.owner.publish(&named("public")), Ok(()));
         assert_eq!(attach(words).unwrap().rewrite_one(8, 40, 44), Ok(()));
         assert_eq!(table.owner.find(44), Ok(8));
     }
+}
+
+/// Whoever could rewrite core's badges would have the whole system.
+#[test]
+fn core_s_own_table_is_never_published() {
+    let table = Table::unpublished(64, 64, Config { is_core: true, ..CONFIG });
+    assert_eq!(table.owner.insert(40), Ok(8));
+    let elsewhere = region_words(64);
+    let before: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+    assert_eq!(table.owner.publish(&named("core")), Err(Status::BadKind));
+    let moved = table.owner.move_to(region(elsewhere), Some(&shown("core")));
+    assert_eq!(moved, Err(Status::BadKind));
+    let after: Vec<_> = table.words.iter().map(|word| word.load(Ordering::SeqCst)).collect();
+    assert_eq!(after, before);
+    assert!(elsewhere.iter().all(|word| word.load(Ordering::SeqCst) == 0));
+    let refusal = attach(table.words).unwrap().rewrite_one(8, 40, 44).unwrap_err();
+    assert_eq!((refusal.status, table.owner.find(40)), (Status::Unpublished, Ok(8)));
 }
 
 /// What the giver of the memory knows about the component comes into the header, unless
