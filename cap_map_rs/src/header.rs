@@ -311,11 +311,12 @@ impl Region<'_> {
             0 => return Err(Status::Unpublished),
             _ => return Err(Status::BadMagic),
         }
-        self.read_complete()
+        self.read_complete(SLOTS + self.capacity() * WORD_BYTES)
     }
 
-    /// Like [`Region::read_header`], for a header that may lack its magic.
-    pub(crate) fn read_complete(self) -> Result<Header, Status> {
+    /// Like [`Region::read_header`], for a header that may lack its magic. An area has to
+    /// lie in the first `memory` bytes.
+    pub(crate) fn read_complete(self, memory: usize) -> Result<Header, Status> {
         let words = self.copy_header();
         if words.get(OFF_VERSION) != VERSION {
             return Err(Status::BadVersion);
@@ -338,7 +339,7 @@ impl Region<'_> {
             pd: badge(OFF_PD)?,
             parent: badge(OFF_PARENT)?,
         };
-        Ok(Header { geometry, kind, identity, area: self.area_of(&words, &geometry)? })
+        Ok(Header { geometry, kind, identity, area: area_of(&words, &geometry, memory)? })
     }
 
     fn geometry_of(self, words: &Words) -> Result<Geometry, Status> {
@@ -369,24 +370,6 @@ impl Region<'_> {
         Ok(geometry)
     }
 
-    fn area_of(self, words: &Words, geometry: &Geometry) -> Result<Area, Status> {
-        let field = |offset| words.in_range(offset, 0, u64::from(u32::MAX), Status::BadArea);
-        let area = Area {
-            offset: field(OFF_AREA)?,
-            bytes: field(OFF_AREA_BYTES)?,
-            version: field(OFF_AREA_VERSION)?,
-        };
-        if area.offset == 0 && area.bytes == 0 {
-            return Ok(area);
-        }
-        let memory = (SLOTS + self.capacity() * WORD_BYTES) as u64;
-        let is_aligned = (area.offset as usize).is_multiple_of(REGION_ALIGN)
-            && (area.bytes as usize).is_multiple_of(WORD_BYTES);
-        let is_behind = area.offset as usize >= geometry.size();
-        let is_within = u64::from(area.offset) + u64::from(area.bytes) <= memory;
-        if is_aligned && is_behind && is_within { Ok(area) } else { Err(Status::BadArea) }
-    }
-
     /// A header field; zero outside the header.
     fn field(self, offset: usize, order: Ordering) -> u64 {
         self.header().get(offset / WORD_BYTES).map_or(0, |word| word.load(order))
@@ -397,4 +380,21 @@ impl Region<'_> {
             word.store(value, order);
         }
     }
+}
+
+fn area_of(words: &Words, geometry: &Geometry, memory: usize) -> Result<Area, Status> {
+    let field = |offset| words.in_range(offset, 0, u64::from(u32::MAX), Status::BadArea);
+    let area = Area {
+        offset: field(OFF_AREA)?,
+        bytes: field(OFF_AREA_BYTES)?,
+        version: field(OFF_AREA_VERSION)?,
+    };
+    if area.offset == 0 && area.bytes == 0 {
+        return Ok(area);
+    }
+    let is_aligned = (area.offset as usize).is_multiple_of(REGION_ALIGN)
+        && (area.bytes as usize).is_multiple_of(WORD_BYTES);
+    let is_behind = area.offset as usize >= geometry.size();
+    let is_within = u64::from(area.offset) + u64::from(area.bytes) <= memory as u64;
+    if is_aligned && is_behind && is_within { Ok(area) } else { Err(Status::BadArea) }
 }

@@ -50,7 +50,7 @@ use crate::region::Region;
 use crate::seqlock::read_slot_at_last;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, Lock, RelaxStrategy};
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Lock, RelaxStrategy};
 use crate::word::Slot;
 
 /// What a table is made for. It does not change during the table's life.
@@ -108,6 +108,9 @@ pub struct Owner<'m, R> {
     current: CurrentRegion,
     /// Whether a monitor may see the region, so that changes follow the protocol.
     shared: AtomicBool,
+    /// Address of the region that the last move was to publish; zero for a move that
+    /// published nothing.
+    publishing: AtomicUsize,
     config: Config,
     /// The number of badges that the table accepts. The first one is 1.
     badges: u32,
@@ -143,6 +146,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         let owner = Owner {
             current: CurrentRegion::new(region),
             shared: AtomicBool::new(false),
+            publishing: AtomicUsize::new(0),
             config,
             badges: (1 << config.badge_bits) - 2,
             index: Index::new(HashTable::new(private.index, private.refs.len())),

@@ -3,12 +3,12 @@
 
 use super::record::Record;
 use super::{Owner, capacity_of};
-use crate::header::{Area, Identity, Kind};
+use crate::header::{Area, Header, Identity};
 use crate::memory::CurrentRegion;
 use crate::region::Region;
 use crate::seqlock::{self, continue_in, retire};
 use crate::status::Status;
-use crate::sync::{AtomicBool, AtomicU32, Ordering, RelaxStrategy};
+use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Ordering, RelaxStrategy};
 use crate::word::{Bank, SlotWord};
 
 /// How a table is shown to monitors.
@@ -120,9 +120,11 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             let mark = self.high_water.load(Ordering::Relaxed);
             continue_in(region, old, retire(old), mark);
             region.write_header(&self.header(region, identity, publication.map(|_| area)));
-            // In the old region this does no harm, as that is retired.
-            self.shared.store(publication.is_some(), Ordering::Relaxed);
+            let publishing = publication.map_or(0, |_| address_of(region));
+            // The next two releases keep the order for a memory image: note, switch, fact.
+            self.publishing.store(publishing, Ordering::Relaxed);
             self.current.switch(region)?;
+            self.shared.store(publication.is_some(), Ordering::Release);
             // Not before, as look-ups in the old region would miss a batch in the new one.
             region.write_magic();
             Ok(area)
@@ -149,6 +151,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         region.write_magic();
         self.current = CurrentRegion::new(region);
         self.shared = AtomicBool::new(false);
+        self.publishing = AtomicUsize::new(0);
         self.slots.with(|bitmap| bitmap.clear());
         self.records.clear();
         self.buckets.clear();
@@ -209,19 +212,104 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     }
 
     /// Makes a header count that lacks nothing but its magic, and replaces one whose
-    /// writing was cut off earlier. A complete header says whether the table is published:
-    /// a move that was cut off may have changed the owner's note of it.
+    /// writing was cut off earlier, or that a hostile monitor wrote. Whether the table is
+    /// published is the owner's own knowledge: a table that took itself for a private one
+    /// would not follow the protocol any more.
     fn recover_header_locked(&self, region: Region<'_>) {
-        let shared = match region.read_complete() {
-            Ok(header) => header.kind == Kind::Published,
-            Err(_) => {
-                let shared = self.shared.load(Ordering::Relaxed);
-                let area = shared.then_some(Area::NONE);
-                region.write_header(&self.header(region, Identity::UNKNOWN, area));
-                shared
-            }
-        };
+        // A move that was cut off behind the switch has published the region.
+        let published = self.publishing.load(Ordering::Relaxed) == address_of(region);
+        let shared = published || self.shared.load(Ordering::Relaxed);
         self.shared.store(shared, Ordering::Relaxed);
+        let is_own = |header: &Header| {
+            header.kind == self.kind(shared) && header.geometry == self.geometry(region)
+        };
+        if !region.read_complete(usize::MAX).as_ref().is_ok_and(is_own) {
+            let area = shared.then_some(Area::NONE);
+            region.write_header(&self.header(region, Identity::UNKNOWN, area));
+        }
         region.write_magic();
+    }
+}
+
+/// Where a region lies.
+fn address_of(region: Region<'_>) -> usize {
+    core::ptr::from_ref(region.header()).addr()
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::memory::{Private, PrivateSizes};
+    use crate::owner::Config;
+    use crate::sync::AtomicU64;
+    use crate::{Kind, Monitor, layout};
+
+    type TestOwner = Owner<'static, spin::relax::Spin>;
+
+    fn region() -> Region<'static> {
+        let words = (0..layout::SLOTS / 8 + 64).map(|_| AtomicU64::new(0));
+        Region::new(words.collect::<Vec<_>>().leak()).expect("a header and slots")
+    }
+
+    fn owner() -> TestOwner {
+        let config =
+            Config { first_user: 8, shift: 0, badge_bits: 28, is_core: false, wait_budget: 0 };
+        let bytes = PrivateSizes::new(64).expect("in range").bytes();
+        let memory = vec![0_u64; bytes / 8].leak();
+        // SAFETY: leaked, and used for nothing else.
+        #[allow(unsafe_code)]
+        let private = unsafe { Private::at(memory.as_mut_ptr().cast(), bytes, 64) };
+        let owner = Owner::new(config, private.expect("fits"), region()).expect("valid");
+        assert_eq!(owner.insert(40), Ok(8));
+        owner
+    }
+
+    /// What a monitor that looks at the recovered table finds, and whether the owner
+    /// follows the protocol.
+    fn recovered(owner: &TestOwner) -> (Kind, bool) {
+        // SAFETY: this is the only thread.
+        #[allow(unsafe_code)]
+        unsafe {
+            owner.recover();
+        }
+        let monitor = Monitor::<spin::relax::Spin>::attach(owner.current.get(), 0);
+        let kind = monitor.expect("complete").header().kind;
+        assert_eq!(owner.find(40), Ok(8));
+        (kind, owner.shared.load(Ordering::Relaxed))
+    }
+
+    /// The private notes decide, as they were behind each store of a move.
+    #[test]
+    fn a_publication_that_was_cut_off_is_over_or_has_not_begun() {
+        for from_published in [false, true] {
+            for cut in 0..=4 {
+                let (owner, new) = (owner(), region());
+                if from_published {
+                    owner.publish(&Identity::UNKNOWN).expect("private");
+                }
+                let old = owner.current.get();
+                let header = owner.header(new, Identity::UNKNOWN, Some(Area::NONE));
+                let steps: [&dyn Fn(); 4] = [
+                    &|| {
+                        continue_in(new, old, retire(old), owner.high_water.load(Ordering::Relaxed))
+                    },
+                    &|| {
+                        new.write_header(&header);
+                        owner.publishing.store(address_of(new), Ordering::Relaxed);
+                    },
+                    &|| owner.current.switch(new).expect("as large"),
+                    &|| owner.shared.store(true, Ordering::Relaxed),
+                ];
+                steps.iter().take(cut).for_each(|step| step());
+                let published = from_published || cut >= 3;
+                let kind = if published { Kind::Published } else { Kind::Private };
+                assert_eq!(recovered(&owner), (kind, published), "{from_published}, {cut}");
+                // The note of a move that did not take place does not count later.
+                if !published {
+                    owner.move_to(region(), None).expect("zero");
+                    assert_eq!(recovered(&owner), (Kind::Private, false));
+                }
+            }
+        }
     }
 }

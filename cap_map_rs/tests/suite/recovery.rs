@@ -6,7 +6,9 @@ use cap_map_rs::layout::*;
 use cap_map_rs::memory::{Private, PrivateSizes};
 use cap_map_rs::sync::RelaxStrategy;
 use cap_map_rs::word::BatchWord;
-use cap_map_rs::{Area, Identity, Kind, Monitor, Owner, Released, Slot, SlotWord, Status};
+use cap_map_rs::{
+    Area, Geometry, Identity, Kind, Monitor, Owner, Publication, Released, Slot, SlotWord, Status,
+};
 
 use crate::common::{
     CONFIG, Relax, Table, TestOwner, named, region, region_words, seal, shown, snapshot, waits,
@@ -358,22 +360,54 @@ fn recovering_from_a_move_after_it_is_decided() {
     }
 }
 
-/// A table is private or published as its complete header says, whatever was being done.
+/// A hostile monitor writes another header, and makes its checksum fit. The owner knows
+/// whether its table is published, and how large it is.
 #[test]
-fn a_complete_header_says_whether_a_table_is_published() {
-    for published in [false, true] {
-        let image = Image::new(!published);
+fn a_forged_header_does_not_change_the_table() {
+    let forgeries = [
+        (OFF_KIND, KIND_PRIVATE),
+        (OFF_KIND, KIND_CORE),
+        (OFF_CAPACITY, 64),
+        (OFF_FIRST_USER, 0),
+        (OFF_SHIFT, 0),
+        (OFF_BADGE_BITS, 1),
+    ];
+    for (offset, value) in forgeries {
+        let image = Image::new(true);
         let table = &image.table;
-        let kind = if published { KIND_PUBLISHED } else { KIND_PRIVATE };
-        table.set_header(OFF_KIND, kind);
+        table.set_header(offset, value);
+        if offset == OFF_CAPACITY {
+            table.set_header(OFF_SIZE, SLOTS as u64 + 64 * 8);
+        }
         seal(table.words);
         recover(&table.owner);
         image.check_others(&[]);
-        let again = table.owner.publish(&named("again"));
-        assert_eq!(again, if published { Err(Status::InUse) } else { Ok(()) });
-        assert_eq!(table.monitor().rewrite_one(8, 44, 400), Ok(()));
-        assert_eq!(table.owner.find(400), Ok(8));
+        let header = *table.monitor().header();
+        let geometry = Geometry { capacity: 100, first_user: 8, shift: 12, badge_bits: 28 };
+        assert_eq!((header.kind, header.geometry), (Kind::Published, geometry), "{offset:#x}");
+        assert_eq!(table.owner.publish(&named("again")), Err(Status::InUse));
+        // A batch that begins in front of an insertion is disturbed, so the protocol is kept.
+        table.set_batch(table.batch().claimed());
+        assert_eq!(table.owner.insert(400), Ok(11));
+        assert!(!table.batch().is_attempted());
+        table.monitor().take_over().unwrap();
+        assert_eq!(table.monitor().rewrite_one(8, 44, 404), Ok(()));
+        assert_eq!(table.owner.find(404), Ok(8));
     }
+}
+
+/// The owner does not know how long the memory behind the slots is.
+#[test]
+fn identity_and_area_outlive_a_recovery() {
+    let image = Image::new(false);
+    let words = region_words(128);
+    let publication = Publication { area_bytes: 0x80, area_version: 3, ..shown("area") };
+    image.table.owner.move_to(region(words), Some(&publication)).unwrap();
+    let attached = || Monitor::<Relax>::attach(region(words), 0).unwrap();
+    let before = *attached().header();
+    assert_eq!((before.area.bytes, before.identity.label()), (0x80, "area"));
+    recover(&image.table.owner);
+    assert_eq!(*attached().header(), before);
 }
 
 /// The header of a private table is written again. Its label is cut within a character.
