@@ -6,7 +6,8 @@
 //! instead of repeating the numbers.
 //!
 //! Loops over private words have none: the private lock, a compare-and-exchange that
-//! another thread's success makes fail, and waiting for walkers and users of objects.
+//! another thread's success makes fail, and waiting for users of objects and for the
+//! walkers of one instant.
 //!
 //! Models take smaller numbers, as loom explores every order of every attempt.
 

@@ -20,9 +20,7 @@ use core::ptr::NonNull;
 use intrusive_collections::{LinkedList, LinkedListLink, UnsafeRef, intrusive_adapter};
 
 pub use crate::chain::Node;
-use crate::chain::{
-    acquire, fits, link_locked, outlast_walkers, settle_locked, unlink_locked, visit_locked,
-};
+use crate::chain::{acquire, fits, link_locked, settle_locked, unlink_locked, visit_locked};
 use crate::limits::DISPATCHES;
 use crate::owner::Owner;
 use crate::status::Status;
@@ -128,8 +126,8 @@ impl<R: RelaxStrategy> Pool<R> {
     /// Takes the node out. This does not wait for the users of the object, but no new
     /// user comes afterwards.
     ///
-    /// The pool is locked until the threads that walk the chain have left it, which takes
-    /// them a few loads. Until then, the node cannot be inserted again.
+    /// The pool is locked until the threads that walk the chain at this time have left it,
+    /// which takes them a few loads. Until then, the node cannot be inserted again.
     ///
     /// # Errors
     /// [`Status::NotFound`] if it is not a member of this pool.
@@ -144,7 +142,7 @@ impl<R: RelaxStrategy> Pool<R> {
             cursor.remove();
             if let Some(bucket) = owner.bucket(node.slot.load(Ordering::Relaxed)) {
                 owner.locked(|| unlink_locked(bucket, node));
-                outlast_walkers::<R>(bucket);
+                owner.grace().outlast_walkers(bucket);
             }
             // Release pairs with the acquire in `insert`, also of another pool.
             node.pool.store(core::ptr::null_mut(), Ordering::Release);
@@ -257,7 +255,7 @@ impl<R: RelaxStrategy> Pool<R> {
     /// to the slot, which otherwise may be used for something else by now.
     #[inline]
     pub fn acquire_slot(&self, owner: &Owner<'_, R>, slot: u32) -> Option<NonNull<Node>> {
-        acquire(owner.bucket(slot)?, self.identity(), slot)
+        acquire(owner.bucket(slot)?, owner.grace(), self.identity(), slot)
     }
 
     /// Some member, pinned; `None` if there is none.
@@ -272,6 +270,8 @@ impl<R: RelaxStrategy> Pool<R> {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use std::boxed::Box;
+    use std::cell::Cell;
     use std::sync::atomic::AtomicU64;
 
     use super::*;
@@ -279,11 +279,16 @@ mod tests {
     use crate::memory::{Private, PrivateSizes, region_at};
     use crate::owner::Config;
 
-    struct Never;
+    std::thread_local! {
+        static MEANWHILE: Cell<Option<Box<dyn FnOnce()>>> = const { Cell::new(None) };
+    }
 
-    impl RelaxStrategy for Never {
+    /// Waits once at most, for what happens meanwhile.
+    struct Once;
+
+    impl RelaxStrategy for Once {
         fn relax() {
-            panic!("nobody else is here");
+            MEANWHILE.take().expect("nobody else is here")();
         }
     }
 
@@ -294,7 +299,7 @@ mod tests {
         begin.wrapping_add(begin.align_offset(layout::REGION_ALIGN))
     }
 
-    fn owner() -> Owner<'static, Never> {
+    fn owner() -> Owner<'static, Once> {
         let (slots, size) = (64, layout::SLOTS + 64 * layout::WORD_BYTES);
         let private = PrivateSizes::new(slots).expect("a capacity of the layout").bytes();
         // SAFETY: leaked, aligned, and used for nothing else.
@@ -310,7 +315,7 @@ mod tests {
     /// another badge with another object.
     #[test]
     fn a_slot_used_again_does_not_answer_to_its_old_badge() {
-        let (owner, pool, node) = (owner(), Pool::<Never>::new(), Node::new());
+        let (owner, pool, node) = (owner(), Pool::<Once>::new(), Node::new());
         assert_eq!(owner.insert(40), Ok(8));
         let found = owner.find_fast(40).expect("carries it");
         owner.remove(8).expect("allocated");
@@ -322,6 +327,31 @@ mod tests {
         node.release();
         pool.remove(&owner, &node).expect("a member");
         // The object that was found by mistake was given back.
-        node.drain::<Never>();
+        node.drain::<Once>();
+    }
+
+    /// A walker may still look at a node that has been unlinked.
+    #[test]
+    fn a_node_is_not_inserted_again_before_the_walkers_have_left() {
+        let owner: &Owner<'_, Once> = Box::leak(Box::new(owner()));
+        let [first, second] = [(); 2].map(|()| &*Box::leak(Box::new(Pool::<Once>::new())));
+        let [a, b] = [(); 2].map(|()| &*Box::leak(Box::new(Node::new())));
+        let insert = |pool: &Pool<Once>, node: &Node, slot| {
+            // SAFETY: leaked.
+            unsafe { pool.insert(owner, NonNull::from(node), slot) }
+        };
+        // They share one of 13 chains.
+        assert_eq!((owner.insert_at(40, 8), owner.insert_at(44, 24)), (Ok(()), Ok(())));
+        assert_eq!((insert(first, b, 24), insert(first, a, 8)), (Ok(()), Ok(())));
+        let leave = owner.grace().walker(owner.bucket(8).expect("inside"));
+        MEANWHILE.set(Some(Box::new(move || {
+            assert_eq!(insert(second, a, 9), Err(Status::InUse));
+            assert_eq!(second.remove(owner, a), Err(Status::NotFound));
+            leave();
+        })));
+        assert_eq!(first.remove(owner, a), Ok(()));
+        assert!(MEANWHILE.take().is_none(), "it has waited");
+        assert_eq!(insert(second, a, 9), Ok(()));
+        assert!(first.acquire(owner, 40).is_none() && first.acquire(owner, 44).is_some());
     }
 }

@@ -1,9 +1,10 @@
 //! Heads of object chains: as values, encoded and decoded, and those of a table.
 //!
-//! A head holds the address of the first node (48 bits, of which the lowest one
-//! is free as nodes are aligned), a mode (that bit) and a count. The count is on
-//! top, so that it wraps without a change of anything else. [`crate::chain`] says
-//! what mode and count mean.
+//! A head holds the address of the first node (48 bits, of which the lowest two
+//! are free as nodes are aligned), a mode and a turn (these bits) and a count. The
+//! count is on top, so that it wraps without a change of anything else.
+//! [`crate::chain`] says what mode and count mean, [`crate::chain::grace`] what the
+//! turn is for.
 
 use crate::segments::{Segment, Segments};
 use crate::status::Status;
@@ -12,16 +13,19 @@ use crate::sync::{AtomicU64, Ordering};
 /// Bits of the count. Few in models, which cannot count far.
 const COUNT_BITS: u32 = if cfg!(loom) { 2 } else { 16 };
 const COUNT_SHIFT: u32 = u64::BITS - COUNT_BITS;
-const ADDRESS: u64 = (1 << 48) - 2;
+const ADDRESS: u64 = (1 << 48) - 4;
 const LONG: u64 = 1;
-/// What an arrival or a walker adds to a head.
-pub(crate) const ONE: u64 = 1 << COUNT_SHIFT;
+const TURN: u64 = 2;
+const COUNT: u64 = u64::MAX << COUNT_SHIFT;
 
 /// The head of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head(pub(crate) u64);
 
 impl Head {
+    /// What an arrival or a walker adds to a head.
+    pub(crate) const ONE: u64 = 1 << COUNT_SHIFT;
+
     /// Whether a head can hold that address.
     #[inline]
     pub(crate) fn holds(address: u64) -> bool {
@@ -59,20 +63,31 @@ impl Head {
         self.is_long() && self.count() != 0
     }
 
+    /// The turn, which changes with each grace period.
+    #[inline]
+    pub(crate) fn turn(self) -> bool {
+        self.0 & TURN != 0
+    }
+
+    /// What is added to a head to change its turn, and nothing else of it.
+    pub(crate) fn next_turn(self) -> u64 {
+        if self.turn() { TURN.wrapping_neg() } else { TURN }
+    }
+
     /// The same with a count of zero.
     #[inline]
     pub(crate) fn uncounted(self) -> Self {
-        Head(self.0 & (ADDRESS | LONG))
+        Head(self.0 & !COUNT)
     }
 
     /// What becomes of the head when the node at `address` comes first. `alone` says
     /// whether it is the only one, or there is none. Walkers stay counted, and keep the
-    /// mode. Arrivals do not.
+    /// mode. Arrivals do not. The turn stays.
     #[inline]
     pub(crate) fn led_by(self, address: u64, alone: bool) -> Self {
-        let walkers = if self.is_long() { self.0 & !(ADDRESS | LONG) } else { 0 };
+        let walkers = if self.is_long() { self.0 & COUNT } else { 0 };
         let mode = if alone && walkers == 0 { 0 } else { LONG };
-        Head(walkers | address & ADDRESS | mode)
+        Head(walkers | address & ADDRESS | mode | self.0 & TURN)
     }
 
     /// What is left of the head when the threads that walked the chain are gone
@@ -178,6 +193,7 @@ impl<'m> Buckets<'m> {
 mod tests {
     use super::*;
 
+    const ONE: u64 = Head::ONE;
     const NODE: u64 = 0xffff_ffff_fff8;
 
     #[test]
@@ -203,6 +219,20 @@ mod tests {
         assert_eq!(walked.deserted(), long);
         assert_eq!(arrived.deserted(), arrived, "its users may be alive");
         assert_eq!(arrived.uncounted(), Head(NODE));
+    }
+
+    #[test]
+    fn a_turn_changes_nothing_else() {
+        for head in [Head(NODE + 5 * ONE), Head(NODE + 1 + ONE), Head(u64::MAX - 6)] {
+            let next = Head(head.0.wrapping_add(head.next_turn()));
+            assert_ne!(next.turn(), head.turn());
+            assert_eq!((next.count(), next.address()), (head.count(), head.address()));
+            assert_eq!((next.is_long(), next.is_walked()), (head.is_long(), head.is_walked()));
+            assert_eq!(Head(next.0.wrapping_add(next.next_turn())), head);
+            for other in [next.uncounted(), next.deserted(), next.led_by(8, true)] {
+                assert_eq!(other.turn(), next.turn());
+            }
+        }
     }
 
     /// Chains of a growth are apart from all others, and are emptied like them.

@@ -18,8 +18,8 @@
 //!   and are dropped.
 //! * **Long mode**: two nodes or more. The head counts the threads that walk the chain.
 //!   A walker that has found its node pins it there, and leaves the chain. A thread
-//!   that unlinks a node waits for an instant without walkers, because an earlier
-//!   walker may look at the node. The way back to single mode is an exchange that finds
+//!   that unlinks a node waits for the walkers that are there ([`grace`]), because an
+//!   earlier walker may look at the node. The way back to single mode is an exchange that finds
 //!   no walker. If it finds one, the chain stays long until it changes again.
 //!
 //! Why is no object destroyed while it is used, and each in the end?
@@ -59,6 +59,7 @@
 
 #![allow(unsafe_code)]
 
+mod grace;
 mod head;
 
 use core::ptr::NonNull;
@@ -66,8 +67,9 @@ use core::ptr::NonNull;
 use intrusive_collections::LinkedListLink;
 use static_assertions::assert_impl_all;
 
+pub(crate) use self::grace::Grace;
+use self::head::Head;
 pub(crate) use self::head::{Buckets, Chains};
-use self::head::{Head, ONE};
 use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Ordering, RelaxStrategy};
 
 /// The part of an object that makes it a member of a pool.
@@ -161,12 +163,17 @@ assert_impl_all!(Node: Send, Sync);
 
 /// The object of `pool` for `slot`, pinned.
 #[inline]
-pub(crate) fn acquire(bucket: &AtomicU64, pool: *mut (), slot: u32) -> Option<NonNull<Node>> {
+pub(crate) fn acquire<R: RelaxStrategy>(
+    bucket: &AtomicU64,
+    grace: &Grace<R>,
+    pool: *mut (),
+    slot: u32,
+) -> Option<NonNull<Node>> {
     // Acquire pairs with the release in `lead_locked`: the nodes of this chain are
     // complete, and stay while this arrival is counted.
-    let head = Head(bucket.fetch_add(ONE, Ordering::Acquire));
+    let head = Head(bucket.fetch_add(Head::ONE, Ordering::Acquire));
     if head.is_long() {
-        return acquire_walking(bucket, head, pool, slot);
+        return acquire_walking(bucket, head, grace, pool, slot);
     }
     let node = NonNull::new(first(head))?;
     // SAFETY: pinned by the arrival.
@@ -184,9 +191,10 @@ pub(crate) fn acquire(bucket: &AtomicU64, pool: *mut (), slot: u32) -> Option<No
 /// Like [`acquire`], in a chain in long mode. Its `head` says that this thread is
 /// counted as a walker.
 #[inline(never)]
-fn acquire_walking(
+fn acquire_walking<R: RelaxStrategy>(
     bucket: &AtomicU64,
     head: Head,
+    grace: &Grace<R>,
     pool: *mut (),
     slot: u32,
 ) -> Option<NonNull<Node>> {
@@ -202,20 +210,8 @@ fn acquire_walking(
         }
         at = shared.next.load(Ordering::Acquire);
     }
-    // Release pairs with the acquire in `outlast_walkers`: the pin is visible.
-    bucket.fetch_sub(ONE, Ordering::Release);
+    grace.depart(bucket, head);
     found
-}
-
-/// Waits for an instant at which no thread walks the chain.
-///
-/// Walkers stay for a few loads only.
-pub(crate) fn outlast_walkers<R: RelaxStrategy>(bucket: &AtomicU64) {
-    // Acquire pairs with the release of a walker's departure: all that it did with the
-    // node is done.
-    while Head(bucket.load(Ordering::Acquire)).is_walked() {
-        R::relax();
-    }
 }
 
 /// The first node of a chain, or null.
@@ -239,8 +235,7 @@ fn lead_locked(bucket: &AtomicU64, node: *mut Node, alone: bool) {
             (node, sum)
         });
         // Release pairs with the acquire of an arrival, and puts the announcement first.
-        // Acquire, like that of the load in `outlast_walkers`, pairs with the release in
-        // `transfer`.
+        // Acquire, like those in `outlast_walkers`, pairs with the release in `transfer`.
         let led = old.led_by(address, alone);
         match bucket.compare_exchange(old.0, led.0, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => {

@@ -41,7 +41,7 @@ pub use self::growth::{Extension, Growth};
 pub use self::insert_map::{Kernel, Mapped};
 pub use self::placement::Publication;
 use self::record::{Record, Records};
-use crate::chain::Buckets;
+use crate::chain::{Buckets, Grace};
 use crate::header::{Area, Geometry, Header, Identity, Kind};
 use crate::index::{HashTable, Index};
 use crate::layout::{BADGE_BITS, MAX_SHIFT};
@@ -122,6 +122,8 @@ pub struct Owner<'m, R> {
     records: Records<'m>,
     /// Heads of the object pools' chains.
     buckets: Buckets<'m>,
+    /// How removals from the chains outlast the threads that walk there.
+    grace: Grace<R>,
     /// What the last growth brought.
     extension: Latest<'m, Extension<'m>>,
     /// Which slots are allocated. The lock around it is the private lock.
@@ -154,6 +156,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
             high_water: AtomicU32::new(0),
             records: Records::new(private.refs),
             buckets,
+            grace: Grace::new(),
             extension: Latest::new(),
             slots: Lock::new(SlotBitmap::new(private.bitmap, private.summary, config.first_user)),
             relax: PhantomData,
@@ -255,6 +258,12 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     #[inline]
     pub(crate) fn bucket(&self, slot: u32) -> Option<&'m AtomicU64> {
         self.buckets.of(slot)
+    }
+
+    /// The grace periods of the chains.
+    #[inline]
+    pub(crate) fn grace(&self) -> &Grace<R> {
+        &self.grace
     }
 
     /// Runs `f` under the private lock.

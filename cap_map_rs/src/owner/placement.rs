@@ -140,6 +140,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         // The lock may be held by a thread that does not exist here. Such a thread may have
         // been letting the table grow.
         self.slots.reopen();
+        self.grace.reopen();
         self.slots.with(|bitmap| self.recover_growth_locked(bitmap));
         let (region, _) = region.divided(self.records.len(), 0, 0)?;
         if self.config.first_user >= capacity_of(region) {
@@ -175,6 +176,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     pub unsafe fn recover(&self) {
         // SAFETY: duty 1.
         unsafe { self.slots.force_open() };
+        // SAFETY: duty 1.
+        unsafe { self.grace.force_open() };
         self.slots.with(|bitmap| {
             self.current.recover();
             self.recover_growth_locked(bitmap);

@@ -58,24 +58,6 @@ fn walkers_that_died_are_not_waited_for() {
     assert_eq!(waits(|| a.drain::<Relax>()).1, 0);
 }
 
-/// A walker may still look at a node that has been unlinked.
-#[test]
-fn a_node_is_not_inserted_again_before_the_walkers_have_left() {
-    let ((owner, buckets), first, second) = (with_chains(), pool(), pool());
-    let (a, b) = (node(), node());
-    insert(first, owner, b, 24).unwrap();
-    insert(first, owner, a, 8).unwrap();
-    buckets[8].fetch_add(WALKER, Ordering::Relaxed);
-    meanwhile(move || {
-        assert_eq!(insert(second, owner, a, 9), Err(Status::InUse));
-        assert_eq!(second.remove(owner, a), Err(Status::NotFound));
-        buckets[8].fetch_sub(WALKER, Ordering::Relaxed);
-    });
-    assert_eq!(waits(|| first.remove(owner, a)), (Ok(()), 1));
-    assert_eq!(insert(second, owner, a, 9), Ok(()));
-    assert!(leads(first, owner, 44, b) && first.acquire(owner, 40).is_none());
-}
-
 /// The memory is saved while a thread removes a node, and holds the lock of the pool.
 #[test]
 fn a_pool_is_usable_in_a_restored_image() {

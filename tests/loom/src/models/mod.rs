@@ -113,6 +113,8 @@ models! {
         "an object is not destroyed while somebody uses it";
     pools::dispatch_against_destruction_in_chain, 3,
         "an object further down its chain is not destroyed while somebody uses it";
+    pools::two_dispatches_against_destruction_in_chain, 2,
+        "the same with a second user, which may come when the destruction waits already";
     pools::dispatch_past_removal, 3,
         "an object is found while its neighbour in the chain goes to another one";
     pools::dispatch_against_insertion, 3,

@@ -147,6 +147,19 @@ pub(super) fn dispatch_against_destruction_in_chain() {
     assert_eq!(world.dispatch(B), Some(B));
 }
 
+/// The same with two users, of which one may come when the removal waits for the other.
+pub(super) fn two_dispatches_against_destruction_in_chain() {
+    let world = World::new(&[A, B]);
+    let destroyer = world.spawn(|world| world.destroy(0));
+    let users =
+        [0, 1].map(|_| world.spawn(|world| assert!(matches!(world.dispatch(A), None | Some(A)))));
+    destroyer.join().unwrap();
+    for user in users {
+        user.join().unwrap();
+    }
+    assert_eq!((world.dispatch(A), world.dispatch(B)), (None, Some(B)));
+}
+
 /// The way to the last object of the chain leads past one that goes to another
 /// chain, and has no other behind it there.
 pub(super) fn dispatch_past_removal() {
