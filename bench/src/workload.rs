@@ -103,12 +103,15 @@ extern "C" fn always_valid(_: *mut c_void, _: usize) -> bool {
     true
 }
 
+extern "C" fn nothing(_: *mut c_void, _: usize, _: u32) {}
+
 /// Agrees with everything.
 static KERNEL: Kernel = Kernel(cap_map_kernel {
     context: std::ptr::null_mut(),
     equal: Some(always),
     valid: Some(always_valid),
     map: Some(always),
+    vanished: Some(nothing),
 });
 
 struct Kernel(cap_map_kernel);

@@ -21,6 +21,7 @@ namespace {
 		bool equal(size_t a, size_t b) { return a == b; }
 		bool valid(size_t)             { return true; }
 		bool map(size_t, size_t)       { return true; }
+		void vanished(size_t, uint32_t) { }
 	};
 }
 

@@ -376,6 +376,8 @@ typedef struct cap_map_kernel {
 	bool (*valid)(void *context, size_t selector);
 	/* Moves the capability at 'from' to 'to'. */
 	bool (*map)(void *context, size_t from, size_t to);
+	/* Lets go of a capability: its last holder did so while it was compared. */
+	void (*vanished)(void *context, size_t selector, uint32_t badge);
 } cap_map_kernel;
 
 /* The slot that carries 'badge'. Errors: BAD_BADGE, NOT_FOUND. */

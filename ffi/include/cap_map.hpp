@@ -96,8 +96,8 @@ namespace Cap_map {
  * Kernel operations needed by 'Owner::insert_map', taken from an object
  *
  * \param KERNEL  type with the methods 'bool equal(size_t, size_t)',
- *                'bool valid(size_t)', and 'bool map(size_t, size_t)',
- *                none of which throws
+ *                'bool valid(size_t)', 'bool map(size_t, size_t)', and
+ *                'void vanished(size_t, uint32_t)', none of which throws
  */
 template <typename KERNEL>
 class Cap_map::Kernel_adapter
@@ -129,10 +129,15 @@ class Cap_map::Kernel_adapter
 			return _object(context).map(from, to);
 		}
 
+		static void _vanished(void *context, size_t selector, uint32_t badge) noexcept
+		{
+			_object(context).vanished(selector, badge);
+		}
+
 	public:
 
 		explicit Kernel_adapter(KERNEL &object)
-		: _kernel{ &object, _equal, _valid, _map } { }
+		: _kernel{ &object, _equal, _valid, _map, _vanished } { }
 
 		::cap_map_kernel const *kernel() const { return &_kernel; }
 };

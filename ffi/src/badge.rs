@@ -20,6 +20,8 @@ pub struct cap_map_kernel {
     pub valid: Option<unsafe extern "C" fn(context: *mut c_void, selector: usize) -> bool>,
     /// Moves the capability at `from` to `to`.
     pub map: Option<unsafe extern "C" fn(context: *mut c_void, from: usize, to: usize) -> bool>,
+    /// Lets go of a capability: its last holder did so while it was compared.
+    pub vanished: Option<unsafe extern "C" fn(context: *mut c_void, selector: usize, badge: u32)>,
 }
 
 /// The slot that carries `badge`.
@@ -131,12 +133,17 @@ pub unsafe extern "C" fn cap_map_badge_insert_map(
     let owner = owner!(owner);
     // SAFETY: duty 2.
     let Some(kernel) = (unsafe { kernel.as_ref() }) else { return Status::BadArgument };
-    let &cap_map_kernel { context, equal: Some(equal), valid: Some(valid), map: Some(map) } =
-        kernel
+    let &cap_map_kernel {
+        context,
+        equal: Some(equal),
+        valid: Some(valid),
+        map: Some(map),
+        vanished: Some(vanished),
+    } = kernel
     else {
         return Status::BadArgument;
     };
-    let mut kernel = Callbacks { context, equal, valid, map };
+    let mut kernel = Callbacks { context, equal, valid, map, vanished };
     let mapped = owner.insert_map(badge, selector, &mut kernel);
     // SAFETY: duty 1.
     unsafe { answer(mapped.map(|mapped| mapped.slot), slot) }
@@ -147,6 +154,7 @@ struct Callbacks {
     equal: unsafe extern "C" fn(*mut c_void, usize, usize) -> bool,
     valid: unsafe extern "C" fn(*mut c_void, usize) -> bool,
     map: unsafe extern "C" fn(*mut c_void, usize, usize) -> bool,
+    vanished: unsafe extern "C" fn(*mut c_void, usize, u32),
 }
 
 impl Kernel for Callbacks {
@@ -163,5 +171,10 @@ impl Kernel for Callbacks {
     fn map(&mut self, from: usize, to: usize) -> bool {
         // SAFETY: duty 2 of cap_map_badge_insert_map.
         unsafe { (self.map)(self.context, from, to) }
+    }
+
+    fn vanished(&mut self, selector: usize, badge: u32) {
+        // SAFETY: duty 2 of cap_map_badge_insert_map.
+        unsafe { (self.vanished)(self.context, selector, badge) }
     }
 }

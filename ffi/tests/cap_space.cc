@@ -300,6 +300,41 @@ static void received()
 }
 
 
+/**
+ * The last holder of a known capability lets go of it while it is compared with
+ * a forged one: the platform hears of it, as of any last reference
+ */
+static void abandoned_during_comparison()
+{
+	start_anew();
+	addr_t const window = cap_idx_alloc.alloc_range(4)->kcap();
+
+	static Cap_index *index;
+	index = cap_map.insert(4);
+	index->inc();
+	Platform::store(index->kcap(), 1001);
+	Platform::store(window, 1002);
+	Platform::kernel().comparing = [] { index->dec(); };
+	CHECK(cap_map.insert_map(4, window) == nullptr);
+
+	CHECK(!index->used());
+	CHECK_EQ(Platform::kernel().vanished, 1);
+	CHECK_EQ(Platform::kernel().last_badge, 4);
+	CHECK_EQ(Platform::kernel().last_kcap, index->kcap());
+
+	/* a dead one ends silently, because its badge lives on */
+	index = cap_map.insert(8);
+	index->inc();
+	Platform::kernel().comparing = [] { index->dec(); };
+	{
+		Native_capability const cap = Native_capability::adopt(cap_map.insert_map(8, window));
+		CHECK(cap.valid() && cap.data() == cap_map.find(8));
+		CHECK_EQ(Platform::kernel().vanished, 1);
+	}
+	CHECK_EQ(Platform::kernel().vanished, 2);
+}
+
+
 static void growth()
 {
 	start_anew();
@@ -347,6 +382,7 @@ int main()
 	capabilities();
 	removed_by_several();
 	received();
+	abandoned_during_comparison();
 	growth();
 	return done("cap_space");
 }

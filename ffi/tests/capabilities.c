@@ -55,6 +55,12 @@ static bool map(void *context, size_t from, size_t to)
 	return true;
 }
 
+static void vanished(void *context, size_t selector, uint32_t badge)
+{
+	(void)context, (void)badge;
+	name(selector, 0);
+}
+
 static int stopped(void) { return __atomic_load_n(&stop, __ATOMIC_RELAXED); }
 
 static void count(unsigned long *counter) { __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED); }
@@ -72,7 +78,7 @@ static void drop(uint32_t slot)
 /* Receives capabilities in a window, and drops them. Those it holds name their objects. */
 static void *user(void *argument)
 {
-	static const cap_map_kernel kernel = { NULL, equal, valid, map };
+	static const cap_map_kernel kernel = { NULL, equal, valid, map, vanished };
 	struct { uint32_t slot; unsigned object; } held[HELD];
 	uint32_t random = (uint32_t)(size_t)argument * 7919, window = 0, slot = 0;
 	unsigned holding = 0;

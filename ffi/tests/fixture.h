@@ -29,7 +29,12 @@ static const cap_map_config config = { LARGE, FIRST, SHIFT, BITS, WAIT_BUDGET, 0
 static UNUSED const cap_map_identity identity = { "component -> target", 5, 6, 7, 8 };
 
 /* A kernel of selectors that name objects; object 0 is none. */
-static struct { unsigned object[LARGE + 1]; unsigned equal, valid, map; bool refuse; } kernel;
+static struct {
+	unsigned object[LARGE + 1];
+	unsigned equal, valid, map, vanished;
+	bool refuse;
+	void (*asked)(void); /* called by 'valid' */
+} kernel;
 
 static bool equal(void *context, size_t a, size_t b)
 {
@@ -42,6 +47,8 @@ static bool valid(void *context, size_t selector)
 {
 	CHECK(context == &kernel);
 	kernel.valid++;
+	if (kernel.asked)
+		kernel.asked();
 	return kernel.object[selector >> SHIFT] != 0;
 }
 
@@ -56,7 +63,15 @@ static bool map(void *context, size_t from, size_t to)
 	return true;
 }
 
-static UNUSED const cap_map_kernel callbacks = { &kernel, equal, valid, map };
+static void vanished(void *context, size_t selector, uint32_t badge)
+{
+	CHECK(context == &kernel);
+	CHECK(badge != 0);
+	kernel.vanished++;
+	kernel.object[selector >> SHIFT] = 0;
+}
+
+static UNUSED const cap_map_kernel callbacks = { &kernel, equal, valid, map, vanished };
 
 static inline cap_map_owner *fresh(void)
 {

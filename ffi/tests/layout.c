@@ -80,7 +80,7 @@ static void structures(void)
 	CHECK_EQ(sizeof(cap_map_publication), 96);
 	CHECK_EQ(sizeof(cap_map_header), 120);
 	CHECK_EQ(sizeof(cap_map_stamp), 16);
-	CHECK_EQ(sizeof(cap_map_kernel), 4 * word);
+	CHECK_EQ(sizeof(cap_map_kernel), 5 * word);
 	CHECK_EQ(offsetof(cap_map_config, max_slots), 0);
 	CHECK_EQ(offsetof(cap_map_config, first_user), 4);
 	CHECK_EQ(offsetof(cap_map_config, shift), 8);
@@ -118,6 +118,7 @@ static void structures(void)
 	CHECK_EQ(offsetof(cap_map_kernel, equal), word);
 	CHECK_EQ(offsetof(cap_map_kernel, valid), 2 * word);
 	CHECK_EQ(offsetof(cap_map_kernel, map), 3 * word);
+	CHECK_EQ(offsetof(cap_map_kernel, vanished), 4 * word);
 }
 
 static void statuses(void)

@@ -70,6 +70,16 @@ static void references(void)
 	CHECK_STATUS(cap_map_slot_free(owner, slot, 1), IN_USE);
 }
 
+static cap_map_owner *holder;
+static uint32_t held;
+
+static void let_go(void)
+{
+	bool last = true;
+	CHECK_STATUS(cap_map_ref_release(holder, held, &last, NULL), OK);
+	CHECK(!last);
+}
+
 static void insert_map(void)
 {
 	cap_map_owner *owner = fresh();
@@ -87,6 +97,8 @@ static void insert_map(void)
 	bad = callbacks, bad.valid = NULL;
 	CHECK_STATUS(cap_map_badge_insert_map(owner, 4, from, &bad, &slot), BAD_ARGUMENT);
 	bad = callbacks, bad.map = NULL;
+	CHECK_STATUS(cap_map_badge_insert_map(owner, 4, from, &bad, &slot), BAD_ARGUMENT);
+	bad = callbacks, bad.vanished = NULL;
 	CHECK_STATUS(cap_map_badge_insert_map(owner, 4, from, &bad, &slot), BAD_ARGUMENT);
 	CHECK_EQ(slot, 77);
 
@@ -133,6 +145,17 @@ static void insert_map(void)
 	CHECK_STATUS(cap_map_slot_free(owner, window + 4, 1), OK);
 	CHECK_STATUS(cap_map_badge_find(owner, 4, &slot), OK);
 	CHECK_EQ(slot, window + 5);
+
+	/* forged, and the last holder lets go of the known one when it is compared */
+	kernel.object[window] = 1001;
+	kernel.asked = let_go;
+	holder = owner, held = window + 5;
+	CHECK_STATUS(cap_map_badge_insert_map(owner, 4, from, &callbacks, &slot), FORGED);
+	kernel.asked = NULL;
+	CHECK_EQ(kernel.vanished, 1);
+	CHECK_EQ(entry(owner, window + 5), FREE);
+	CHECK_EQ(kernel.object[window + 5], 0);
+	CHECK_STATUS(cap_map_slot_alloc_at(owner, window + 5), OK);
 
 	/* dead and without references: its slot is free for reuse */
 	CHECK_STATUS(cap_map_badge_insert(owner, 8, &slot), OK);

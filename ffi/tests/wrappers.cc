@@ -47,6 +47,7 @@ namespace {
 		bool equal(size_t a, size_t b)   { asked++; return a == b; }
 		bool valid(size_t)               { asked++; return true; }
 		bool map(size_t, size_t)         { asked++; return true; }
+		void vanished(size_t, uint32_t)  { asked++; }
 	};
 }
 

@@ -1,7 +1,7 @@
 //! Entering a received capability, as the kernel decides.
 
-use super::Owner;
 use super::record::Record;
+use super::{Owner, Released};
 use crate::limits::LOST_RACES;
 use crate::status::Status;
 use crate::sync::{Ordering, RelaxStrategy};
@@ -14,6 +14,10 @@ pub trait Kernel {
     fn valid(&mut self, selector: usize) -> bool;
     /// Moves the capability at `from` to `to`. Afterwards `from` may be empty.
     fn map(&mut self, from: usize, to: usize) -> bool;
+    /// Lets go of a known capability whose last holder did so during the comparison.
+    /// Nobody finds it any more, and its slot is handed out to nobody before this returns.
+    /// (A dead one that is replaced has nothing to let go of, and its badge lives on.)
+    fn vanished(&mut self, selector: usize, badge: u32);
 }
 
 /// A capability that was entered. The caller owns one reference to it.
@@ -31,7 +35,8 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     /// If the badge is known and the kernel says that both capabilities are equal,
     /// the known slot is used. If the known capability is dead, it is replaced. The
     /// kernel is asked outside the private lock, and its answer counts only if the
-    /// table did not change meanwhile.
+    /// table did not change meanwhile. A known capability is referenced during the
+    /// comparison. Should all others let go of it meanwhile, it leaves the table in here.
     ///
     /// # Errors
     /// [`Status::BadBadge`], [`Status::Forged`], [`Status::OutOfSlots`],
@@ -73,10 +78,15 @@ impl<R: RelaxStrategy> Owner<'_, R> {
                         return Ok(Mapped { slot, fresh: false });
                     }
                     if kernel.valid(known) {
-                        self.abandon(slot, None);
+                        self.let_go(slot, kernel);
                         return Err(Status::Forged);
                     }
-                    self.abandon(slot, Some(badge));
+                    self.slots.with(|bitmap| {
+                        if self.holds_locked(self.current.get(), slot, badge) {
+                            self.remove_locked(bitmap, slot);
+                        }
+                    });
+                    self.let_go(slot, kernel);
                     continue;
                 }
                 Err(Status::NotFound) => {}
@@ -140,5 +150,16 @@ impl<R: RelaxStrategy> Owner<'_, R> {
                 }
             }
         })
+    }
+
+    /// Gives back the reference that was taken for the comparison.
+    fn let_go(&self, slot: u32, kernel: &mut impl Kernel) {
+        if let Ok(Released::Last(badge)) = self.release(slot) {
+            if badge != 0 {
+                kernel.vanished(self.selector(slot), badge);
+            }
+            // This cannot fail: the slot is reserved until its last holder frees it.
+            let _ = self.free(slot, 1);
+        }
     }
 }

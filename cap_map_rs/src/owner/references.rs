@@ -119,19 +119,4 @@ impl<R: RelaxStrategy> Owner<'_, R> {
             Ok(Some(slot))
         })
     }
-
-    /// Gives back a reference that the caller took beside others, and removes the slot if
-    /// it still carries `badge`, or if nobody references it any more.
-    pub(super) fn abandon(&self, slot: u32, badge: Option<u32>) {
-        self.slots.with(|bitmap| {
-            if !self.is_static(slot) {
-                let _ = self.records.change(slot, Record::one_less);
-            }
-            let orphaned = !self.is_static(slot) && !self.records.get(slot).is_referenced();
-            let region = self.current.get();
-            if badge.is_some_and(|badge| self.holds_locked(region, slot, badge)) || orphaned {
-                self.remove_locked(bitmap, slot);
-            }
-        });
-    }
 }

@@ -218,6 +218,7 @@ impl Kernel for Obedient {
     fn map(&mut self, _: usize, _: usize) -> bool {
         true
     }
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// Ends the loops of other threads, also if this one panics.

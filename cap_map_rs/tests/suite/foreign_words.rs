@@ -123,6 +123,7 @@ impl Kernel for Forger<'_> {
         self.table.set_word(slot, SlotWord::used(self.badge));
         true
     }
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// Nor is a slot refused to a badge because an entry left behind, and the word that

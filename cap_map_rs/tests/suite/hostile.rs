@@ -192,6 +192,7 @@ impl Kernel for Moody<'_> {
     fn map(&mut self, _: usize, _: usize) -> bool {
         self.0.below(4) > 0
     }
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// Every other operation: whatever it answers, it does so in time.

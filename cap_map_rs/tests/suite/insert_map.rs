@@ -26,6 +26,9 @@ impl Kernel for Scripted {
         self.asked.push(("map", from, to));
         self.map
     }
+    fn vanished(&mut self, _: usize, _: u32) {
+        panic!("no reference was the last one");
+    }
 }
 
 const RECEIVED: usize = 77 << 12;
@@ -90,6 +93,49 @@ fn insert_map_refuses_a_forged_badge() {
     }
 }
 
+/// All holders of the known capability let go of it while the kernel is asked about it. The
+/// last reference is that of the comparison then.
+#[test]
+fn a_last_reference_that_goes_by_a_comparison_is_told() {
+    struct Leaving<'a> {
+        table: &'a Table,
+        valid: bool,
+        vanished: Vec<(usize, u32)>,
+    }
+    impl Kernel for Leaving<'_> {
+        fn equal(&mut self, _: usize, _: usize) -> bool {
+            false
+        }
+        fn valid(&mut self, _: usize) -> bool {
+            assert_eq!(self.table.owner.release(8), Ok(Released::Kept));
+            self.valid
+        }
+        fn map(&mut self, _: usize, _: usize) -> bool {
+            true
+        }
+        fn vanished(&mut self, selector: usize, badge: u32) {
+            let owner = &self.table.owner;
+            assert_eq!(owner.find(badge), Err(Status::NotFound));
+            assert_eq!(owner.entry(8), Ok(Slot::Reserved), "nobody gets the slot");
+            self.vanished.push((selector, badge));
+        }
+    }
+    for valid in [true, false] {
+        let table = Table::new(100);
+        assert_eq!((table.owner.insert(40), table.owner.acquire(8)), (Ok(8), Ok(())));
+        let mut kernel = Leaving { table: &table, valid, vanished: Vec::new() };
+        let mapped = table.owner.insert_map(40, RECEIVED, &mut kernel);
+        if valid {
+            assert_eq!(mapped, Err(Status::Forged));
+            assert_eq!(kernel.vanished, [(8 << 12, 40)]);
+            assert_eq!(table.owner.entry(8), Ok(Slot::Free));
+        } else {
+            assert_eq!(mapped, Ok(Mapped { slot: 8, fresh: true }));
+            assert_eq!(kernel.vanished, [], "a dead one has nothing to let go of");
+        }
+    }
+}
+
 /// Whoever inserted the slot takes its first reference and gives it back while the kernel
 /// is asked about it.
 #[test]
@@ -120,6 +166,9 @@ fn references_are_conserved_beside_a_forged_badge() {
         }
         fn map(&mut self, _: usize, _: usize) -> bool {
             true
+        }
+        fn vanished(&mut self, _: usize, _: u32) {
+            panic!("no reference was the last one");
         }
     }
     for at in 0..2 {
@@ -163,6 +212,9 @@ fn references_are_conserved_if_a_slot_changes_hands() {
         }
         fn map(&mut self, _: usize, _: usize) -> bool {
             true
+        }
+        fn vanished(&mut self, _: usize, _: u32) {
+            panic!("no reference was the last one");
         }
     }
     let table = Table::new(64);
@@ -226,6 +278,9 @@ fn insert_map_looks_again_after_the_kernel_has_spoken() {
             self.table.owner.insert(40).unwrap();
             true
         }
+        fn vanished(&mut self, _: usize, _: u32) {
+            panic!("no reference was the last one");
+        }
     }
     for rounds in [1, 2] {
         let table = Table::new(100);
@@ -260,6 +315,9 @@ fn insert_map_against_a_kernel_that_never_agrees() {
         }
         fn map(&mut self, _: usize, _: usize) -> bool {
             true
+        }
+        fn vanished(&mut self, _: usize, _: u32) {
+            panic!("no reference was the last one");
         }
     }
     let table = Table::new(100);

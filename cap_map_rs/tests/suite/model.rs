@@ -233,4 +233,5 @@ impl Kernel for Answers {
     fn map(&mut self, _: usize, _: usize) -> bool {
         self.map
     }
+    fn vanished(&mut self, _: usize, _: u32) {}
 }

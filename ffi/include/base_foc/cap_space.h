@@ -25,7 +25,8 @@
  *                       nobody before the function returns. Core destroys the
  *                       kernel object and reuses the badge. Until then, another
  *                       thread may receive the capability once more and enter
- *                       it at another slot.
+ *                       it at another slot. A dead capability that is replaced
+ *                       by a received one is not told, since its badge lives on.
  * :Untyped_capability:  capability with 'data' and 'local_name' (pool only)
  * :Mutex:               lock with 'acquire' and 'release' (pool only)
  * :Object_cast:         'Dynamic_object_cast', or 'Static_object_cast' where

@@ -41,6 +41,11 @@ class Base_foc::Capability_map
 			bool valid(size_t kcap)        { return PLATFORM::cap_valid(kcap); }
 
 			bool map(size_t from, size_t to) { return PLATFORM::cap_grant(from, to); }
+
+			void vanished(size_t kcap, uint32_t badge)
+			{
+				PLATFORM::cap_vanished(addr_t(kcap), badge);
+			}
 		};
 
 		static Cap_space<PLATFORM> &_space() { return PLATFORM::cap_space(); }

@@ -54,6 +54,10 @@ unsafe extern "C" fn map(_: *mut c_void, _: usize, _: usize) -> bool {
     answer() || answer()
 }
 
+unsafe extern "C" fn vanished(_: *mut c_void, _: usize, badge: u32) {
+    assert_ne!(badge, 0);
+}
+
 /// Outputs, each of which a call may get or not.
 #[derive(Default)]
 struct Outputs {
@@ -236,6 +240,7 @@ impl Test {
                     equal: Some(equal),
                     valid: Some(valid),
                     map: (slot != 77).then_some(map),
+                    vanished: Some(vanished),
                 };
                 let kernel = maybe(input, &mut kernel);
                 let selector = (slot as usize).rotate_left(u32::from(kind));

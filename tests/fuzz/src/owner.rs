@@ -142,6 +142,12 @@ impl Kernel for Moody<'_, '_> {
         self.mapped = Some(slot);
         !self.input.byte().is_multiple_of(8)
     }
+
+    fn vanished(&mut self, gone: usize, _: u32) {
+        hook();
+        let slot = self.slot(gone);
+        assert!(self.model.badged[slot as usize], "slot {slot} was given no badge");
+    }
 }
 
 struct Test<'a> {

@@ -94,6 +94,8 @@ impl Kernel for Dead {
     fn map(&mut self, _: usize, _: usize) -> bool {
         true
     }
+
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// Enters a capability received in the window under the badge of `slot`.

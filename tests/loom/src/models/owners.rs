@@ -50,6 +50,8 @@ impl Kernel for Objects {
         objects[to] = objects[from];
         true
     }
+
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// Removing `A` moves `C` and `E` within the index, of which look-ups reach the

@@ -36,6 +36,8 @@ impl Kernel for Toy {
         self.ledger.kernel[to >> 12].store(self.named(from), SeqCst);
         true
     }
+
+    fn vanished(&mut self, _: usize, _: u32) {}
 }
 
 /// One thread of the owner.

@@ -179,28 +179,16 @@ bool Foc_cap_platform::cap_valid(addr_t kcap)
 Cap_map::Status Foc_cap_platform::cap_received(unsigned badge, addr_t kcap,
                                                Cap_index *&index)
 {
-	/*
-	 * When the known capability of the badge differs from the received one,
-	 * the map gives back the reference that it took for the comparison. Should
-	 * all others have let go of the capability meanwhile, its slot would become
-	 * free with kernel object and badge left behind. So keep a reference, and
-	 * give it back by the regular way.
-	 */
 	struct Kernel
 	{
-		Native_capability known { };
-
 		bool equal(addr_t kcap_1, addr_t kcap_2) { return cap_equal(kcap_1, kcap_2); }
 
-		/* called for the known capability only, while the map references it */
-		bool valid(addr_t kcap)
-		{
-			known = Native_capability(cap_idx_alloc().kcap_to_idx(kcap));
-
-			return cap_valid(kcap);
-		}
+		bool valid(addr_t kcap) { return cap_valid(kcap); }
 
 		bool map(addr_t from, addr_t to) { return cap_grant(from, to); }
+
+		/* the reference that the map took for the comparison was the last one */
+		void vanished(addr_t kcap, unsigned badge) { cap_vanished(kcap, badge); }
 
 	} kernel { };
 
