@@ -162,8 +162,8 @@ impl<R: RelaxStrategy> Pool<R> {
     ///
     /// # Safety
     /// 1. No thread is inside a function of this pool, nor will one resume there.
-    /// 2. No thread is inside a function of its table, but for those that entered it after
-    ///    [`Owner::recover`].
+    /// 2. Nor inside one of its table, or of another pool of that table, but for threads
+    ///    that entered it after [`Owner::recover`], and after the recovery of that pool.
     /// 3. The table was not reset since a member was inserted. Its chains know all of them.
     pub unsafe fn recover(&self, owner: &Owner<'_, R>) {
         // SAFETY: duty 1.

@@ -242,10 +242,12 @@ cap_map_status cap_map_owner_create(void *memory, size_t size, void *region, siz
 /*
  * Forgets everything and starts anew in 'region', as after a fork. The region in use
  * belongs to the parent and is not touched. No waiting for a thread that does not exist
- * any more. Members of pools are not found any more.
+ * any more. Members of pools are not found any more, but stay members until they are
+ * removed. A thread of the parent that used an object remains a user of it for ever.
  * Errors: TOO_SMALL, MISALIGNED; BAD_SHIFT if selectors would not fit into size_t;
  *         RELOCATED if 'owner' lies at another address than at its creation.
- * Requires: Nobody else uses 'owner'. 'region' as for cap_map_owner_create.
+ * Requires: Nobody else uses 'owner', nor a node of its pools. 'region' as for
+ *           cap_map_owner_create.
  */
 cap_map_status cap_map_owner_reset(cap_map_owner *owner, void *region, size_t region_size);
 
@@ -510,8 +512,10 @@ cap_map_node *cap_map_pool_first(const cap_map_pool *pool);
  * Takes up a pool whose memory was restored from a checkpoint, after
  * cap_map_owner_recover. A node that was being inserted or removed is a member or not. A
  * thread lost inside an acquire or a release may remain a user of its object.
- * Requires: No thread is inside this library with 'pool' or 'owner', nor will one resume
- *           there. 'owner' was not reset since a member was inserted.
+ * Requires: No thread is inside this library with 'pool', nor will one resume there. Nor
+ *           with 'owner', or another pool of that, but for threads that entered it after
+ *           cap_map_owner_recover, and after the recovery of that pool. 'owner' was not
+ *           reset since a member was inserted.
  */
 cap_map_status cap_map_pool_recover(const cap_map_pool *pool, const cap_map_owner *owner);
 

@@ -185,14 +185,15 @@ pub unsafe extern "C" fn cap_map_owner_create(
 
 /// Forgets everything and starts anew in `region`, as after a fork. The region in use
 /// belongs to the parent and is not touched. No waiting for a thread that does not exist
-/// any more. Members of pools are not found any more.
+/// any more. Members of pools are not found any more, but stay members until they are
+/// removed. A thread of the parent that used an object remains a user of it for ever.
 ///
 /// # Errors
 /// TOO_SMALL, MISALIGNED; BAD_SHIFT if selectors would not fit into size_t; RELOCATED
 /// if `owner` lies at another address than at its creation.
 ///
 /// # Safety
-/// 1. As for all functions; nobody else uses `owner`.
+/// 1. As for all functions; nobody else uses `owner`, nor a node of its pools.
 /// 2. `region` as for cap_map_owner_create.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_owner_reset(

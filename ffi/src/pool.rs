@@ -146,7 +146,9 @@ pub unsafe extern "C" fn cap_map_pool_first(pool: *const cap_map_pool) -> *mut c
 ///
 /// # Safety
 /// 1. As for all functions.
-/// 2. No thread is inside this library with `pool` or `owner`, nor will one resume there.
+/// 2. No thread is inside this library with `pool`, nor will one resume there. Nor with
+///    `owner`, or another pool of that, but for threads that entered it after
+///    cap_map_owner_recover, and after the recovery of that pool.
 /// 3. `owner` was not reset since a member was inserted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_pool_recover(

@@ -336,6 +336,16 @@ pub(crate) fn unlink_locked(bucket: &AtomicU64, node: &Node) {
     }
 }
 
+/// Empties a chain whose table starts anew in a forked component. The nodes stay members of
+/// their pools, and keep their users, of whom the caller may be one.
+pub(crate) fn disband_locked(bucket: &AtomicU64) {
+    // SAFETY: members of a chain are alive.
+    visit_locked(bucket, |node| settle_locked(bucket, unsafe { node.as_ref() }));
+    lead_locked(bucket, core::ptr::null_mut(), true);
+    // The threads that walked it do not exist here.
+    bucket.store(0, Ordering::Relaxed);
+}
+
 /// Whether no node comes behind the given one, or none was given.
 fn is_last_locked(node: *mut Node) -> bool {
     // SAFETY: null, or a member of a chain.

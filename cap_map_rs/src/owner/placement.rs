@@ -3,6 +3,7 @@
 
 use super::record::Record;
 use super::{Owner, capacity_of};
+use crate::chain::disband_locked;
 use crate::header::{Area, Header, Identity};
 use crate::memory::CurrentRegion;
 use crate::region::Region;
@@ -132,7 +133,9 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     }
 
     /// Forgets everything and starts anew in `region`, as after a fork. The region in
-    /// use belongs to the parent and is not touched.
+    /// use belongs to the parent and is not touched. Objects are not found any more, but stay
+    /// members of their pools until they are removed. A thread of the parent that used an
+    /// object remains a user for ever: then [`crate::pool::Node::drain`] does not end.
     ///
     /// # Errors
     /// [`Status::TooSmall`], [`Status::BadShift`] (selectors would not fit).
@@ -155,7 +158,7 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
         self.publishing = AtomicUsize::new(0);
         self.slots.with(|bitmap| bitmap.clear());
         self.records.clear();
-        self.buckets.clear();
+        self.buckets.heads().for_each(disband_locked);
         self.high_water = AtomicU32::new(0);
         self.refresh_to_locked(region, 0);
         Ok(())

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use cap_map_rs::pool::{Node, Pool};
 use cap_map_rs::{Rewrite, Status};
 
-use crate::common::{Random, Relax, Stop, Table, TestOwner, goes_on, waits};
+use crate::common::{
+    Random, Relax, Stop, Table, TestOwner, goes_on, meanwhile, region, region_words, waits,
+};
 
 pub(crate) type TestPool = Pool<Relax>;
 
@@ -154,6 +156,38 @@ fn an_object_used_very_often() {
         assert!(!drained.load(Ordering::SeqCst), "one user is left");
         object.release();
     });
+}
+
+/// A forked component starts anew while its only thread uses an object. The uses before, and
+/// this one, are not forgotten.
+#[test]
+fn a_table_that_starts_anew_keeps_the_users_of_objects() {
+    for in_use in [0, 1, 2] {
+        for neighbour in [false, true] {
+            let mut table = Table::new(64);
+            let (pool, object) = (pool(), node());
+            table.owner.insert_at(40, 8).unwrap();
+            insert(pool, &table.owner, object, 8).unwrap();
+            assert!((0..5).all(|_| leads(pool, &table.owner, 40, object)));
+            if neighbour {
+                insert(pool, &table.owner, node(), 24).unwrap();
+            }
+            assert!((0..in_use).all(|_| pool.acquire(&table.owner, 40).is_some()));
+            table.owner.reset(region(region_words(64))).unwrap();
+            table.owner.insert_at(40, 8).unwrap();
+            assert!(pool.acquire(&table.owner, 40).is_none(), "not found any more");
+            pool.remove(&table.owner, object).unwrap();
+            for _ in 1..in_use {
+                object.release();
+            }
+            if in_use > 0 {
+                meanwhile(|| object.release());
+            }
+            assert_eq!(waits(|| object.drain::<Relax>()).1, u64::from(in_use > 0));
+            insert(pool, &table.owner, object, 8).unwrap();
+            assert!(leads(pool, &table.owner, 40, object));
+        }
+    }
 }
 
 /// Removal waits neither for users of the object nor for those of others.

@@ -98,6 +98,50 @@ fn a_pool_is_usable_in_a_restored_image() {
     assert!(pool.is_empty());
 }
 
+/// A pool is in use already when the next one is recovered. They share a chain, which was
+/// being changed.
+#[test]
+fn a_recovered_pool_is_used_before_the_next_one_is_recovered() {
+    let ((owner, buckets), first, second) = (with_chains(), pool(), pool());
+    let (a, b, c) = (node(), node(), node());
+    insert(first, owner, a, 8).unwrap();
+    insert(second, owner, b, 24).unwrap();
+    buckets[8].fetch_add(WALKER, Ordering::Relaxed);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let lost = Arc::clone(&stopped);
+    std::thread::spawn(move || {
+        // This thread does not exist any more in the restored image.
+        meanwhile(move || {
+            lost.store(true, Ordering::SeqCst);
+            loop {
+                std::thread::park();
+            }
+        });
+        second.remove(owner, b)
+    });
+    while !stopped.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+    // SAFETY: the other thread stays where it is for good.
+    unsafe { owner.recover() };
+    // SAFETY: as above.
+    unsafe { first.recover(owner) };
+    insert(first, owner, c, 24).unwrap();
+    assert!(leads(first, owner, 40, a) && leads(first, owner, 44, c));
+    assert_eq!(waits(|| first.remove(owner, a)), (Ok(()), 0));
+    let in_use = first.acquire(owner, 44).is_some();
+    // SAFETY: as above; nobody else is inside the table or the first pool.
+    unsafe { second.recover(owner) };
+    assert!(in_use && second.is_empty() && leads(first, owner, 44, c));
+    assert_eq!(insert(second, owner, b, 8), Ok(()));
+    assert!(leads(second, owner, 40, b));
+    c.release();
+    for (pool, object) in [(first, c), (second, b)] {
+        assert_eq!(waits(|| pool.remove(owner, object)), (Ok(()), 0));
+        assert_eq!(waits(|| object.drain::<Relax>()).1, 0);
+    }
+}
+
 #[test]
 fn recovering_a_pool_that_is_in_order_changes_nothing() {
     let table = Table::new(100);
