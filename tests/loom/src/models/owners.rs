@@ -51,7 +51,9 @@ impl Kernel for Objects {
         true
     }
 
-    fn vanished(&mut self, _: usize, _: u32) {}
+    fn vanished(&mut self, selector: usize, _: u32) {
+        self.unmap(selector);
+    }
 }
 
 /// Removing `A` moves `C` and `E` within the index, of which look-ups reach the
@@ -171,13 +173,14 @@ pub(super) fn release_against_insert_map() {
 }
 
 /// One thread gives back the last reference while another one compares the
-/// capability with a forged one: one of them frees the slot.
+/// capability with a forged one: one of them lets the kernel let go, and frees the slot.
 pub(super) fn release_against_forged_insert_map() {
     let table = Table::private(&[A]);
     table.owner.acquire(0).unwrap();
     let kernel = Objects::new(1, &[0]);
     kernel.hold(2, BUFFERS[0]);
     let mut same = kernel.clone();
+    let unmapper = kernel.clone();
     let receiver = table.spawn(move |table| {
         let result = table.owner.insert_map(A, BUFFERS[0], &mut same);
         // Known no more, it is entered as new.
@@ -187,12 +190,14 @@ pub(super) fn release_against_forged_insert_map() {
     let releaser = table.spawn(move |table| {
         if let Released::Last(badge) = table.owner.release(0).unwrap() {
             assert_eq!(badge, A);
-            kernel.unmap(0);
+            unmapper.unmap(0);
             table.owner.free(0, 1).unwrap();
         }
     });
     let entered = receiver.join().unwrap();
     releaser.join().unwrap();
+    let object = if entered.is_some_and(|mapped| mapped.slot == 0) { 2 } else { 0 };
+    assert_eq!(kernel.object(0), object, "the kernel keeps what nobody holds");
     let badges = table.settled();
     let expected = entered.map(|mapped| (mapped.slot as usize, A));
     let carried = badges.iter().copied().enumerate().find(|(_, badge)| *badge != 0);
