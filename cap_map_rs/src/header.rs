@@ -7,7 +7,7 @@
 use crate::layout::*;
 use crate::region::Region;
 use crate::status::Status;
-use crate::sync::Ordering;
+use crate::sync::{Ordering, fence};
 
 /// The validated shape of a table. It is a private copy that no peer can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -238,11 +238,15 @@ impl Region<'_> {
     pub(crate) fn write_header(self, header: &Header) {
         let words = Words::from(header);
         self.set_field(OFF_MAGIC, 0, Ordering::Relaxed);
-        for (offset, value) in Words::offsets().zip(words.0).skip(1) {
-            // Release: a reader that sees a new field sees that the magic was taken away.
-            self.set_field(offset, value, Ordering::Release);
+        let fields = Words::offsets().zip(words.0).skip(1);
+        for (offset, value) in fields.chain([(OFF_CHECKSUM, words.checksum())]) {
+            // Fields that stay the same can be read meanwhile.
+            if self.field(offset, Ordering::Relaxed) != value {
+                // Release pairs with the fence in `copy_header`: a monitor that sees the new
+                // field, beside the old magic, sees everything that was written before.
+                self.set_field(offset, value, Ordering::Release);
+            }
         }
-        self.set_field(OFF_CHECKSUM, words.checksum(), Ordering::Release);
     }
 
     /// Writes the magic, so that the header counts.
@@ -258,6 +262,8 @@ impl Region<'_> {
         for (offset, word) in Words::offsets().zip(&mut words.0).skip(1) {
             *word = self.field(offset, Ordering::Relaxed);
         }
+        // Acquire pairs with the releases in `write_header`.
+        fence(Ordering::Acquire);
         words
     }
 

@@ -7,7 +7,7 @@ use cap_map_rs::memory::Private;
 use cap_map_rs::owner::{Extension, Growth};
 use cap_map_rs::sync::{AtomicU16, AtomicU32, AtomicU64, Ordering, RelaxStrategy};
 use cap_map_rs::word::BatchWord;
-use cap_map_rs::{Config, Identity, Monitor, Owner, Region, Slot, SlotWord, layout};
+use cap_map_rs::{Config, Identity, Monitor, Owner, Region, Slot, SlotWord, Status, layout};
 use loom::thread::JoinHandle;
 
 use crate::memory::Memory;
@@ -136,7 +136,12 @@ impl Table {
 
     /// A monitor of the table, which waits for nobody.
     pub(crate) fn monitor(&self) -> Monitor<'static, Yield> {
-        Monitor::attach(self.region, 0).unwrap()
+        self.attach().unwrap()
+    }
+
+    /// The same, of a table whose header may be being written.
+    pub(crate) fn attach(&self) -> Result<Monitor<'static, Yield>, Status> {
+        Monitor::attach(self.region, 0)
     }
 
     /// Starts a role that uses the table.

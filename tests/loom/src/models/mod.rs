@@ -97,6 +97,8 @@ models! {
         "a badge whose slot goes comes back once, by the owner or by a batch";
     rewriting::rewrite_against_refresh, 2,
         "an index that is rebuilt during a batch is of one generation";
+    monitors::attach_against_publication, 2,
+        "a monitor that finds a table published sees each badge that was entered before";
     monitors::two_monitors, 2,
         "of two monitors that rewrite the same slots one succeeds, and the other knows that it did not";
     monitors::badge_passed_on, 3,

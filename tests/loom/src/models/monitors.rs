@@ -4,9 +4,29 @@
 use std::sync::Arc;
 
 use cap_map_rs::sync::{AtomicBool, Ordering};
-use cap_map_rs::{Rewrite, Status};
+use cap_map_rs::{Identity, Kind, Rewrite, Slot, Status};
 
 use crate::table::{A, B, C, D, E, Table};
+
+/// The owner enters a badge, and publishes its table where it lies. A monitor that attaches
+/// meanwhile may find the magic of before.
+pub(super) fn attach_against_publication() {
+    let table = Table::private(&[A]);
+    let owner = table.spawn(|table| {
+        assert_eq!(table.owner.insert(B), Ok(1));
+        table.owner.publish(&Identity::UNKNOWN).unwrap();
+    });
+    let watcher = table.spawn(|table| match table.attach() {
+        Ok(monitor) if monitor.header().kind == Kind::Published => {
+            assert_eq!(monitor.entry(1), Ok(Slot::Used(B)));
+        }
+        Ok(monitor) => assert_eq!(monitor.header().kind, Kind::Private),
+        Err(status) => assert!(matches!(status, Status::Unpublished | Status::BadChecksum)),
+    });
+    owner.join().unwrap();
+    watcher.join().unwrap();
+    assert_eq!(table.attach().map(|monitor| monitor.header().kind), Ok(Kind::Published));
+}
 
 /// Both are alive, and rewrite the same slots.
 pub(super) fn two_monitors() {
