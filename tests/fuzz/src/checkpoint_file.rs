@@ -36,8 +36,16 @@ pub fn run(data: &[u8]) {
     }
 }
 
+/// What a reader says to a file.
+///
+/// # Errors
+/// The reason of a refusal.
+pub fn read(file: &[u8]) -> Result<(), String> {
+    Checkpoint::decode(file).map(|_| ()).map_err(|refusal| refusal.reason)
+}
+
 /// Sets all checksums right, so that the numbers behind them are looked at.
-fn repair(file: &mut [u8]) {
+pub fn repair(file: &mut [u8]) {
     let number = |file: &[u8], at: usize, bytes: usize| -> Option<u64> {
         let mut value = [0; 8];
         value[..bytes].copy_from_slice(file.get(at..at + bytes)?);

@@ -3,6 +3,7 @@
 use std::fs;
 
 use cap_map_fuzz::TARGETS;
+use cap_map_fuzz::checkpoint_file::{read, repair, samples};
 use cap_map_fuzz::corpus::{Corpus, path};
 use cap_map_fuzz::seeds::seeds;
 
@@ -66,4 +67,39 @@ fn lines_that_are_no_input_are_refused() {
         assert!(refusal.starts_with("line 4: "), "{line}: {refusal}");
     }
     assert_eq!(Corpus::parse("00\n00\n"), Err("line 2: occurs already".to_owned()));
+}
+
+/// Otherwise libFuzzer cuts seeds off, and what lies behind their end is never reached.
+#[test]
+fn seeds_fit_into_an_input() {
+    let campaign = concat!(env!("CARGO_MANIFEST_DIR"), "/campaign");
+    let text = fs::read_to_string(campaign).expect("beside the tests");
+    let limit = text.lines().find_map(|line| line.strip_prefix("MAX_LENGTH = "));
+    let limit: usize = limit.expect("a limit").parse().expect("a number");
+    for (name, _) in TARGETS {
+        let longest = seeds(name).iter().map(Vec::len).max().expect("there are some");
+        assert!(longest <= limit, "{name}: a seed of {longest} bytes");
+    }
+}
+
+/// A file with a wrong byte is refused for what the byte says, and not by a checksum.
+#[test]
+fn a_repaired_file_gets_behind_all_checksums() {
+    let [_, complete] = samples();
+    let (mut accepted, mut refused) = (0, 0);
+    // Behind the header and the list of six sections.
+    for at in 32 + 6 * 40..complete.len() {
+        let mut file = complete.clone();
+        file[at] ^= 4;
+        read(&file).expect_err("not repaired");
+        repair(&mut file);
+        match read(&file) {
+            Ok(()) => accepted += 1,
+            Err(reason) => {
+                assert!(!reason.contains("checksum"), "{at}: {reason}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(accepted > 100 && refused > 100, "{accepted} accepted, {refused} refused");
 }
