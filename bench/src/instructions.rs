@@ -27,7 +27,7 @@ const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::InsertMapNew, 1226.0),
     (Operation::References, 78.0),
     (Operation::Window, 507.0),
-    (Operation::InsertRemove, 784.0),
+    (Operation::InsertRemove, 743.0),
     (Operation::Dispatch, 179.0),
 ];
 

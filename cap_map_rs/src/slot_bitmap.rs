@@ -121,33 +121,46 @@ impl<'m> SlotBitmap<'m> {
 
     #[inline]
     pub(crate) fn set(&self, slot: u32) {
-        self.set_run(slot, slot + 1);
+        self.set_in(slot / BITS, bit(slot));
     }
 
     /// Marks `first..end` as allocated.
     #[inline]
     pub(crate) fn set_run(&self, first: u32, end: u32) {
-        each_word(first, end, |at, bits| {
-            let word = load(self.words, at) | bits;
-            store(self.words, at, word);
-            if word == u32::MAX {
-                store(self.summary, at / BITS, load(self.summary, at / BITS) | bit(at));
-            }
-        });
+        each_word(first, end, |at, bits| self.set_in(at, bits));
+    }
+
+    #[inline]
+    fn set_in(&self, at: u32, bits: u32) {
+        let word = load(self.words, at) | bits;
+        store(self.words, at, word);
+        if word == u32::MAX {
+            store(self.summary, at / BITS, load(self.summary, at / BITS) | bit(at));
+        }
     }
 
     #[inline]
     pub(crate) fn unset(&self, slot: u32) {
-        self.unset_run(slot, slot + 1);
+        self.unset_in(slot / BITS, bit(slot));
+        self.lower_hints(slot);
     }
 
     /// Marks `first..end` as free.
     #[inline]
     pub(crate) fn unset_run(&self, first: u32, end: u32) {
-        each_word(first, end, |at, bits| {
-            store(self.words, at, load(self.words, at) & !bits);
-            store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
-        });
+        each_word(first, end, |at, bits| self.unset_in(at, bits));
+        self.lower_hints(first);
+    }
+
+    #[inline]
+    fn unset_in(&self, at: u32, bits: u32) {
+        store(self.words, at, load(self.words, at) & !bits);
+        store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
+    }
+
+    /// Notes that a run that begins with `first` is free.
+    #[inline]
+    fn lower_hints(&self, first: u32) {
         let lower = |hint: &Cell<u32>, slot: u32| {
             hint.set(hint.get().min(slot.max(self.from)));
         };

@@ -10,7 +10,7 @@ use crate::limits::LOOK_UPS;
 use crate::region::Region;
 use crate::seqlock::{put, quietly, write};
 use crate::status::Status;
-use crate::sync::{Ordering, RelaxStrategy};
+use crate::sync::{AtomicU64, Ordering, RelaxStrategy};
 use crate::word::{Bank, SlotWord};
 
 impl<R: RelaxStrategy> Owner<'_, R> {
@@ -41,7 +41,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         Err(Status::Busy)
     }
 
-    #[inline]
+    #[inline(always)]
     fn try_file_locked(&self, region: Region<'_>, slot: u32, badge: u32) -> Result<(), Status> {
         let generation = self.refresh_locked(region);
         // The record of `slot` says already that the slot has a badge. The index may
@@ -71,14 +71,23 @@ impl<R: RelaxStrategy> Owner<'_, R> {
     #[inline(never)]
     pub(super) fn unfile_locked(&self, slot: u32) {
         let region = self.current.get();
+        if let Some(cell) = region.slot(slot) {
+            self.unfile_cell_locked(region, slot, cell);
+        }
+    }
+
+    /// Like [`Owner::unfile_locked`], for a slot whose word is at hand.
+    #[inline]
+    pub(super) fn unfile_cell_locked(&self, region: Region<'_>, slot: u32, cell: &AtomicU64) {
         // A batch that is decided from here on does not matter: entries that it makes
         // wrong vanish with the whole index at the next refresh.
         let bank = Bank::of(self.refresh_locked(region));
-        let word = |slot| region.slot(slot).map(|cell| SlotWord(cell.load(Ordering::Relaxed)));
-        if let Some(filed) = word(slot)
-            && filed.is_used()
-        {
-            let badge_of = |other| word(other).map_or(0, |word| word.badge(bank));
+        let filed = SlotWord(cell.load(Ordering::Relaxed));
+        if filed.is_used() {
+            let badge_of = |other| {
+                let word = region.slot(other).map(|cell| SlotWord(cell.load(Ordering::Relaxed)));
+                word.map_or(0, |word| word.badge(bank))
+            };
             self.index.remove(filed.badge(bank), slot, badge_of);
         }
     }

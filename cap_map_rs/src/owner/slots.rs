@@ -6,6 +6,7 @@ use super::Owner;
 use super::capacity_of;
 use super::record::Record;
 use crate::region::Region;
+use crate::seqlock::write;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
 use crate::sync::{AtomicU16, AtomicU64, Ordering, RelaxStrategy};
@@ -106,7 +107,12 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         if let Some(cell) = region.slot(slot)
             && let Some(record) = self.records.cell(slot)
         {
-            self.clear_locked(slot, cell, record);
+            Record::FREE.store(record);
+            // Relaxed, as in `clear_locked`. Most slots carry a badge here.
+            if !SlotWord(cell.load(Ordering::Relaxed)).is_free() {
+                self.unfile_cell_locked(region, slot, cell);
+                write(region, cell, SlotWord::FREE);
+            }
         }
         bitmap.unset(slot);
     }
