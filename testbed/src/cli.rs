@@ -1,7 +1,7 @@
 //! The command line.
 
-use std::io::{self, ErrorKind, Write};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,10 +12,11 @@ use signal_hook::consts::SIGPIPE;
 use crate::checkpoint::Refusal;
 use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
+use crate::image::{self, Choice, Difference, Image, State};
 use crate::process::{self, End};
-use crate::{checkpoint, clients, monitor};
+use crate::{clients, monitor};
 
-/// Capabilities were lost or misdirected.
+/// Capabilities were lost or misdirected, or files differ.
 const FAULTY: u8 = 1;
 
 /// The contents of a file were refused. (Status 2 is for a mistake in the arguments.)
@@ -30,9 +31,9 @@ const FAILED: u8 = 4;
     name = "cap_map",
     version,
     about,
-    after_help = "Exit status: 0 if all is well, 1 if capabilities were lost or misdirected, 2 for \
-                  a mistake in the arguments, 3 if a file was refused, 4 if the command could not \
-                  be carried out."
+    after_help = "Exit status: 0 if all is well, 1 if capabilities were lost or misdirected or files \
+                  differ, 2 for a mistake in the arguments, 3 if a file was refused, 4 if the \
+                  command could not be carried out."
 )]
 struct Arguments {
     #[command(subcommand)]
@@ -76,10 +77,46 @@ enum Command {
         #[command(flatten)]
         options: RunOptions,
     },
-    /// Print the capability table in a checkpoint or region file
+    /// Show what is in a checkpoint or table file
     Inspect {
         /// The file; - for the standard input
         file: PathBuf,
+        /// Only these slots
+        #[arg(long, value_name = "SLOT", value_delimiter = ',')]
+        slot: Vec<u32>,
+        /// Only slots with these badges
+        #[arg(long, value_name = "BADGE", value_delimiter = ',')]
+        badge: Vec<u32>,
+        /// Only slots in these states
+        #[arg(long, value_name = "STATE", value_delimiter = ',')]
+        state: Vec<State>,
+        /// Write the bytes of one section of a checkpoint
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["slot", "badge", "state", "json", "lines"])]
+        section: Option<String>,
+        /// Print JSON
+        #[arg(long, conflicts_with = "lines")]
+        json: bool,
+        /// Print the table as lines without a frame, as doc/layout.md describes them
+        #[arg(long, conflicts_with_all = ["slot", "badge", "state"])]
+        lines: bool,
+    },
+    /// Check that the parts of a checkpoint or table file agree, without starting anything
+    Verify {
+        /// The file; - for the standard input
+        file: PathBuf,
+    },
+    /// Compare two checkpoint or table files; exit status 0 if they say the same, 1 if not
+    Diff {
+        /// The one from before
+        before: PathBuf,
+        /// The one from after
+        after: PathBuf,
+        /// Leave badges aside, which are other ones in each system
+        #[arg(long)]
+        ignore_badges: bool,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     #[command(hide = true)]
     Core {
@@ -126,7 +163,8 @@ impl Command {
 /// What a command has to say.
 enum Outcome {
     Report(Report),
-    Text(String),
+    Difference(Difference, bool),
+    Bytes(Vec<u8>),
     Nothing,
 }
 
@@ -154,7 +192,10 @@ pub(crate) fn run() -> ExitCode {
             report.findings.iter().for_each(|finding| complain(finding));
             print(&report.text())
         }
-        Ok(Outcome::Text(text)) => print(text),
+        Ok(Outcome::Difference(difference, json)) => {
+            difference_text(difference, *json).and_then(|text| print(&text))
+        }
+        Ok(Outcome::Bytes(bytes)) => write(bytes),
         Ok(Outcome::Nothing) => Ok(()),
         Err(error) if json => {
             let status = status_of(error);
@@ -171,6 +212,7 @@ pub(crate) fn run() -> ExitCode {
             status_of(error)
         }
         (Ok(Outcome::Report(report)), _) if !report.good() => FAULTY,
+        (Ok(Outcome::Difference(difference, _)), _) if !difference.is_empty() => FAULTY,
         (Ok(_), _) => 0,
     };
     ExitCode::from(status)
@@ -186,8 +228,36 @@ fn complain(message: &str) {
 }
 
 fn print(text: &str) -> Result<()> {
+    write(text.as_bytes())
+}
+
+fn write(bytes: &[u8]) -> Result<()> {
     let mut output = io::stdout();
-    output.write_all(text.as_bytes()).and_then(|()| output.flush()).context("standard output")
+    output.write_all(bytes).and_then(|()| output.flush()).context("standard output")
+}
+
+fn difference_text(difference: &Difference, json: bool) -> Result<String> {
+    if json { Ok(serde_json::to_string(difference)? + "\n") } else { Ok(difference.text()?) }
+}
+
+/// Whether people look at the standard output who want colours: <https://no-color.org>.
+fn has_colours() -> bool {
+    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// Checks an image beyond what its reader does.
+fn verify(file: &Path) -> Result<Outcome> {
+    let image = Image::load(file)?;
+    let faults = image::verify(&image);
+    if faults.is_empty() {
+        let slots = image.rows.len();
+        return Ok(Outcome::Bytes(
+            format!("{}: {slots} slots in use, all well\n", file.display()).into_bytes(),
+        ));
+    }
+    faults.iter().for_each(|fault| complain(fault));
+    let reason = format!("{} faults", faults.len());
+    Err(Refusal::at(0, reason)).with_context(|| format!("{}", file.display()))
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -223,9 +293,25 @@ fn execute(command: Command) -> Result<Outcome> {
             return driver::migrate(&options).map(Outcome::Report);
         }
         Command::Restore { file, .. } => return driver::restore(&file).map(Outcome::Report),
-        Command::Inspect { file } => {
-            let lines = checkpoint::table_of(&file)?.lines().map(|line| line + "\n").collect();
-            return Ok(Outcome::Text(lines));
+        Command::Inspect { file, slot, badge, state, section, json, lines } => {
+            let image = Image::load(&file)?;
+            let choice = Choice { slots: slot, badges: badge, states: state };
+            let bytes = if let Some(section) = section {
+                image.section(&section)?.to_vec()
+            } else if lines {
+                image.table.lines().flat_map(|line| (line + "\n").into_bytes()).collect()
+            } else if json {
+                image.json(&choice)?.into_bytes()
+            } else {
+                image.text(&choice, has_colours())?.into_bytes()
+            };
+            return Ok(Outcome::Bytes(bytes));
+        }
+        Command::Verify { file } => return verify(&file),
+        Command::Diff { before, after, ignore_badges, json } => {
+            let [before, after] = [Image::load(&before)?, Image::load(&after)?];
+            let difference = image::diff(&before, &after, ignore_badges);
+            return Ok(Outcome::Difference(difference, json));
         }
         Command::Core { parent, start, step } => {
             process::die_with_parent(parent)?;

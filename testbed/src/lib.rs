@@ -23,6 +23,7 @@ mod cli;
 mod clients;
 mod control;
 mod driver;
+mod image;
 #[allow(unsafe_code)] // maps memory
 mod memory;
 mod monitor;

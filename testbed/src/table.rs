@@ -86,7 +86,7 @@ impl Table {
 
 /// A label in a form that neither forges the line nor talks to the terminal: quotes,
 /// backslashes and all characters that cannot be seen as what they are become `\u{...}`.
-fn escaped(label: &str) -> String {
+pub(crate) fn escaped(label: &str) -> String {
     let mut text = String::new();
     for c in label.chars() {
         if is_odd(c) { text.extend(c.escape_unicode()) } else { text.push(c) }

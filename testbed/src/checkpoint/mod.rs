@@ -6,7 +6,6 @@ mod file;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use cap_map_rs::Status;
 use serde::{Deserialize, Serialize};
 
 pub use container::{Refusal, Section};
@@ -151,19 +150,9 @@ impl Checkpoint {
     }
 }
 
-/// The table in a file, which is a checkpoint or begins with a region.
-pub(crate) fn table_of(path: &Path) -> Result<Table> {
-    let bytes = file::read(path)?;
-    table_in(&bytes).with_context(|| format!("{}", path.display()))
-}
-
-fn table_in(bytes: &[u8]) -> Result<Table, Refusal> {
-    let refused = |at, status: Status| Refusal::at(at, status.message());
-    if !bytes.starts_with(&container::MAGIC) {
-        return table::read(bytes).map_err(|status| refused(0, status));
-    }
-    let found = find(&container::decode(bytes)?, "table")?;
-    table::read(found.bytes).map_err(|status| refused(found.offset, status))
+/// The bytes of a file that is not too long to be one of ours. `-` is the standard input.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    file::read(path)
 }
 
 fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {

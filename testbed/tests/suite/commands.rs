@@ -80,7 +80,7 @@ fn more_objects_than_slots_at_the_start() {
 }
 
 fn inspect(file: &Path) -> Outcome {
-    cap_map(&["inspect", file.to_str().expect("path is UTF-8")])
+    cap_map(&["inspect", "--lines", file.to_str().expect("path is UTF-8")])
 }
 
 #[test]

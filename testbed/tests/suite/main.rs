@@ -2,5 +2,6 @@
 
 mod commands;
 mod common;
+mod images;
 mod processes;
 mod restore;

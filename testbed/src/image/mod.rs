@@ -1,0 +1,243 @@
+//! Looking into checkpoint and table files, without starting anything.
+
+mod check;
+mod diff;
+mod text;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use cap_map_rs::{Kind, Slot};
+use clap::ValueEnum;
+use serde::Serialize;
+
+pub(crate) use self::check::verify;
+pub(crate) use self::diff::{Difference, diff};
+use crate::checkpoint::{
+    Checkpoint, Meta, Object, RESERVED, Refusal, Section, container, read_file,
+};
+use crate::table::{self, Table, escaped};
+use crate::wire::{COMPONENT_CLIENTS, COMPONENT_CORE, COMPONENT_MONITOR, COMPONENT_TARGET};
+
+/// What a slot holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// Carries a badge, and is one of the slots with a fixed number
+    Static,
+    /// Carries a badge
+    Used,
+    /// Carried a badge until its object died
+    Detached,
+    /// Allocated without a badge; only a checkpoint knows
+    Reserved,
+    /// Holds what no correct writer produces
+    Corrupt,
+}
+
+impl State {
+    /// Whether the slot carries a badge that finds it.
+    pub(crate) fn is_found(self) -> bool {
+        matches!(self, State::Static | State::Used)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            State::Static => "static",
+            State::Used => "used",
+            State::Detached => "detached",
+            State::Reserved => "reserved",
+            State::Corrupt => "corrupt",
+        }
+    }
+}
+
+/// What a slot leads to, according to kernel and core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub(crate) enum Target {
+    Gate {
+        creator: String,
+        entrypoint: u32,
+        #[serde(serialize_with = "hexadecimal")]
+        name: u64,
+    },
+    Dead,
+    Thread,
+}
+
+impl From<Object> for Target {
+    fn from(object: Object) -> Self {
+        match object {
+            Object::Dead => Target::Dead,
+            Object::Thread => Target::Thread,
+            Object::Gate { creator, entrypoint, name } => {
+                let creator = match creator {
+                    COMPONENT_CORE => "core".to_owned(),
+                    COMPONENT_TARGET => "target".to_owned(),
+                    COMPONENT_CLIENTS => "clients".to_owned(),
+                    COMPONENT_MONITOR => "monitor".to_owned(),
+                    number => format!("component {number}"),
+                };
+                Target::Gate { creator, entrypoint, name }
+            }
+        }
+    }
+}
+
+/// Readers of JSON often know numbers of 53 bits only.
+fn hexadecimal<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{number:#x}"))
+}
+
+/// One slot that is not free.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Row {
+    pub(crate) slot: u32,
+    pub(crate) selector: u64,
+    pub(crate) state: State,
+    /// Zero for a slot without a badge.
+    pub(crate) badge: u32,
+    /// References of the component, which only a checkpoint has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) references: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) object: Option<Target>,
+}
+
+/// What a file holds.
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+    pub(crate) table: Table,
+    /// `None` for a file with a table only.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// Which slots to show. Empty lists mean all.
+#[derive(Default)]
+pub(crate) struct Choice {
+    pub(crate) slots: Vec<u32>,
+    pub(crate) badges: Vec<u32>,
+    pub(crate) states: Vec<State>,
+}
+
+impl Choice {
+    fn has(&self, row: &Row) -> bool {
+        fn allows<T: PartialEq>(list: &[T], value: &T) -> bool {
+            list.is_empty() || list.contains(value)
+        }
+        allows(&self.slots, &row.slot)
+            && allows(&self.badges, &row.badge)
+            && allows(&self.states, &row.state)
+    }
+}
+
+impl Image {
+    /// Reads a file, and checks all that a restore would check of it.
+    pub(crate) fn load(path: &Path) -> Result<Self> {
+        let bytes = read_file(path)?;
+        Self::decode(bytes).with_context(|| format!("{}", path.display()))
+    }
+
+    fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
+        let refused = |status: cap_map_rs::Status| Refusal::at(0, status.message());
+        let is_checkpoint = bytes.starts_with(&container::MAGIC);
+        let checkpoint = is_checkpoint.then(|| Checkpoint::decode(&bytes)).transpose()?;
+        let table_bytes = checkpoint.as_ref().map_or(&bytes, |checkpoint| &checkpoint.table);
+        let table = table::read(table_bytes).map_err(refused)?;
+        let rows = rows(&table, checkpoint.as_ref());
+        Ok(Image { bytes, table, checkpoint, rows })
+    }
+
+    /// The bytes of one section of a checkpoint.
+    pub(crate) fn section(&self, name: &str) -> Result<&[u8]> {
+        let sections = self.sections()?;
+        let names: Vec<_> = sections.iter().map(|section| escaped(section.name)).collect();
+        let found = sections.iter().find(|section| section.name == name);
+        let found =
+            found.with_context(|| format!("no section \"{name}\", only {}", names.join(", ")))?;
+        Ok(found.bytes)
+    }
+
+    /// None for a file with a table only.
+    fn sections(&self) -> Result<Vec<Section<'_>>, Refusal> {
+        match &self.checkpoint {
+            Some(_) => container::decode(&self.bytes),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// The chosen slots and the facts about all as JSON, in one line.
+    pub(crate) fn json(&self, choice: &Choice) -> Result<String> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            format: Option<u32>,
+            meta: Option<&'a Meta>,
+            label: &'a str,
+            kind: &'static str,
+            capacity: u32,
+            first_user: u32,
+            badge_bits: u32,
+            #[serde(serialize_with = "hexadecimal")]
+            boot: u64,
+            instance: u64,
+            pd: u32,
+            parent: u32,
+            slots: Vec<&'a Row>,
+        }
+        let header = &self.table.header;
+        let shown = Shown {
+            format: self.checkpoint.as_ref().map(|_| container::VERSION),
+            meta: self.checkpoint.as_ref().map(|checkpoint| &checkpoint.meta),
+            label: header.identity.label(),
+            kind: kind_name(header.kind),
+            capacity: header.geometry.capacity,
+            first_user: header.geometry.first_user,
+            badge_bits: header.geometry.badge_bits,
+            boot: header.identity.boot,
+            instance: header.identity.instance,
+            pd: header.identity.pd,
+            parent: header.identity.parent,
+            slots: self.rows.iter().filter(|row| choice.has(row)).collect(),
+        };
+        Ok(serde_json::to_string(&shown)? + "\n")
+    }
+}
+
+pub(crate) fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Core => "core",
+        Kind::Private => "private",
+        Kind::Published => "published",
+    }
+}
+
+/// All slots that are not free.
+fn rows(table: &Table, checkpoint: Option<&Checkpoint>) -> Vec<Row> {
+    let geometry = &table.header.geometry;
+    let mut objects = checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.kernel);
+    let mut rows = Vec::new();
+    for (slot, content) in (0u32..).zip(&table.slots) {
+        let counted =
+            checkpoint.and_then(|checkpoint| checkpoint.references.get(slot as usize).copied());
+        let (state, badge) = match *content {
+            Slot::Free | Slot::Reserved if counted == Some(RESERVED) => (State::Reserved, 0),
+            Slot::Free | Slot::Reserved => continue,
+            Slot::Used(badge) if geometry.is_static(slot) => (State::Static, badge),
+            Slot::Used(badge) => (State::Used, badge),
+            Slot::Detached(badge) => (State::Detached, badge),
+            Slot::Corrupt => (State::Corrupt, 0),
+        };
+        rows.push(Row {
+            slot,
+            selector: u64::from(slot) << geometry.shift,
+            state,
+            badge,
+            references: counted.filter(|count| *count != RESERVED),
+            // The reader has checked that there is one for each badge, in this order.
+            object: if badge == 0 { None } else { objects.next().map(|entry| entry.object.into()) },
+        });
+    }
+    rows
+}

@@ -1,0 +1,133 @@
+//! An image as text for people.
+
+use std::fmt::Write;
+
+use super::{Choice, Image, Row, State, Target, kind_name};
+use crate::checkpoint::container;
+use crate::table::escaped;
+
+/// Escape sequences of a terminal, for states that deserve a look.
+const YELLOW: &str = "\u{1b}[33m";
+const RED: &str = "\u{1b}[31m";
+const PLAIN: &str = "\u{1b}[0m";
+
+const COLUMNS: usize = 6;
+
+impl Image {
+    /// A summary, and one line for each chosen slot. Colours are for terminals.
+    pub(crate) fn text(&self, choice: &Choice, colours: bool) -> anyhow::Result<String> {
+        let mut text = self.summary()?;
+        let rows: Vec<_> = self.rows.iter().filter(|row| choice.has(row)).collect();
+        if !rows.is_empty() {
+            text.push('\n');
+            text += &table_of(&rows, colours);
+        }
+        Ok(text)
+    }
+
+    fn summary(&self) -> anyhow::Result<String> {
+        let mut text = String::new();
+        if let Some(checkpoint) = &self.checkpoint {
+            let meta = &checkpoint.meta;
+            writeln!(
+                text,
+                "checkpoint of format {}, {} bytes, of a program of {} bytes with CRC-32 {:#010x}, \
+                 seed {}, {} migrations before",
+                container::VERSION,
+                self.bytes.len(),
+                meta.program.bytes,
+                meta.program.crc32,
+                meta.seed,
+                meta.rounds
+            )?;
+            let sections = self.sections()?;
+            let sections: Vec<_> = sections
+                .iter()
+                .map(|section| format!("{} {}", escaped(section.name), section.bytes.len()))
+                .collect();
+            writeln!(text, "sections with their bytes: {}", sections.join(", "))?;
+        }
+        let header = &self.table.header;
+        let (identity, geometry) = (&header.identity, &header.geometry);
+        writeln!(
+            text,
+            "{} table of \"{}\": {} slots, those in front of {} static, badges of {} bits",
+            kind_name(header.kind),
+            escaped(identity.label()),
+            geometry.capacity,
+            geometry.first_user,
+            geometry.badge_bits
+        )?;
+        writeln!(
+            text,
+            "boot {:#018x}, instance {}, protection domain {}, parent {}",
+            identity.boot, identity.instance, identity.pd, identity.parent
+        )?;
+        let states = [State::Static, State::Used, State::Detached, State::Reserved, State::Corrupt];
+        let counts: Vec<_> = states
+            .iter()
+            .map(|state| (state, self.rows.iter().filter(|row| row.state == *state).count()))
+            .filter(|(_, count)| *count != 0)
+            .map(|(state, count)| format!("{count} {}", state.name()))
+            .collect();
+        writeln!(
+            text,
+            "slots: {}",
+            if counts.is_empty() { "all free".into() } else { counts.join(", ") }
+        )?;
+        Ok(text)
+    }
+}
+
+/// Columns that align. Those that no row fills are left out.
+fn table_of(rows: &[&Row], colours: bool) -> String {
+    let head = ["slot", "selector", "state", "badge", "references", "object"].map(str::to_owned);
+    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(|row| cells(row))).collect();
+    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let is_shown = |column: usize| lines.iter().skip(1).any(|line| !line[column].is_empty());
+    let shown: Vec<_> = (0..COLUMNS).filter(|column| is_shown(*column)).collect();
+    let states = std::iter::once(None).chain(rows.iter().map(|row| Some(row.state)));
+    let mut text = String::new();
+    for (line, state) in lines.iter().zip(states) {
+        let cells: Vec<_> = shown
+            .iter()
+            .map(|column| match column {
+                // Words stand to the left, numbers to the right.
+                2 | 5 => format!("{:<1$}", line[*column], widths[*column]),
+                _ => format!("{:>1$}", line[*column], widths[*column]),
+            })
+            .collect();
+        let line = cells.join("  ");
+        let colour = match state {
+            Some(State::Detached | State::Reserved) if colours => YELLOW,
+            Some(State::Corrupt) if colours => RED,
+            _ => "",
+        };
+        let end = if colour.is_empty() { "" } else { PLAIN };
+        text += &format!("{colour}{}{end}\n", line.trim_end());
+    }
+    text
+}
+
+fn cells(row: &Row) -> [String; COLUMNS] {
+    let badge = if row.badge == 0 { String::new() } else { row.badge.to_string() };
+    [
+        row.slot.to_string(),
+        format!("{:#x}", row.selector),
+        row.state.name().to_owned(),
+        badge,
+        row.references.map_or(String::new(), |count| count.to_string()),
+        row.object.as_ref().map_or(String::new(), object),
+    ]
+}
+
+pub(super) fn object(object: &Target) -> String {
+    match object {
+        Target::Gate { creator, entrypoint, name } => {
+            format!("{name:#x} of {creator}, entrypoint {entrypoint}")
+        }
+        Target::Dead => "dead".to_owned(),
+        Target::Thread => "thread".to_owned(),
+    }
+}

@@ -1,0 +1,183 @@
+//! Looking into checkpoint files.
+
+use std::fs;
+use std::path::Path;
+
+use cap_map_rs::{SlotWord, layout};
+use serde_json::Value;
+use testbed::checkpoint::{Checkpoint, Object};
+
+use crate::common::{Outcome, cap_map, checkpoint};
+
+fn run(command: &[&str], file: &Path) -> Outcome {
+    cap_map(&[command, &[file.to_str().expect("path is UTF-8")]].concat())
+}
+
+/// A checkpoint in a file, and the same one in memory.
+fn sample(folder: &Path) -> (std::path::PathBuf, Checkpoint) {
+    let file = folder.join("checkpoint");
+    checkpoint(&file, "11");
+    let decoded = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap();
+    (file, decoded)
+}
+
+fn write(folder: &Path, name: &str, checkpoint: &Checkpoint) -> std::path::PathBuf {
+    let file = folder.join(name);
+    fs::write(&file, checkpoint.encode().unwrap()).unwrap();
+    file
+}
+
+fn put_word(checkpoint: &mut Checkpoint, slot: u32, word: SlotWord) {
+    let at = layout::SLOTS + slot as usize * layout::WORD_BYTES;
+    checkpoint.table[at..at + 8].copy_from_slice(&word.0.to_ne_bytes());
+}
+
+/// Slots that lead to objects of the target, and their badges.
+fn own_gates(checkpoint: &Checkpoint) -> Vec<(u32, u32)> {
+    let own = |object| matches!(object, Object::Gate { creator: 1, .. });
+    let entries = checkpoint.kernel.iter().filter(|entry| own(entry.object));
+    entries.map(|entry| (entry.slot, entry.badge)).collect()
+}
+
+#[test]
+fn an_image_is_summed_up_and_shown_by_slots() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, checkpoint) = sample(folder.path());
+    let text = run(&["inspect"], &file).expect_success().stdout;
+    assert!(text.starts_with("checkpoint of format 2, "), "{text}");
+    assert!(text.contains("\npublished table of \"init -> target\": 4096 slots, "), "{text}");
+    assert!(!text.contains('\u{1b}'), "colours without a terminal");
+    let (_, table) = text.split_once("\n\n").unwrap();
+    let mut lines = table.lines();
+    assert_eq!(lines.next(), Some("slot  selector  state     badge  references  object"));
+    let thread = lines.find(|line| line.starts_with("  12 ")).unwrap();
+    assert!(thread.ends_with("  thread") && thread.contains(" static "), "{thread}");
+
+    let (slot, badge) = own_gates(&checkpoint)[0];
+    let chosen = format!("--badge={badge}");
+    let text = run(&["inspect", "--json", &chosen], &file).expect_success().stdout;
+    let shown: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(shown["label"], "init -> target");
+    assert_eq!(shown["slots"].as_array().unwrap().len(), 1, "{shown}");
+    assert_eq!(shown["slots"][0]["slot"], slot);
+    assert_eq!(shown["slots"][0]["object"]["creator"], "target");
+    let text = run(&["inspect", "--state=used", "--slot=12"], &file).expect_success().stdout;
+    assert!(!text.contains("\n\n"), "the thread's slot is a static one: {text}");
+
+    let meta = run(&["inspect", "--section=meta"], &file).expect_success().stdout;
+    assert_eq!(serde_json::from_str::<Value>(&meta).unwrap()["seed"], 11);
+    let outcome = run(&["inspect", "--section=none"], &file);
+    assert_eq!(outcome.status.code(), Some(4));
+    assert!(
+        outcome.stderr.contains("no section \"none\", only meta, table, "),
+        "{}",
+        outcome.stderr
+    );
+}
+
+#[test]
+fn parts_that_contradict_each_other_are_found() {
+    type Change = fn(&mut Checkpoint);
+    let folder = tempfile::tempdir().unwrap();
+    let (file, good) = sample(folder.path());
+    let outcome = run(&["verify"], &file).expect_success();
+    assert!(outcome.stdout.ends_with(" slots in use, all well\n"), "{}", outcome.stdout);
+    let cases: [(&str, Change); 6] = [
+        ("has badge", |checkpoint| {
+            let [(_, badge), (slot, _)] = own_gates(checkpoint)[..2] else { panic!("no gates") };
+            put_word(checkpoint, slot, SlotWord::used(badge));
+            let mut entries = checkpoint.kernel.iter_mut();
+            entries.find(|entry| entry.slot == slot).unwrap().badge = badge;
+        }),
+        ("is free, but has 3 references", |checkpoint| checkpoint.references[4000] = 3),
+        ("nobody has a reference to it", |checkpoint| {
+            let (slot, _) = own_gates(checkpoint)[0];
+            checkpoint.references[slot as usize] = 0;
+        }),
+        ("there is no entrypoint 9", |checkpoint| {
+            let (slot, _) = own_gates(checkpoint)[0];
+            for entry in checkpoint.kernel.iter_mut().filter(|entry| entry.slot == slot) {
+                if let Object::Gate { entrypoint, .. } = &mut entry.object {
+                    *entrypoint = 9;
+                }
+            }
+        }),
+        ("leads to the object of slot", |checkpoint| {
+            let own = |object| matches!(object, Object::Gate { creator: 1, .. });
+            let mut entries = checkpoint.kernel.iter_mut().filter(|entry| own(entry.object));
+            let first = entries.next().unwrap().object;
+            entries.next().unwrap().object = first;
+        }),
+        ("of a client: no slot leads to it", |checkpoint| {
+            for entry in &mut checkpoint.kernel {
+                if let Object::Gate { creator: 1, name, .. } = &mut entry.object {
+                    *name ^= 1 << 63;
+                }
+            }
+        }),
+    ];
+    for (reason, change) in cases {
+        let mut altered = good.clone();
+        change(&mut altered);
+        let outcome = run(&["verify"], &write(folder.path(), "altered", &altered));
+        assert_eq!(outcome.status.code(), Some(3), "{reason}: {}", outcome.stdout);
+        assert!(outcome.stderr.contains(reason), "{reason}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn images_are_compared_by_slots() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, good) = sample(folder.path());
+    let name = |file: &Path| file.to_str().expect("path is UTF-8").to_owned();
+    let diff = |options: &[&str], other: &Path| {
+        cap_map(&[&["diff"], options, &[&name(&file), &name(other)]].concat())
+    };
+    let same = diff(&[], &file).expect_success();
+    assert_eq!(same.stdout, "0 came, 0 went, 0 changed\n");
+
+    // Another badge, a slot that is free, and one that is not any more.
+    let mut other = good.clone();
+    let [(first, _), (second, _)] = own_gates(&other)[..2] else { panic!("no gates") };
+    put_word(&mut other, first, SlotWord::used(4));
+    other.kernel.iter_mut().find(|entry| entry.slot == first).unwrap().badge = 4;
+    put_word(&mut other, second, SlotWord::FREE);
+    other.kernel.retain(|entry| entry.slot != second);
+    other.references[second as usize] = 0;
+    let free = (3000..).find(|slot| good.references[*slot as usize] == 0).unwrap();
+    other.references[free as usize] = testbed::checkpoint::RESERVED;
+    let other = write(folder.path(), "other", &other);
+    let outcome = diff(&[], &other);
+    assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains(&format!("+ slot {free}: reserved\n")), "{}", outcome.stdout);
+    assert!(
+        outcome.stdout.contains(&format!("- slot {second}: used, badge ")),
+        "{}",
+        outcome.stdout
+    );
+    assert!(outcome.stdout.contains(&format!("~ slot {first}: badge ")), "{}", outcome.stdout);
+    assert!(outcome.stdout.ends_with("1 came, 1 went, 1 changed\n"), "{}", outcome.stdout);
+    let outcome = diff(&["--ignore-badges", "--json"], &other);
+    let difference: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(difference["changed"], Value::Array(vec![]));
+    assert_eq!(difference["came"][0]["slot"], free);
+
+    fs::write(&other, "no image").unwrap();
+    assert_eq!(diff(&[], &other).status.code(), Some(3));
+}
+
+#[test]
+fn a_table_alone_can_be_inspected_and_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, checkpoint) = sample(folder.path());
+    let region = folder.path().join("region");
+    fs::write(&region, &checkpoint.table).unwrap();
+    let text = run(&["inspect"], &region).expect_success().stdout;
+    assert!(text.starts_with("published table of "), "{text}");
+    run(&["verify"], &region).expect_success();
+    let arguments = ["diff", file.to_str().unwrap(), region.to_str().unwrap()];
+    // The table knows nothing of references and objects.
+    let outcome = cap_map(&arguments);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert!(outcome.stdout.contains(" references -> nothing"), "{}", outcome.stdout);
+}
