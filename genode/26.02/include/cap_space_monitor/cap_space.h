@@ -33,7 +33,6 @@ namespace Cap_space_monitor {
 	using Cap_map::Identity;
 
 	using Slot_info      = Foc_native_pd::Slot_info;
-	using Replace        = Foc_native_pd::Replace;
 	using Install_result = Foc_native_pd::Install_result;
 
 	static constexpr unsigned NUM_SLOTS = Foc_native_pd::NUM_SLOTS,
@@ -280,8 +279,12 @@ class Cap_space_monitor::Cap_space : Noncopyable
 
 		/**
 		 * Let slot refer to a capability, the table is left as it is
+		 *
+		 * \param replace  what may be replaced, in the type of the release's
+		 *                 interface 'Foc_native_pd'
 		 */
-		Install_result install(Native_capability cap, unsigned slot, Replace replace)
+		template <typename REPLACE>
+		Install_result install(Native_capability cap, unsigned slot, REPLACE replace)
 		{
 			return _native_pd.install(cap, selector(slot), replace);
 		}

@@ -177,6 +177,9 @@ class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
 
 		Attach_dma_result attach_dma(Dataspace_capability ds, addr_t at) override {
 			return _real.attach_dma(ds, at); }
+
+		Dataspace_capability cap_space_info() override {
+			return _real.cap_space_info(); }
 };
 
 
@@ -212,9 +215,15 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		Charge_result charge_block() override { return pay(BLOCK); }
 		void          refund_block() override { repay(BLOCK); }
 
-		Replace_result _replace_selected(Snapshot &);
-		Replace_result _replace_pending(unsigned);
+		bool           _unchanged(Rewrite const &);
+		void           _install_present(Rewrite const &);
 		void           _leave_out(Rewrite const &);
+		unsigned       _leave_out_changed(Rewrite *, unsigned);
+		bool           _install_pending(Rewrite *, unsigned &);
+		bool           _rewrite(Rewrite *, unsigned &);
+		unsigned       _conclude(Rewrite const *, unsigned, uint64_t);
+		Replace_result _replace_pending(unsigned);
+		Replace_result _replace_selected(Snapshot &);
 
 		Monitored_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
 		             Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
@@ -273,6 +282,11 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		 * may keep executing. However, requests that are on their way to one of
 		 * the old gates never return. This includes requests to objects of its
 		 * own.
+		 *
+		 * A slot that the component frees and uses for another capability
+		 * meanwhile is not touched, with the restriction that is documented for
+		 * 'Native_pd::install'. It does not apply while the threads of the
+		 * component are paused.
 		 */
 		Replace_result replace_gates(Snapshot &snapshot, auto const &select_fn)
 		{

@@ -281,6 +281,22 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 				cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread const &thread) {
 					fn(cpu, thread); }); });
 		}
+
+		/**
+		 * Call 'fn' while no thread of the specified PD executes
+		 *
+		 * Afterwards, all threads are resumed, no matter who paused them.
+		 */
+		void with_paused_threads(Pd const &pd, auto const &fn)
+		{
+			for_each_thread(pd, [&] (Monitored_cpu &, Monitored_cpu::Thread const &thread) {
+				Cpu_thread_client(thread.cap).pause(); });
+
+			fn();
+
+			for_each_thread(pd, [&] (Monitored_cpu &, Monitored_cpu::Thread const &thread) {
+				Cpu_thread_client(thread.cap).resume(); });
+		}
 };
 
 #endif /* _INCLUDE__CAP_SPACE_MONITOR__SANDBOX_H_ */

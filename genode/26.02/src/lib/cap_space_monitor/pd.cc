@@ -198,85 +198,186 @@ Monitored_pd::Replace_result Monitored_pd::_replace_selected(Snapshot &snapshot)
 
 
 /**
- * Respond to a slot that the component changed while its gate was replaced
+ * Return true if the slot still carries the badge of the gate to be replaced
+ */
+bool Monitored_pd::_unchanged(Rewrite const &rewrite)
+{
+	Snapshot::Entry entry { };
+
+	return Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	    && entry.state == CAP_MAP_STATE_USED
+	    && entry.badge == rewrite.expected;
+}
+
+
+/**
+ * Let a slot that got the new gate refer to the gate that its badge belongs to
  *
- * The new gate may be present at the selector although the slot belongs to
- * another capability. It vanishes with the gate. If the slot belongs to a gate
- * again, let the selector refer to it. Any other capability that the component
- * obtained in the slot before the new gate was installed is lost.
+ * If the slot is in use for anything else, or does not refer to the new gate
+ * anymore, the component has changed it, and it is left alone. A new gate that
+ * remains at the selector of a free slot vanishes with the gate.
+ */
+void Monitored_pd::_install_present(Rewrite const &rewrite)
+{
+	Snapshot::Entry entry { };
+	if (!Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	 || entry.state != CAP_MAP_STATE_USED)
+		return;
+
+	if (Gate * const present = _gates.find(entry.badge))
+		(void)cap_space.install(present->cap, rewrite.slot, rewrite.replacement);
+}
+
+
+/**
+ * Let the gate stay because the component changed its slot meanwhile
  */
 void Monitored_pd::_leave_out(Rewrite const &rewrite)
 {
 	if (Gate * const gate = _gates.find(rewrite.expected))
 		gate->pending.left_out = true;
 
-	Snapshot::Entry entry { };
-	if (!Cap_map::ok(cap_space.entry(rewrite.slot, entry))
-	 || entry.state != CAP_MAP_STATE_USED)
-		return;
-
-	Gate * const present = _gates.find(entry.badge);
-
-	if (present && !cap_space.confirmed(rewrite.slot, entry.badge))
-		(void)cap_space.install(present->cap, rewrite.slot, Replace::YES);
+	_install_present(rewrite);
 }
 
 
-Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count)
+/**
+ * Remove those gates from the batch the slots of which were changed
+ *
+ * \return  number of gates that remain
+ */
+unsigned Monitored_pd::_leave_out_changed(Rewrite *batch, unsigned count)
 {
-	if (!count)
+	unsigned remaining = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (_unchanged(batch[i]))
+			batch[remaining++] = batch[i];
+		else
+			_leave_out(batch[i]);
+	}
+	return remaining;
+}
+
+
+/**
+ * Install the new gates in the place of the old ones
+ *
+ * \param count  number of gates that are installed and thereby in the batch
+ * \return       false if an installation failed
+ */
+bool Monitored_pd::_install_pending(Rewrite *batch, unsigned &count)
+{
+	bool ok = true;
+
+	_gates.for_each([&] (Gate &gate) {
+		if (!gate.pending.cap.valid() || !ok)
+			return;
+
+		unsigned const slot = gate.pending.slot, badge = unsigned(gate.cap.local_name());
+
+		switch (cap_space.install(gate.pending.cap, slot, badge)) {
+		case Install_result::OK:
+			batch[count++] = {
+				.slot        = slot,
+				.expected    = badge,
+				.replacement = unsigned(gate.pending.cap.local_name()),
+				.left_out = 0, .head = 0, .next = 0 };
+			break;
+
+		/* the component uses the slot for something else */
+		case Install_result::IN_USE: gate.pending.left_out = true; break;
+
+		case Install_result::OUT_OF_RANGE:
+		case Install_result::INVALID_CAP:
+		case Install_result::FAILED: ok = false;
+		}
+	});
+
+	return ok;
+}
+
+
+/**
+ * Let the table carry the new badges
+ *
+ * \param count  number of gates in the batch, decreased by those left out
+ * \return       false if the table is unchanged
+ */
+bool Monitored_pd::_rewrite(Rewrite *batch, unsigned &count)
+{
+	/* each refused attempt is the last one, or leaves out a gate */
+	for (;;) {
+		unsigned slot = 0;
+		if (Cap_map::ok(cap_space.rewrite(batch, count, slot)))
+			return true;
+
+		unsigned const remaining = _leave_out_changed(batch, count);
+		if (remaining == count)
+			return false;
+
+		count = remaining;
+	}
+}
+
+
+/**
+ * Let each slot refer to the gate that its badge belongs to after a rewrite
+ *
+ * \param sequence  of the table before the first new gate was installed
+ * \return          number of gates replaced
+ */
+unsigned Monitored_pd::_conclude(Rewrite const *batch, unsigned count, uint64_t sequence)
+{
+	Stamp stamp { };
+	bool const untouched = Cap_map::ok(cap_space.stamp(stamp))
+	                    && stamp.sequence == sequence && !(sequence & 1);
+
+	unsigned replaced = 0;
+
+	for (Rewrite const *rewrite = batch; rewrite < batch + count; rewrite++) {
+
+		if (rewrite->left_out) {
+			_leave_out(*rewrite);
+			continue;
+		}
+		replaced++;
+
+		/* the component may have received the old gate once more at the slot */
+		Gate * const gate = untouched ? nullptr : _gates.find(rewrite->expected);
+		if (gate)
+			(void)cap_space.install(gate->pending.cap, rewrite->slot, rewrite->expected);
+	}
+	return replaced;
+}
+
+
+Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const pending)
+{
+	if (!pending)
 		return 0U;
 
-	auto install = [&] (Native_capability cap, unsigned slot)
-	{
-		return cap_space.install(cap, slot, Replace::YES) == Install_result::OK;
-	};
-
-	return _alloc.try_alloc(count*sizeof(Rewrite)).convert<Replace_result>(
+	return _alloc.try_alloc(pending*sizeof(Rewrite)).convert<Replace_result>(
 
 		[&] (Memory::Allocation &memory) -> Replace_result {
 
 			Rewrite * const batch = (Rewrite *)memory.ptr;
 
-			Replace_error error = Replace_error::INSTALL_FAILED;
+			unsigned count = 0;
 
-			unsigned i = 0;
-			bool installed = true;
+			Stamp stamp { };
+			(void)cap_space.stamp(stamp);
 
-			_gates.for_each([&] (Gate &gate) {
-				if (!gate.pending.cap.valid())
-					return;
+			bool const installed = _install_pending(batch, count);
 
-				batch[i++] = { .slot        = gate.pending.slot,
-				               .expected    = unsigned(gate.cap.local_name()),
-				               .replacement = unsigned(gate.pending.cap.local_name()),
-				               .left_out = 0, .head = 0, .next = 0 };
-
-				installed &= install(gate.pending.cap, gate.pending.slot); });
-
-			if (installed) {
-				unsigned slot = 0;
-				if (Cap_map::ok(cap_space.rewrite(batch, i, slot))) {
-
-					unsigned replaced = 0;
-					for (Rewrite const *rewrite = batch; rewrite < batch + i; rewrite++) {
-						if (rewrite->left_out)
-							_leave_out(*rewrite);
-						else
-							replaced++;
-					}
-					return replaced;
-				}
-
-				error = Replace_error::REFUSED;
-			}
+			if (installed && _rewrite(batch, count))
+				return _conclude(batch, count, stamp.sequence);
 
 			/* the table still has the old badges */
-			_gates.for_each([&] (Gate &gate) {
-				if (gate.pending.cap.valid())
-					(void)install(gate.cap, gate.pending.slot); });
+			for (unsigned i = 0; i < count; i++)
+				_install_present(batch[i]);
 
-			return error;
+			return installed ? Replace_error::REFUSED : Replace_error::INSTALL_FAILED;
 		},
 		[&] (Alloc_error) -> Replace_result { return Replace_error::OUT_OF_RAM; });
 }

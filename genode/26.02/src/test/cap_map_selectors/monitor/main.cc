@@ -23,6 +23,10 @@ namespace Test {
 	struct Private;
 	struct Main;
 
+	using Native_pd = Pd_session::Native_pd;
+
+	static constexpr unsigned NO_BADGE = Native_pd::NO_BADGE;
+
 	static constexpr unsigned USER_BASE = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT;
 	static constexpr unsigned MAIN_GATE = Foc::MAIN_THREAD_CAP >> Foc::L4_CAP_SHIFT;
 
@@ -179,8 +183,6 @@ struct Test::Main : Sandbox::State_handler
 
 	void _test_refusals(Monitored_pd &pd)
 	{
-		using Native_pd = Pd_session::Native_pd;
-
 		Foc_native_pd_client native_pd { pd.real().native_pd() };
 
 		Native_capability const gift = _gift.cap();
@@ -190,7 +192,7 @@ struct Test::Main : Sandbox::State_handler
 		auto expect_out_of_range = [&] (addr_t sel)
 		{
 			refused++;
-			_check(native_pd.install(gift, sel, Replace::YES) ==
+			_check(native_pd.install(gift, sel, NO_BADGE) ==
 			       Install_result::OUT_OF_RANGE, "install not refused at ", Hex(sel));
 		};
 
@@ -216,8 +218,8 @@ struct Test::Main : Sandbox::State_handler
 		for (addr_t offset : misaligned)
 			expect_out_of_range(selector(USER_BASE) + offset);
 
-		_check(native_pd.install(Native_capability(), selector(USER_BASE), Replace::YES)
-		       == Install_result::INVALID_CAP, "invalid capability accepted");
+		_check(native_pd.install(Native_capability(), selector(USER_BASE),
+		                         NO_BADGE) == Install_result::INVALID_CAP, "invalid capability accepted");
 
 		log("refusals: ", refused, " selectors refused");
 	}
@@ -240,7 +242,7 @@ struct Test::Main : Sandbox::State_handler
 			bool const empty = (info.state == Slot_info::EMPTY);
 
 			Install_result const result =
-				pd.cap_space.install(_gift.cap(), slot, Replace::NO);
+				pd.cap_space.install(_gift.cap(), slot, NO_BADGE);
 
 			_check(result == (empty ? Install_result::OK : Install_result::IN_USE),
 			       "unexpected result at slot ", slot);
@@ -251,15 +253,23 @@ struct Test::Main : Sandbox::State_handler
 			}
 
 			_check(pd.cap_space.confirmed(slot, badge), "slot ", slot, " without effect");
-			_check(pd.cap_space.install(_gift.cap(), slot, Replace::NO) ==
-			       Install_result::IN_USE, "slot ", slot, " replaced");
+
+			auto replace = [&] (unsigned present) {
+				return pd.cap_space.install(_other_gift.cap(), slot, present); };
+
+			unsigned const others[] { NO_BADGE, other_badge, _badge(_secret), 1u, ~0u };
+
+			for (unsigned present : others)
+				_check(replace(present) == Install_result::IN_USE,
+				       "slot ", slot, " taken for badge ", present);
+
+			_check(pd.cap_space.confirmed(slot, badge), "slot ", slot, " replaced");
 			installed++;
 
 			if (slot % 2)
 				continue;
 
-			_check(pd.cap_space.install(_other_gift.cap(), slot, Replace::YES) ==
-			       Install_result::OK, "slot ", slot, " not replaced");
+			_check(replace(badge) == Install_result::OK, "slot ", slot, " not replaced");
 			_check(pd.cap_space.confirmed(slot, other_badge) &&
 			      !pd.cap_space.confirmed(slot, badge), "slot ", slot, " not replaced");
 			replaced++;

@@ -27,8 +27,8 @@ struct Genode::Foc_native_pd_client : Rpc_client<Pd_session::Native_pd>
 		return call<Rpc_request>(selector, badge, info); }
 
 	Install_result install(Native_capability cap, addr_t selector,
-	                       Replace replace) override {
-		return call<Rpc_install>(cap, selector, replace); }
+	                       unsigned present) override {
+		return call<Rpc_install>(cap, selector, present); }
 
 	void table(Dataspace_capability ds, uint64_t instance) override {
 		call<Rpc_table>(ds, instance); }

@@ -73,27 +73,35 @@ struct Genode::Pd_session::Native_pd : Interface
 	virtual Native_capability request(addr_t selector, unsigned badge,
 	                                  Slot_info &info) = 0;
 
-	enum class Replace { NO, YES };
+	/* badge of a selector that refers to no kernel object */
+	static constexpr unsigned NO_BADGE = 0;
 
 	enum class Install_result {
 		OK,
 		OUT_OF_RANGE, /* selector is not managed by the PD itself */
 		INVALID_CAP,
-		IN_USE,       /* selector refers to a kernel object already */
+		IN_USE,       /* selector refers to another object than expected */
 		FAILED,       /* mapping refused by the kernel */
 	};
 
 	/**
 	 * Install capability at a selector of the PD
 	 *
-	 * \param replace  whether to replace a capability that is present at the
-	 *                 selector
+	 * \param present  badge of the capability to be replaced, or 'NO_BADGE' if
+	 *                 the selector is expected to be empty
+	 *
+	 * If the selector refers to anything else, nothing happens. In particular,
+	 * a slot that the PD uses for another capability meanwhile is left alone.
+	 * However, comparing and mapping are two operations of the kernel. If a
+	 * thread of the PD receives a capability at the selector in between, this
+	 * one is replaced. Whoever must rule this out pauses the threads of the PD.
 	 *
 	 * The operation does not tell the PD about the badge of the capability.
 	 * Note that a component leaves the capability of a released slot in place
 	 * until the slot is reused.
 	 */
-	virtual Install_result install(Native_capability, addr_t selector, Replace) = 0;
+	virtual Install_result install(Native_capability, addr_t selector,
+	                               unsigned present) = 0;
 
 	/**
 	 * Let core know where the PD's table is
@@ -111,7 +119,7 @@ struct Genode::Pd_session::Native_pd : Interface
 	 *********************/
 
 	GENODE_RPC(Rpc_request, Native_capability, request, addr_t, unsigned, Slot_info &);
-	GENODE_RPC(Rpc_install, Install_result, install, Native_capability, addr_t, Replace);
+	GENODE_RPC(Rpc_install, Install_result, install, Native_capability, addr_t, unsigned);
 
 	GENODE_RPC(Rpc_table, void, table, Dataspace_capability, uint64_t);
 

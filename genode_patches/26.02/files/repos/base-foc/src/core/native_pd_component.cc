@@ -151,7 +151,7 @@ Native_capability Native_pd_component::request(addr_t     selector,
 
 
 Native_pd::Install_result
-Native_pd_component::install(Native_capability cap, addr_t selector, Replace replace)
+Native_pd_component::install(Native_capability cap, addr_t selector, unsigned present)
 {
 	using namespace Foc;
 
@@ -163,20 +163,34 @@ Native_pd_component::install(Native_capability cap, addr_t selector, Replace rep
 	if (!cap.valid() || !occupied(L4_BASE_TASK_CAP, cap.data()->kcap()))
 		return Install_result::INVALID_CAP;
 
-	if (replace == Replace::NO && occupied(_task(), selector))
+	l4_cap_idx_t const task = _task();
+
+	auto map = [&]
+	{
+		/*
+		 * In contrast to the right to use the object, the right to control it,
+		 * e.g., to bind an IPC gate to another thread, remains in core.
+		 */
+		l4_fpage_t const fpage =
+			l4_obj_fpage(cap.data()->kcap(), 0, L4_CAP_FPAGE_RW);
+
+		l4_msgtag_t const tag =
+			l4_task_map(task, L4_BASE_TASK_CAP, fpage, selector | L4_ITEM_MAP);
+
+		return l4_error(tag) ? Install_result::FAILED : Install_result::OK;
+	};
+
+	if (present == NO_BADGE)
+		return occupied(task, selector) ? Install_result::IN_USE : map();
+
+	Native_capability const expected = Core_cap_index::lookup(present);
+	if (!expected.valid())
 		return Install_result::IN_USE;
 
-	/*
-	 * In contrast to the right to use the object, the right to control it,
-	 * e.g., to bind an IPC gate to another thread, remains in core.
-	 */
-	l4_fpage_t const fpage =
-		l4_obj_fpage(cap.data()->kcap(), 0, L4_CAP_FPAGE_RW);
+	Borrowed_cap const borrowed { task, selector };
 
-	l4_msgtag_t const tag =
-		l4_task_map(_task(), L4_BASE_TASK_CAP, fpage, selector | L4_ITEM_MAP);
-
-	return l4_error(tag) ? Install_result::FAILED : Install_result::OK;
+	return borrowed.same_object_as(expected.data()->kcap()) ? map()
+	                                                        : Install_result::IN_USE;
 }
 
 

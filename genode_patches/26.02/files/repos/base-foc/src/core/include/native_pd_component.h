@@ -43,7 +43,7 @@ class Core::Native_pd_component : public Rpc_object<Pd_session::Native_pd,
 
 		Native_capability request(addr_t, unsigned, Slot_info &) override;
 
-		Install_result install(Native_capability, addr_t, Replace) override;
+		Install_result install(Native_capability, addr_t, unsigned) override;
 
 		void table(Dataspace_capability, uint64_t) override;
 };

@@ -1,0 +1,5 @@
+TARGET   = test-cap_map_reuse
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base sandbox cap_space_monitor syscall-foc
+INC_DIR += $(PRG_DIR)/..
