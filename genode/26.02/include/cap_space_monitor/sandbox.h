@@ -242,10 +242,11 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 					fn(_create((COMPONENT *)nullptr, request));
 					return;
 				}
-				catch (Out_of_ram)                          { }
-				catch (Out_of_caps)                         { }
-				catch (Service_denied)                      { }
-				catch (Attached_dataspace::Region_conflict) { }
+				catch (Out_of_ram)                            { }
+				catch (Out_of_caps)                           { }
+				catch (Denied)                                { }
+				catch (Attached_dataspace::Region_conflict)   { }
+				catch (Attached_dataspace::Invalid_dataspace) { }
 			}
 			warning(request.label, ": ", COMPONENT::service_name(), " session "
 			        "exceeds the resources of the monitor");
