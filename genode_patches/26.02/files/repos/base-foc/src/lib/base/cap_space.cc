@@ -72,28 +72,6 @@ void Foc_cap_platform::table_missing(Cap_map::Status status)
 }
 
 
-/**
- * Waiting strategy of the capability table, called while contended
- *
- * Yielding does not help a holder of lower priority. So each 16th caller takes
- * a nap. The message registers of the UTCB are left alone.
- */
-extern "C" void cap_map_relax()
-{
-	using namespace Foc;
-
-	static unsigned calls = 0;
-
-	if (__atomic_add_fetch(&calls, 1, __ATOMIC_RELAXED) % 16) {
-		l4_thread_yield();
-		return;
-	}
-
-	/* 1 millisecond: mantissa 125, exponent 3 */
-	l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
-}
-
-
 /**********************
  ** Capability_space **
  **********************/

@@ -1,9 +1,9 @@
 /*
- * \brief  Waiting strategy of the capability table in a monitor
+ * \brief  Waiting strategy of the flat capability table
  * \date   2026-11-22
  *
- * The table is linked to the monitor a second time, besides the one in the
- * dynamic linker, and asks for this function, too.
+ * The table is linked to core, to the dynamic linker, and once more to each
+ * monitor. So the function that it asks for is part of the library.
  */
 
 /*
@@ -16,10 +16,11 @@
 
 
 /**
- * Waiting strategy of the capability table
+ * Waiting strategy of the capability table, called while contended
  *
- * A monitored component may have a lower priority than the monitor. So besides
- * yielding, the processor is released for a moment from time to time.
+ * Yielding does not help a holder of lower priority, and a monitored component
+ * may have a lower priority than its monitor. So each 16th caller takes a nap.
+ * The message registers of the UTCB are left alone.
  */
 extern "C" void cap_map_relax()
 {
