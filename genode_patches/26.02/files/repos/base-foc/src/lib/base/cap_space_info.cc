@@ -317,11 +317,9 @@ static char const *move_table(Pd_session_client &pd, Region_map::Range range,
 
 
 /*
- * The hook is meant for kernels where the component has to pay for its
- * capability space. On Fiasco.OC, the component manages the capability space.
  * At this point, no other thread exists, and no application code was executed.
  */
-void Genode::init_cap_slab(Pd_session &session, Parent &)
+void Genode::init_cap_space(Pd_session &session, Parent &)
 {
 	/* the runtime passes its own client of the session */
 	Pd_session_client &pd = static_cast<Pd_session_client &>(session);
