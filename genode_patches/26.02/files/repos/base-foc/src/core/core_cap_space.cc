@@ -50,8 +50,7 @@ Core_cap_index::Record &Core_cap_index::_record() const
 {
 	static Record records[MAX_CAPS] { };
 
-	/* a null handle has no record but shares the one of slot 0, not in use */
-	return records[in_range() ? slot() % MAX_CAPS : 0];
+	return records[slot() % MAX_CAPS];
 }
 
 

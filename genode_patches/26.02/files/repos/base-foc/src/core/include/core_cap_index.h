@@ -83,7 +83,7 @@ class Core::Core_cap_index : public Native_capability::Data
 		 * \return  capability, or an invalid one if slots or badges are
 		 *          exhausted
 		 *
-		 * An invalid capability must not be invoked, see 'Data::kcap'.
+		 * An invalid capability must not be invoked, see 'Native_capability::Data'.
 		 */
 		static Native_capability create(Cap_directory::Kind = Cap_directory::Kind::UNKNOWN);
 

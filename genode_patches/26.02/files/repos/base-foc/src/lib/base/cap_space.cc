@@ -80,9 +80,10 @@ Foc::l4_cap_idx_t Capability_space::alloc_kcap()
 {
 	Cap_index const * const index = cap_idx_alloc().alloc_range(1);
 
-	if (!index)
+	if (!index) {
 		raw("out of capability selectors");
-
+		return Foc::L4_INVALID_CAP;
+	}
 	return index->kcap();
 }
 
@@ -96,8 +97,9 @@ void Capability_space::free_kcap(Foc::l4_cap_idx_t kcap)
 
 Foc::l4_cap_idx_t Capability_space::kcap(Native_capability cap)
 {
-	if (!cap.data())
+	if (!cap.data()) {
 		raw("selector of an invalid capability requested");
-
+		return Foc::L4_INVALID_CAP;
+	}
 	return cap.data()->kcap();
 }

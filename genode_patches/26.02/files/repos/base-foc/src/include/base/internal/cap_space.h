@@ -128,27 +128,12 @@ struct Genode::Foc_cap_platform
 /**
  * Handle of a slot in the capability space
  *
- * There is no object behind a pointer to it.
+ * There is no object behind a pointer to it. An invalid capability, as obtained
+ * when running out of slots, has no handle. So it must be checked before its
+ * selector is asked for. Note that the kernel takes an invalid selector for the
+ * calling thread, so a thread that invokes one waits for itself.
  */
 class Genode::Native_capability::Data : public Base_foc::Cap_index<Foc_cap_platform>
-{
-	public:
-
-		/**
-		 * Return selector
-		 *
-		 * The null handle, as obtained when running out of slots, denotes an
-		 * invalid selector.
-		 *
-		 * Note that the kernel takes the invalid selector for the calling
-		 * thread. When invoked, the thread waits for itself. So a capability
-		 * must be checked before it is invoked.
-		 */
-		addr_t kcap() const
-		{
-			return in_range() ? Base_foc::Cap_index<Foc_cap_platform>::kcap()
-			                  : addr_t(Foc::L4_INVALID_CAP);
-		}
-};
+{ };
 
 #endif /* _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_ */
