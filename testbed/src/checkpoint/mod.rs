@@ -1,8 +1,9 @@
 //! A checkpoint of the target: what is in it, and its file.
 
 pub mod container;
-mod file;
 
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -69,6 +70,9 @@ pub struct KernelEntry {
 }
 
 const ENTRY_BYTES: usize = 32;
+
+/// Longest file that is read; the testbed's own have a few MiB.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// In place of the references to a slot that is allocated and carries no badge.
 pub const RESERVED: u16 = 0xffff;
@@ -144,15 +148,27 @@ impl Checkpoint {
 
     /// Reads a file: the checkpoint, and its bytes. The file may change behind that.
     pub(crate) fn load(path: &Path) -> Result<(Self, Vec<u8>)> {
-        let bytes = file::read(path)?;
+        let bytes = read_file(path)?;
         let checkpoint = Self::decode(&bytes).with_context(|| format!("{}", path.display()))?;
         Ok((checkpoint, bytes))
     }
 }
 
-/// The bytes of a file that is not too long to be one of ours. `-` is the standard input.
+/// All bytes of a file that is not too long to be one of ours. `-` is the standard input.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
-    file::read(path)
+    let shown = path.display();
+    let mut bytes = Vec::new();
+    let read = if path == Path::new("-") {
+        io::stdin().take(MAX_BYTES + 1).read_to_end(&mut bytes)
+    } else {
+        File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+    };
+    read.with_context(|| format!("{shown}"))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let refusal = Refusal { offset: MAX_BYTES, reason: "file is too long".into() };
+        return Err(refusal).context(format!("{shown}"));
+    }
+    Ok(bytes)
 }
 
 fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {

@@ -2,7 +2,6 @@
 //! and verifies what arrived.
 
 mod destination;
-mod fit;
 mod report;
 mod system;
 mod verify;
@@ -14,15 +13,16 @@ use anyhow::{Context, Result};
 use indicatif::ProgressBar;
 
 use self::destination::Destination;
-use self::fit::check_fits;
 pub(crate) use self::report::Report;
 use self::report::progress;
 use self::system::{System, numbering};
 use self::verify::verify;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, Refusal};
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
-use crate::process::raise_descriptor_limit;
+use crate::memory::{image_bytes, table_address, table_bytes};
+use crate::process::{raise_descriptor_limit, this_program};
 use crate::state::ClientState;
+use crate::wire::{IMAGE_ADDRESS, TARGET_ENTRYPOINTS};
 
 /// Calls per object in each system.
 const CALLS_PER_OBJECT: u64 = 2;
@@ -105,6 +105,25 @@ pub(crate) fn restore(file: &Path) -> Result<Report> {
     bar.finish_and_clear();
     report.seconds = begin.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// Refuses what this program cannot continue, before anything is started.
+fn check_fits(checkpoint: &Checkpoint) -> Result<()> {
+    let meta = &checkpoint.meta;
+    let refuse = |reason| Err(Refusal::at(0, reason).into());
+    if meta.program != this_program()? {
+        return refuse(
+            "the checkpoint was taken by another build of this program, whose memory \
+             image this build cannot continue",
+        );
+    }
+    let slots = u32::try_from(checkpoint.references.len())?;
+    let fits = meta.image_address == IMAGE_ADDRESS
+        && Some(meta.table_address) == table_address(slots)
+        && u64::from(meta.entrypoints) == TARGET_ENTRYPOINTS
+        && checkpoint.image.len() as u64 <= image_bytes()
+        && checkpoint.table.len() == table_bytes(slots);
+    if fits { Ok(()) } else { refuse("memory of the target has another shape") }
 }
 
 /// Lets the target create its objects. Clients call the first ones while the others are
