@@ -1,0 +1,4 @@
+TARGET   = test-core_quota
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base

@@ -1,0 +1,4 @@
+TARGET   = test-core_slots
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base

@@ -1,0 +1,4 @@
+TARGET   = test-forged_badge
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base
