@@ -243,7 +243,9 @@ cap_map_status cap_map_owner_create(void *memory, size_t size, void *region, siz
  * Forgets everything and starts anew in 'region', as after a fork. The region in use
  * belongs to the parent and is not touched. No waiting for a thread that does not exist
  * any more. Members of pools are not found any more, but stay members until they are
- * removed. A thread of the parent that used an object remains a user of it for ever.
+ * removed. A pool that another thread of the parent was changing stays locked, and cannot
+ * be changed any more. A thread of the parent that used an object remains a user of it
+ * for ever.
  * Errors: TOO_SMALL, MISALIGNED; BAD_SHIFT if selectors would not fit into size_t;
  *         RELOCATED if 'owner' lies at another address than at its creation.
  * Requires: Nobody else uses 'owner', nor a node of its pools. 'region' as for

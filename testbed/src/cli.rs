@@ -13,7 +13,7 @@ use crate::checkpoint::Refusal;
 use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
 use crate::image::{self, Choice, Difference, Image, State};
-use crate::process::{self, End};
+use crate::process::{self, End, FAILED};
 use crate::{clients, monitor};
 
 /// Capabilities were lost or misdirected, or files differ.
@@ -21,9 +21,6 @@ const FAULTY: u8 = 1;
 
 /// The contents of a file were refused. (Status 2 is for a mistake in the arguments.)
 const REFUSED: u8 = 3;
-
-/// The command could not be carried out.
-const FAILED: u8 = 4;
 
 /// Moves a live component and its capabilities from system to system.
 #[derive(Parser)]

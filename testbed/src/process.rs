@@ -1,5 +1,6 @@
 //! Processes of a system: the program itself under hidden subcommands.
 
+use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
@@ -21,6 +22,9 @@ use signal_hook::low_level::emulate_default_handler;
 
 use crate::checkpoint::Program;
 use crate::wire::{FIRST_SLOT, slot_fd};
+
+/// Exit status of a command that could not be carried out.
+pub(crate) const FAILED: u8 = 4;
 
 /// Slots that a process uses besides those of the target's objects: other capabilities, and
 /// receive windows.
@@ -140,9 +144,16 @@ pub(crate) fn end() -> Option<End> {
 }
 
 /// Lets the driver end. Without its children it gets no further, and cleans up as after any
-/// other error.
+/// other error. One that has none yet may be waiting for a file, and has nothing to clean up.
 fn end_driver(why: i32) {
     let children = children();
+    if children.is_empty() && why != TIME_OVER {
+        let _ = emulate_default_handler(why);
+    } else if children.is_empty() {
+        // That this fails cannot be reported anywhere.
+        let _ = writeln!(std::io::stderr(), "cap_map: gave up, as the time is over");
+        std::process::exit(FAILED.into());
+    }
     // The first reason counts.
     let _ = END.compare_exchange(0, why, Ordering::Relaxed, Ordering::Relaxed);
     for child in children.iter() {

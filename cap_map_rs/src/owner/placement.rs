@@ -134,7 +134,8 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
 
     /// Forgets everything and starts anew in `region`, as after a fork. The region in
     /// use belongs to the parent and is not touched. Objects are not found any more, but stay
-    /// members of their pools until they are removed. A thread of the parent that used an
+    /// members of their pools until they are removed. A pool that another thread of the parent
+    /// was changing stays locked, and cannot be changed any more. A thread of the parent that used an
     /// object remains a user for ever: then [`crate::pool::Node::drain`] does not end.
     ///
     /// # Errors

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::table::escaped;
+
 /// First bytes of a checkpoint file.
 pub const MAGIC: [u8; 8] = *b"CAPCKPT\n";
 
@@ -148,7 +150,10 @@ pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
     for at in (HEADER..start).step_by(ENTRY) {
         let section = section(file, at, end)?;
         if sections.iter().any(|other: &Section<'_>| other.name == section.name) {
-            return Err(Refusal::at(at, format!("section \"{}\" occurs twice", section.name)));
+            return Err(Refusal::at(
+                at,
+                format!("section \"{}\" occurs twice", escaped(section.name)),
+            ));
         }
         end = section.offset + section.bytes.len();
         sections.push(section);
@@ -169,7 +174,7 @@ fn section(file: &[u8], at: usize, end: usize) -> Result<Section<'_>, Refusal> {
         return Err(Refusal::at(at, "name of a section is malformed"));
     };
     let refuse = |field: usize, reason: &str| {
-        Err(Refusal::at(at + field, format!("section \"{name}\": {reason}")))
+        Err(Refusal::at(at + field, format!("section \"{}\": {reason}", escaped(name))))
     };
     let offset = end.next_multiple_of(ALIGN);
     if u64_at(file, at + 16)? != offset as u64 {
@@ -185,10 +190,12 @@ fn section(file: &[u8], at: usize, end: usize) -> Result<Section<'_>, Refusal> {
         return refuse(36, "reserved field is not zero");
     }
     if file.get(end..offset).is_none_or(|gap| gap.iter().any(|byte| *byte != 0)) {
-        return Err(Refusal::at(end, format!("padding before section \"{name}\" is not zero")));
+        let reason = format!("padding before section \"{}\" is not zero", escaped(name));
+        return Err(Refusal::at(end, reason));
     }
     if crc32fast::hash(bytes) != u32_at(file, at + 32)? {
-        return Err(Refusal::at(offset, format!("checksum of section \"{name}\" does not match")));
+        let reason = format!("checksum of section \"{}\" does not match", escaped(name));
+        return Err(Refusal::at(offset, reason));
     }
     Ok(Section { name, offset, bytes })
 }
@@ -217,6 +224,13 @@ mod tests {
     fn two_sections_of_one_name_are_refused() {
         let refusal = decode(&encode(&[("a", b"1"), ("b", b""), ("a", b"1")])).unwrap_err();
         assert_eq!(refusal.to_string(), "at offset 112: section \"a\" occurs twice");
+    }
+
+    #[test]
+    fn names_in_a_refusal_do_not_talk_to_the_terminal() {
+        let refusal = decode(&encode(&[("\u{1b}[31m\n", b""), ("\u{1b}[31m\n", b"")])).unwrap_err();
+        assert!(refusal.reason.contains(r"\u{1b}[31m\u{a}"), "{refusal}");
+        assert!(!refusal.reason.contains('\u{1b}'), "{refusal}");
     }
 
     #[test]

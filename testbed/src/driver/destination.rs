@@ -2,10 +2,12 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::NamedTempFile;
 
 /// A memory image may hold secrets of the component.
 const MODE: u32 = 0o600;
@@ -47,6 +49,8 @@ impl Destination {
         };
         let is_folder = fs::metadata(&folder).is_ok_and(|found| found.is_dir());
         ensure!(is_folder, "{shown}: there is no folder {}", folder.display());
+        ensure!(!name.as_os_str().as_bytes().ends_with(b"/"), "{shown}: names a folder");
+        temporary_in(&folder).with_context(|| format!("{shown}: no file can be made there"))?;
         Ok(Destination { name: name.to_owned(), path, folder, permissions })
     }
 
@@ -58,7 +62,7 @@ impl Destination {
 
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         // In the same folder, so that renaming stays within a file system.
-        let mut file = tempfile::Builder::new().prefix(".cap_map.").tempfile_in(&self.folder)?;
+        let mut file = temporary_in(&self.folder)?;
         file.write_all(bytes)?;
         file.as_file().set_permissions(self.permissions.clone())?;
         file.as_file().sync_all()?;
@@ -71,6 +75,11 @@ impl Destination {
             Err(error) => Err(error),
         }
     }
+}
+
+/// A new file, which vanishes unless it gets another name.
+fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(".cap_map.").tempfile_in(folder)
 }
 
 #[cfg(test)]
@@ -134,6 +143,11 @@ mod tests {
         let path = folder.path().join("checkpoint");
         fs::write(&path, b"old").unwrap();
         assert!(Destination::new(&path.join("below")).is_err());
+        let error = Destination::new(&folder.path().join("none/")).unwrap_err();
+        assert!(error.to_string().ends_with(": names a folder"), "{error:#}");
+        // Nobody makes files there.
+        let error = Destination::new(Path::new("/proc/checkpoint")).unwrap_err();
+        assert!(error.to_string().ends_with(": no file can be made there"), "{error:#}");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Image, Row, State, Target};
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{Checkpoint, RESERVED};
+use crate::state::ObjectState;
 
 /// What is wrong with an image whose structure and checksums are right.
 pub(crate) fn verify(image: &Image) -> Vec<String> {
@@ -36,6 +37,9 @@ fn check_slots(image: &Image, checkpoint: &Checkpoint, faults: &mut Vec<String>)
         }
         if row.is_some_and(|row| lacks_holder(row)) {
             faults.push(format!("slot {slot}: nobody has a reference to it"));
+        }
+        if *count == RESERVED && row.is_some_and(|row| row.badge != 0) {
+            faults.push(format!("slot {slot}: carries a badge, but is said to be reserved"));
         }
     }
     let mut seen = HashMap::new();
@@ -72,9 +76,13 @@ fn check_clients(image: &Image, checkpoint: &Checkpoint, faults: &mut Vec<String
             _ => None,
         })
         .collect();
-    for object in checkpoint.clients.objects() {
-        if !served.contains(&object.name) {
-            faults.push(format!("object {:#x} of a client: no slot leads to it", object.name));
+    let mut known = HashSet::new();
+    for ObjectState { name, .. } in checkpoint.clients.objects() {
+        if !served.contains(&name) {
+            faults.push(format!("object {name:#x} of a client: no slot leads to it"));
+        }
+        if !known.insert(name) {
+            faults.push(format!("object {name:#x} of a client: occurs twice"));
         }
     }
 }

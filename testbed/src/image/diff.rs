@@ -6,7 +6,9 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::text::object;
-use super::{Image, Row};
+use super::{Image, Row, kind_name};
+use crate::checkpoint::Checkpoint;
+use crate::table::escaped;
 
 /// What came, went, and changed from one image to another, by slots.
 #[derive(Debug, Serialize)]
@@ -14,15 +16,30 @@ pub(crate) struct Difference {
     came: Vec<Row>,
     went: Vec<Row>,
     changed: Vec<(Row, Row)>,
+    /// What is not about a slot.
+    facts: Vec<Fact>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Fact {
+    name: &'static str,
+    before: String,
+    after: String,
 }
 
 /// Compares two images. Badges are other ones in each system, so they may be left aside.
 pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Difference {
+    let facts =
+        general_facts(before, ignore_badges).into_iter().zip(general_facts(after, ignore_badges));
+    let facts = facts
+        .map(|((name, before), (_, after))| Fact { name, before, after })
+        .filter(|fact| fact.before != fact.after)
+        .collect();
     let by_slot = |image: &Image| -> BTreeMap<u32, Row> {
         image.rows.iter().map(|row| (row.slot, row.clone())).collect()
     };
     let (before, mut after) = (by_slot(before), by_slot(after));
-    let mut difference = Difference { came: vec![], went: vec![], changed: vec![] };
+    let mut difference = Difference { came: vec![], went: vec![], changed: vec![], facts };
     for (slot, old) in before {
         match after.remove(&slot) {
             None => difference.went.push(old),
@@ -40,14 +57,50 @@ pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Differ
     difference
 }
 
+/// What an image says besides its slots: the same names in the same order for each.
+fn general_facts(image: &Image, ignore_badges: bool) -> Vec<(&'static str, String)> {
+    let header = &image.table.header;
+    let (identity, geometry) = (&header.identity, &header.geometry);
+    let of_image = |fact: fn(&Checkpoint) -> String| {
+        image.checkpoint.as_ref().map_or("unknown".to_owned(), fact)
+    };
+    let sum = |bytes: &[u8]| format!("CRC-32 {:#010x}", crc32fast::hash(bytes));
+    let mut facts = vec![
+        ("label", format!("\"{}\"", escaped(identity.label()))),
+        ("kind", kind_name(header.kind).to_owned()),
+        ("slots", geometry.capacity.to_string()),
+        ("static slots", geometry.first_user.to_string()),
+        ("bits of badges", geometry.badge_bits.to_string()),
+        ("boot", format!("{:#x}", identity.boot)),
+        ("instance", identity.instance.to_string()),
+        ("program", of_image(|image| format!("{:#010x}", image.meta.program.crc32))),
+        ("seed", of_image(|image| image.meta.seed.to_string())),
+        ("migrations before", of_image(|image| image.meta.rounds.to_string())),
+        ("entrypoints", of_image(|image| image.meta.entrypoints.to_string())),
+        ("memory", image.checkpoint.as_ref().map_or("unknown".into(), |image| sum(&image.image))),
+        ("clients", image.section("clients").map_or("unknown".into(), sum)),
+    ];
+    if !ignore_badges {
+        facts.push(("protection domain", identity.pd.to_string()));
+        facts.push(("parent", identity.parent.to_string()));
+    }
+    facts
+}
+
 impl Difference {
     pub(crate) fn is_empty(&self) -> bool {
-        self.came.is_empty() && self.went.is_empty() && self.changed.is_empty()
+        self.came.is_empty()
+            && self.went.is_empty()
+            && self.changed.is_empty()
+            && self.facts.is_empty()
     }
 
     /// One line for each slot, and a last one that counts them.
     pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
+        for Fact { name, before, after } in &self.facts {
+            writeln!(text, "~ {name}: {before} -> {after}")?;
+        }
         for row in &self.went {
             writeln!(text, "- slot {}: {}", row.slot, known(row))?;
         }
@@ -77,12 +130,13 @@ impl Difference {
 }
 
 fn known(row: &Row) -> String {
-    facts(row).into_iter().flatten().collect::<Vec<_>>().join(", ")
+    facts(row).into_iter().skip(1).flatten().collect::<Vec<_>>().join(", ")
 }
 
 /// The same facts in the same order for each row.
-fn facts(row: &Row) -> [Option<String>; 4] {
+fn facts(row: &Row) -> [Option<String>; 5] {
     [
+        Some(format!("selector {:#x}", row.selector)),
         Some(row.state.name().to_owned()),
         (row.badge != 0).then(|| format!("badge {}", row.badge)),
         row.references.map(|count| format!("{count} references")),

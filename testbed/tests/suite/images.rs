@@ -5,7 +5,7 @@ use std::path::Path;
 
 use cap_map_rs::{SlotWord, layout};
 use serde_json::Value;
-use testbed::checkpoint::{Checkpoint, Object};
+use testbed::checkpoint::{Checkpoint, Object, RESERVED, container};
 
 use crate::common::{Outcome, cap_map, checkpoint};
 
@@ -82,7 +82,7 @@ fn parts_that_contradict_each_other_are_found() {
     let (file, good) = sample(folder.path());
     let outcome = run(&["verify"], &file).expect_success();
     assert!(outcome.stdout.ends_with(" slots in use, all well\n"), "{}", outcome.stdout);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 7] = [
         ("has badge", |checkpoint| {
             let [(_, badge), (slot, _)] = own_gates(checkpoint)[..2] else { panic!("no gates") };
             put_word(checkpoint, slot, SlotWord::used(badge));
@@ -90,6 +90,10 @@ fn parts_that_contradict_each_other_are_found() {
             entries.find(|entry| entry.slot == slot).unwrap().badge = badge;
         }),
         ("is free, but has 3 references", |checkpoint| checkpoint.references[4000] = 3),
+        ("carries a badge, but is said to be reserved", |checkpoint| {
+            let (slot, _) = own_gates(checkpoint)[0];
+            checkpoint.references[slot as usize] = RESERVED;
+        }),
         ("nobody has a reference to it", |checkpoint| {
             let (slot, _) = own_gates(checkpoint)[0];
             checkpoint.references[slot as usize] = 0;
@@ -126,6 +130,30 @@ fn parts_that_contradict_each_other_are_found() {
 }
 
 #[test]
+fn clients_that_have_an_object_twice_are_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, _) = sample(folder.path());
+    let bytes = fs::read(&file).unwrap();
+    let sections = container::decode(&bytes).unwrap();
+    let clients = sections.iter().find(|section| section.name == "clients").unwrap().bytes;
+    let mut clients: Value = serde_json::from_slice(clients).unwrap();
+    let objects = clients["permanent"].as_array_mut().unwrap();
+    objects.push(objects[0].clone());
+    let clients = serde_json::to_vec(&clients).unwrap();
+    let altered: Vec<_> = sections
+        .iter()
+        .map(|section| match section.name {
+            "clients" => ("clients", &*clients),
+            name => (name, section.bytes),
+        })
+        .collect();
+    fs::write(&file, container::encode(&altered)).unwrap();
+    let outcome = run(&["verify"], &file);
+    assert_eq!(outcome.status.code(), Some(3), "{}", outcome.stdout);
+    assert!(outcome.stderr.contains("of a client: occurs twice"), "{}", outcome.stderr);
+}
+
+#[test]
 fn images_are_compared_by_slots() {
     let folder = tempfile::tempdir().unwrap();
     let (file, good) = sample(folder.path());
@@ -145,7 +173,7 @@ fn images_are_compared_by_slots() {
     other.kernel.retain(|entry| entry.slot != second);
     other.references[second as usize] = 0;
     let free = (3000..).find(|slot| good.references[*slot as usize] == 0).unwrap();
-    other.references[free as usize] = testbed::checkpoint::RESERVED;
+    other.references[free as usize] = RESERVED;
     let other = write(folder.path(), "other", &other);
     let outcome = diff(&[], &other);
     assert_eq!(outcome.status.code(), Some(1), "{}", outcome.stderr);
@@ -161,6 +189,14 @@ fn images_are_compared_by_slots() {
     let difference: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert_eq!(difference["changed"], Value::Array(vec![]));
     assert_eq!(difference["came"][0]["slot"], free);
+
+    // What is not about a slot differs, too.
+    let mut elsewhere = good.clone();
+    elsewhere.meta.seed += 1;
+    let elsewhere = write(folder.path(), "elsewhere", &elsewhere);
+    let outcome = diff(&["--ignore-badges"], &elsewhere);
+    assert_eq!(outcome.status.code(), Some(1));
+    assert_eq!(outcome.stdout, "~ seed: 11 -> 12\n0 came, 0 went, 0 changed\n");
 
     fs::write(&other, "no image").unwrap();
     assert_eq!(diff(&[], &other).status.code(), Some(3));

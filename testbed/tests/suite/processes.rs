@@ -127,6 +127,25 @@ fn a_run_ends_when_its_time_is_over() {
     assert!(marked(&mark).is_empty(), "processes are left");
 }
 
+/// Nothing is cleaned up by the end of children where there are none.
+#[test]
+fn waiting_for_a_file_ends_like_all_else() {
+    let start =
+        |arguments: &[&str]| command().args(arguments).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = start(&["restore", "-", "--timeout=1"]);
+    let input = child.stdin.take();
+    let outcome = finish(child);
+    assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
+    assert_eq!(outcome.stderr, "cap_map: gave up, as the time is over\n");
+    drop(input);
+    let mut child = start(&["restore", "-"]);
+    let input = child.stdin.take();
+    thread::sleep(Duration::from_millis(300));
+    kill(Signal::TERM, &child.id().to_string());
+    assert_eq!(finish(child).status.signal(), Some(Signal::TERM.as_raw()));
+    drop(input);
+}
+
 /// Each call to a target that stands still takes ten seconds, and there are hundreds.
 #[test]
 fn a_target_that_stands_still_is_given_up() {
