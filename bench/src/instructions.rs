@@ -24,10 +24,10 @@ const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::FindHit, 87.0),
     (Operation::FindMiss, 159.0),
     (Operation::InsertMapHit, 425.0),
-    (Operation::InsertMapNew, 1226.0),
+    (Operation::InsertMapNew, 1217.0),
     (Operation::References, 78.0),
     (Operation::Window, 507.0),
-    (Operation::InsertRemove, 743.0),
+    (Operation::InsertRemove, 668.0),
     (Operation::Dispatch, 179.0),
 ];
 

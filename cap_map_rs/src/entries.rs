@@ -71,17 +71,17 @@ impl Entries<'_> {
     #[inline]
     pub(crate) fn set(&self, at: usize, value: u32) {
         match self {
-            Entries::Narrow(entries) => {
-                if let Some(entry) = entries.get(at) {
-                    entry.set(value);
-                }
-            }
-            Entries::Wide(entries) => {
-                if let Some(entry) = entries.get(at) {
-                    entry.set(value);
-                }
-            }
+            Entries::Narrow(entries) => set(entries, at, value),
+            Entries::Wide(entries) => set(entries, at, value),
         }
+    }
+}
+
+/// Sets the entry at a place; does nothing outside.
+#[inline]
+pub(crate) fn set(entries: &[impl Entry], at: usize, value: u32) {
+    if let Some(entry) = entries.get(at) {
+        entry.set(value);
     }
 }
 

@@ -12,7 +12,7 @@
 
 use core::hint::select_unpredictable;
 
-use crate::entries::{Entries, Entry, get, mask, pair};
+use crate::entries::{Entries, Entry, get, mask, pair, set};
 use crate::layout::MAX_CAPACITY;
 use crate::memory::Latest;
 use crate::sync::{AtomicU32, Ordering, fence};
@@ -182,19 +182,30 @@ impl<'m> HashTable<'m> {
         select_unpredictable(first & tag_mask == 0, first, second).wrapping_sub(1)
     }
 
+    /// As [`HashTable::walk`], for badges that are new most of the time: nearly all of
+    /// their probe sequences end at their home place.
+    #[inline]
+    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+        let home = Self::home(self.hash(badge)) & self.mask();
+        if self.entries.get(home) == 0 {
+            return (home, None);
+        }
+        self.walk(badge, is)
+    }
+
     /// Walks the probe sequence of `badge` to the slot for which `is` holds, or to the
     /// empty entry at its end. That is [`NOWHERE`] if the index is full.
     #[inline]
-    fn probe(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
+    fn walk(&self, badge: u32, is: impl Fn(u32) -> bool) -> (usize, Option<u32>) {
         match self.entries {
-            Entries::Narrow(entries) => self.probe_in(entries, badge, is),
-            Entries::Wide(entries) => self.probe_in(entries, badge, is),
+            Entries::Narrow(entries) => self.walk_in(entries, badge, is),
+            Entries::Wide(entries) => self.walk_in(entries, badge, is),
         }
     }
 
-    /// Like [`HashTable::probe`]. The width of entries is told apart once, not at each step.
+    /// Like [`HashTable::walk`]. The width of entries is told apart once, not at each step.
     #[inline]
-    fn probe_in(
+    fn walk_in(
         &self,
         entries: &[impl Entry],
         badge: u32,
@@ -224,7 +235,7 @@ impl<'m> HashTable<'m> {
     fn find(&self, badge: u32, is: impl Fn(u32) -> bool) -> Found {
         // Acquire pairs with the release at the end of a change.
         let before = self.version.load(Ordering::Acquire);
-        match self.probe(badge, is) {
+        match self.walk(badge, is) {
             (_, Some(slot)) => Found::Slot(slot),
             (_, None) => {
                 // Pairs with the release fence at the start of a change.
@@ -255,33 +266,50 @@ impl<'m> HashTable<'m> {
     /// other slots, and so where their entries belong.
     #[inline]
     fn remove(&self, badge: u32, slot: u32, badge_of: impl Fn(u32) -> u32) {
-        let (hole, Some(_)) = self.probe(badge, |candidate| candidate == slot) else { return };
-        if self.entries.get((hole + 1) & self.mask()) == 0 {
+        match self.entries {
+            Entries::Narrow(entries) => self.remove_in(entries, badge, slot, badge_of),
+            Entries::Wide(entries) => self.remove_in(entries, badge, slot, badge_of),
+        }
+    }
+
+    #[inline]
+    fn remove_in(
+        &self,
+        entries: &[impl Entry],
+        badge: u32,
+        slot: u32,
+        badge_of: impl Fn(u32) -> u32,
+    ) {
+        let (hole, Some(_)) = self.walk_in(entries, badge, |candidate| candidate == slot) else {
+            return;
+        };
+        if get(entries, (hole + 1) & mask(entries)) == 0 {
             // No probe leads past the hole, so nothing needs to move. A reader sees the
             // index as if the entry had never been made.
-            self.entries.set(hole, 0);
+            set(entries, hole, 0);
         } else {
-            self.change(|| self.close(hole, badge_of));
+            self.change(|| self.close(entries, hole, badge_of));
         }
     }
 
     /// Moves those entries back into the hole whose probes pass by the hole.
-    fn close(&self, mut hole: usize, badge_of: impl Fn(u32) -> u32) {
+    fn close(&self, entries: &[impl Entry], mut hole: usize, badge_of: impl Fn(u32) -> u32) {
+        let mask = mask(entries);
         let mut at = hole;
-        for _ in 0..=self.mask() {
-            at = (at + 1) & self.mask();
-            let entry = self.entries.get(at);
+        for _ in entries {
+            at = (at + 1) & mask;
+            let entry = get(entries, at);
             let Some(other) = (entry & !self.tag_mask).checked_sub(1) else { break };
             let home = Self::home(self.hash(badge_of(other)));
             // The entry may fill the hole unless its home lies behind it.
-            let to_entry = at.wrapping_sub(home) & self.mask();
-            let to_hole = at.wrapping_sub(hole) & self.mask();
+            let to_entry = at.wrapping_sub(home) & mask;
+            let to_hole = at.wrapping_sub(hole) & mask;
             if to_entry >= to_hole {
-                self.entries.set(hole, entry);
+                set(entries, hole, entry);
                 hole = at;
             }
         }
-        self.entries.set(hole, 0);
+        set(entries, hole, 0);
     }
 
     /// Files all of `content` (badge, slot) afresh.
@@ -296,7 +324,7 @@ impl<'m> HashTable<'m> {
         entries.iter().for_each(|entry| entry.set(0));
         for (badge, slot) in content {
             // The index has twice as many entries as slots, so it is never full.
-            let (place, _) = self.probe_in(entries, badge, |_| false);
+            let (place, _) = self.walk_in(entries, badge, |_| false);
             if let Some(entry) = entries.get(place) {
                 entry.set(self.entry(badge, slot));
             }

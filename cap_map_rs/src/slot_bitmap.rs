@@ -142,14 +142,16 @@ impl<'m> SlotBitmap<'m> {
     #[inline]
     pub(crate) fn unset(&self, slot: u32) {
         self.unset_in(slot / BITS, bit(slot));
-        self.lower_hints(slot);
+        // A window may begin as far in front of the slot. Whether one does, the next
+        // search finds out.
+        self.lower_hints(slot, WINDOW - 1);
     }
 
     /// Marks `first..end` as free.
     #[inline]
     pub(crate) fn unset_run(&self, first: u32, end: u32) {
         each_word(first, end, |at, bits| self.unset_in(at, bits));
-        self.lower_hints(first);
+        self.lower_hints(first, self.free_before(first));
     }
 
     #[inline]
@@ -158,14 +160,15 @@ impl<'m> SlotBitmap<'m> {
         store(self.summary, at / BITS, load(self.summary, at / BITS) & !bit(at));
     }
 
-    /// Notes that a run that begins with `first` is free.
+    /// Notes that a run that begins with `first` is free, and that as many slots as
+    /// `before` in front of it may be.
     #[inline]
-    fn lower_hints(&self, first: u32) {
+    fn lower_hints(&self, first: u32, before: u32) {
         let lower = |hint: &Cell<u32>, slot: u32| {
             hint.set(hint.get().min(slot.max(self.from)));
         };
         lower(&self.hint, first);
-        lower(&self.window_hint, first.saturating_sub(self.free_before(first)));
+        lower(&self.window_hint, first.saturating_sub(before));
     }
 
     /// How many slots in front of `slot`, but fewer than a window, may be free.

@@ -52,6 +52,10 @@ impl<'m, R: RelaxStrategy> Monitor<'m, R> {
     /// the number of calls of the waiting strategy granted to another monitor that holds
     /// the claim, and to an owner that asks for quiet.
     ///
+    /// The owner asks for quiet when batches disturb it. A monitor that decides batch after
+    /// batch, and whose budget is shorter than the owner takes to rebuild its index, makes
+    /// insertions of the owner fail as a hostile one does, with [`Status::Busy`].
+    ///
     /// # Errors
     /// [`Status::Unpublished`], [`Status::Retired`], or the status that names
     /// the bad header field.

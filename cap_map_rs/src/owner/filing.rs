@@ -46,7 +46,7 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         let generation = self.refresh_locked(region);
         // The record of `slot` says already that the slot has a badge. The index may
         // have an entry for it, if a hostile monitor changed its word before it was freed.
-        let known = |other| other != slot && self.holds_locked(region, other, badge);
+        let known = move |other| other != slot && self.holds_locked(region, other, badge);
         let (place, known) = self.index.probe(badge, known);
         if known.is_some() {
             return Err(Status::Exists);
