@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use cap_map_rs::Status;
 use cap_map_rs::memory::{Private, PrivateSizes};
+use cap_map_rs::pool::Node;
 
 use crate::common::{Relax, Table, TestOwner, meanwhile, waits};
-use crate::pool::{insert, leads, node, pool};
+use crate::pool::{TestPool, insert, leads, node, pool};
 
 /// A table with the heads of its chains, of which there are 13. Slots 8 and 24 share
 /// chain 8.
@@ -34,6 +35,25 @@ fn with_chains() -> (&'static TestOwner, &'static [AtomicU64]) {
 
 /// A thread that walks a chain, as its head counts it.
 const WALKER: u64 = 1 << 48;
+
+/// Lets a thread remove a node, and stops it for good while it holds the lock of the pool,
+/// as a thread that does not exist any more in a restored image.
+fn stop_in_removal(pool: &'static TestPool, owner: &'static TestOwner, node: &'static Node) {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let here = Arc::clone(&stopped);
+    std::thread::spawn(move || {
+        meanwhile(move || {
+            here.store(true, Ordering::SeqCst);
+            loop {
+                std::thread::park();
+            }
+        });
+        pool.remove(owner, node)
+    });
+    while !stopped.load(Ordering::SeqCst) {
+        std::thread::yield_now();
+    }
+}
 
 #[test]
 fn walkers_that_died_are_not_waited_for() {
@@ -67,21 +87,7 @@ fn a_pool_is_usable_in_a_restored_image() {
     insert(pool, owner, a, 8).unwrap();
     assert!(pool.acquire(owner, 40).is_some());
     buckets[8].fetch_add(WALKER, Ordering::Relaxed);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let lost = Arc::clone(&stopped);
-    std::thread::spawn(move || {
-        // This thread does not exist any more in the restored image.
-        meanwhile(move || {
-            lost.store(true, Ordering::SeqCst);
-            loop {
-                std::thread::park();
-            }
-        });
-        pool.remove(owner, a)
-    });
-    while !stopped.load(Ordering::SeqCst) {
-        std::thread::yield_now();
-    }
+    stop_in_removal(pool, owner, a);
     // SAFETY: the other thread stays where it is for good.
     unsafe { owner.recover() };
     // SAFETY: as above.
@@ -107,21 +113,7 @@ fn a_recovered_pool_is_used_before_the_next_one_is_recovered() {
     insert(first, owner, a, 8).unwrap();
     insert(second, owner, b, 24).unwrap();
     buckets[8].fetch_add(WALKER, Ordering::Relaxed);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let lost = Arc::clone(&stopped);
-    std::thread::spawn(move || {
-        // This thread does not exist any more in the restored image.
-        meanwhile(move || {
-            lost.store(true, Ordering::SeqCst);
-            loop {
-                std::thread::park();
-            }
-        });
-        second.remove(owner, b)
-    });
-    while !stopped.load(Ordering::SeqCst) {
-        std::thread::yield_now();
-    }
+    stop_in_removal(second, owner, b);
     // SAFETY: the other thread stays where it is for good.
     unsafe { owner.recover() };
     // SAFETY: as above.

@@ -1,8 +1,48 @@
 //! Monitors that rewrite badges, against threads of the component.
 
+use std::sync::Arc;
+
 use cap_map_rs::{Identity, Owner, Region, Released, Rewrite, Slot, Status};
+use loom::thread::JoinHandle;
 
 use crate::table::{A, B, C, D, E, Table, Yield, count, larger_words, settled};
+
+/// Starts a monitor that changes the badge of a slot. It tells whether it did.
+fn rewriting(table: &Arc<Table>, slot: u32, expected: u32, replacement: u32) -> JoinHandle<bool> {
+    let monitor = table.monitor();
+    table.spawn(move |_| monitor.rewrite_one(slot, expected, replacement).is_ok())
+}
+
+/// Starts a monitor that lets A in slot 0 and B in slot 1 change places. It tells whether
+/// it did.
+fn swapping(table: &Arc<Table>) -> JoinHandle<bool> {
+    let monitor = table.monitor();
+    table.spawn(move |_| {
+        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
+    })
+}
+
+/// Starts a monitor that changes one badge and then tries a batch that is refused.
+fn rewriting_twice(
+    table: &Arc<Table>,
+    [slot, expected, replacement]: [u32; 3],
+    refused: [Rewrite; 2],
+) -> JoinHandle<()> {
+    let monitor = table.monitor();
+    table.spawn(move |_| {
+        monitor.rewrite_one(slot, expected, replacement).unwrap();
+        assert!(monitor.rewrite(&mut { refused }).is_err());
+    })
+}
+
+/// Starts a thread that removes the badge of slot 0. It tells the number of batches
+/// decided by then.
+fn removing(table: &Arc<Table>) -> JoinHandle<u64> {
+    table.spawn(|table| {
+        table.owner.remove(0).unwrap();
+        table.generation()
+    })
+}
 
 /// Looks for the old name, then for the new one: not finding the old one is
 /// only right from the instant on at which the new one is found.
@@ -20,10 +60,9 @@ fn old_then_new(owner: &Owner<'static, Yield>, old: u32, new: u32, slot: u32) {
 /// One thread looks for both names.
 pub(super) fn rewrite_against_find() {
     let table = Table::new(&[A]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).unwrap());
+    let rewriter = rewriting(&table, 0, A, B);
     let finder = table.spawn(|table| old_then_new(&table.owner, A, B, 0));
-    rewriter.join().unwrap();
+    assert!(rewriter.join().unwrap());
     finder.join().unwrap();
     assert_eq!(table.settled(), [B, 0, 0, 0]);
 }
@@ -49,10 +88,7 @@ pub(super) fn rebuild_against_find() {
 /// Two badges change places.
 pub(super) fn swap_against_find() {
     let table = Table::new(&[A, B]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).unwrap();
-    });
+    let rewriter = swapping(&table);
     let finder = table.spawn(|table| {
         let a = table.owner.find(A).unwrap();
         let b = table.owner.find(B).unwrap();
@@ -61,7 +97,7 @@ pub(super) fn swap_against_find() {
         let swapped = [a == 1, b == 0, again == 1];
         assert!(swapped.is_sorted(), "half a swap: {swapped:?}");
     });
-    rewriter.join().unwrap();
+    assert!(rewriter.join().unwrap());
     finder.join().unwrap();
     assert_eq!(table.settled(), [B, A, 0, 0]);
 }
@@ -88,12 +124,8 @@ pub(super) fn refused_against_find() {
 /// A batch, and a refused one that names the new badge of the first.
 pub(super) fn two_batches_against_find() {
     let table = Table::new(&[A, D]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite_one(0, A, B).unwrap();
-        let mut refused = [Rewrite::new(0, B, C), Rewrite::new(1, A, E)];
-        assert!(monitor.rewrite(&mut refused).is_err());
-    });
+    let refused = [Rewrite::new(0, B, C), Rewrite::new(1, A, E)];
+    let rewriter = rewriting_twice(&table, [0, A, B], refused);
     let finder = table.spawn(|table| {
         assert_eq!(table.owner.find(C), Err(Status::NotFound), "a badge that never was");
     });
@@ -105,12 +137,8 @@ pub(super) fn two_batches_against_find() {
 /// The same with a look at the slot.
 pub(super) fn two_batches_against_look() {
     let table = Table::new(&[A, D]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite_one(0, A, B).unwrap();
-        let mut refused = [Rewrite::new(0, B, C), Rewrite::new(1, A, E)];
-        assert!(monitor.rewrite(&mut refused).is_err());
-    });
+    let refused = [Rewrite::new(0, B, C), Rewrite::new(1, A, E)];
+    let rewriter = rewriting_twice(&table, [0, A, B], refused);
     let reader = table.spawn(|table| {
         let badge = table.owner.badge(0);
         assert!(badge == A || badge == B, "a badge that never was: {badge}");
@@ -123,12 +151,8 @@ pub(super) fn two_batches_against_look() {
 /// A batch of another slot, and a refused one that names this slot.
 pub(super) fn batch_elsewhere_against_look() {
     let table = Table::new(&[A, D]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite_one(1, D, B).unwrap();
-        let mut refused = [Rewrite::new(0, A, C), Rewrite::new(1, A, E)];
-        assert!(monitor.rewrite(&mut refused).is_err());
-    });
+    let refused = [Rewrite::new(0, A, C), Rewrite::new(1, A, E)];
+    let rewriter = rewriting_twice(&table, [1, D, B], refused);
     let reader = table.spawn(|table| assert_eq!(table.owner.badge(0), A, "a badge that never was"));
     rewriter.join().unwrap();
     reader.join().unwrap();
@@ -139,12 +163,8 @@ pub(super) fn batch_elsewhere_against_look() {
 /// before that.
 pub(super) fn removed_before_the_batch() {
     let table = Table::new(&[A, D]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
-    let remover = table.spawn(|table| {
-        table.owner.remove(0).unwrap();
-        table.generation()
-    });
+    let rewriter = rewriting(&table, 0, A, B);
+    let remover = removing(&table);
     let reader = table.spawn(|table| table.owner.badge(0) == B);
     rewriter.join().unwrap();
     let generation = remover.join().unwrap();
@@ -162,10 +182,7 @@ pub(super) fn left_out_against_remove() {
         let done = monitor.rewrite(&mut batch).is_ok();
         (done, batch[0].left_out == 1, batch[1].left_out == 1)
     });
-    let remover = table.spawn(|table| {
-        table.owner.remove(0).unwrap();
-        table.generation()
-    });
+    let remover = removing(&table);
     let (done, first, second) = rewriter.join().unwrap();
     let generation = remover.join().unwrap();
     assert!(!second, "a slot that nobody touched was left out");
@@ -177,8 +194,7 @@ pub(super) fn left_out_against_remove() {
 pub(super) fn rewrite_against_release() {
     let table = Table::new(&[A]);
     table.owner.acquire(0).unwrap();
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let rewriter = rewriting(&table, 0, A, B);
     let releaser = table.spawn(|table| (table.owner.release(0), table.generation()));
     rewriter.join().unwrap();
     let (released, generation) = releaser.join().unwrap();
@@ -191,12 +207,8 @@ pub(super) fn rewrite_against_release() {
 pub(super) fn rewrite_against_detach() {
     let table = Table::new(&[A]);
     table.owner.acquire(0).unwrap();
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
-    let remover = table.spawn(|table| {
-        table.owner.remove(0).unwrap();
-        table.generation()
-    });
+    let rewriter = rewriting(&table, 0, A, B);
+    let remover = removing(&table);
     rewriter.join().unwrap();
     let generation = remover.join().unwrap();
     let entry = table.owner.entry(0);
@@ -208,8 +220,7 @@ pub(super) fn rewrite_against_detach() {
 /// The owner inserts the badge that a monitor gives to another slot.
 pub(super) fn rewrite_against_insert() {
     let table = Table::new(&[A]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let rewriter = rewriting(&table, 0, A, B);
     let inserter = table.spawn(|table| {
         let result = table.owner.insert(B);
         let found = table.owner.find(B);
@@ -226,10 +237,7 @@ pub(super) fn rewrite_against_insert() {
 /// The owner removes one of two slots whose badges change places.
 pub(super) fn swap_against_remove() {
     let table = Table::new(&[A, B]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
-    });
+    let rewriter = swapping(&table);
     let remover = table.spawn(|table| table.owner.remove(0).unwrap());
     let swapped = rewriter.join().unwrap();
     remover.join().unwrap();
@@ -239,10 +247,7 @@ pub(super) fn swap_against_remove() {
 /// The owner removes the slot whose badge a monitor changes.
 pub(super) fn rewrite_against_remove() {
     let table = Table::new(&[A, C]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        let _ = monitor.rewrite_one(0, A, B);
-    });
+    let rewriter = rewriting(&table, 0, A, B);
     let remover = table.spawn(|table| {
         table.owner.remove(0).unwrap();
         assert_eq!(table.owner.find(A), Err(Status::NotFound));
@@ -273,8 +278,7 @@ pub(super) fn move_against_rewrite() {
 /// The announcement is used twice.
 pub(super) fn rewrite_against_two_insertions() {
     let table = Table::new(&[A]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).is_ok());
+    let rewriter = rewriting(&table, 0, A, B);
     let inserter = table.spawn(|table| {
         let first = table.owner.insert_at(B, 1);
         (first.is_ok(), table.owner.insert_at(D, 2).is_ok())
@@ -290,10 +294,7 @@ pub(super) fn rewrite_against_two_insertions() {
 /// One thread removes a slot of a batch, another one inserts its badge elsewhere.
 pub(super) fn swap_against_reinsertion() {
     let table = Table::new(&[A, B]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| {
-        monitor.rewrite(&mut [Rewrite::new(0, A, B), Rewrite::new(1, B, A)]).is_ok()
-    });
+    let rewriter = swapping(&table);
     let inserter = table.spawn(|table| table.owner.insert(A).is_ok());
     let remover = table.spawn(|table| table.owner.remove(0).unwrap());
     let swapped = rewriter.join().unwrap();
@@ -308,8 +309,7 @@ pub(super) fn swap_against_reinsertion() {
 /// The owner brings its index up to date during a batch.
 pub(super) fn rewrite_against_refresh() {
     let table = Table::new(&[A, C]);
-    let monitor = table.monitor();
-    let rewriter = table.spawn(move |_| monitor.rewrite_one(0, A, B).unwrap());
+    let rewriter = rewriting(&table, 0, A, B);
     let owner = table.spawn(|table| {
         // Both look-ups under the lock refresh.
         let found = table.owner.find_acquire(B);
@@ -318,7 +318,7 @@ pub(super) fn rewrite_against_refresh() {
         assert!(found.is_ok() || before.is_ok() || table.generation() == 1);
         assert_eq!(table.owner.insert(E), Ok(2));
     });
-    rewriter.join().unwrap();
+    assert!(rewriter.join().unwrap());
     owner.join().unwrap();
     assert_eq!(table.settled(), [B, C, E, 0]);
 }
