@@ -17,7 +17,6 @@ mod measure;
 mod monitor;
 mod operation;
 mod ops;
-mod plot;
 mod report;
 mod subjects;
 mod threads;
@@ -86,7 +85,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let threads = threads::all(&effort, &arguments.only);
     report::threads(&threads);
     if let Some(path) = &arguments.plot {
-        plot::write(path, &rows)?;
+        report::plot(path, &rows)?;
     }
     if let Some(path) = &arguments.json {
         let figures = json!({

@@ -7,7 +7,7 @@
 use crate::layout::*;
 use crate::region::Region;
 use crate::status::Status;
-use crate::sync::{Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, fence};
 
 /// The validated shape of a table. It is a private copy that no peer can change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +140,17 @@ pub struct Header {
     pub identity: Identity,
     /// Memory behind the slots.
     pub area: Area,
+}
+
+impl Header {
+    /// The header at the start of a table that lies in `memory` bytes, of which `words` are the
+    /// first ones: for readers who have not mapped the table.
+    ///
+    /// # Errors
+    /// Those of [`Monitor::attach`](crate::Monitor::attach), but [`Status::Retired`].
+    pub fn read(words: &[AtomicU64], memory: usize) -> Result<Self, Status> {
+        Region::new(words).ok_or(Status::TooSmall)?.read_header_within(memory)
+    }
 }
 
 /// Words of a header that the checksum covers, in its order.
@@ -312,16 +323,20 @@ impl Region<'_> {
 
     /// Copies the header once, and validates the copy against the memory.
     pub(crate) fn read_header(self) -> Result<Header, Status> {
+        self.read_header_within(SLOTS + self.capacity() * WORD_BYTES)
+    }
+
+    /// Like [`Region::read_header`], for a table that lies in that many bytes.
+    fn read_header_within(self, memory: usize) -> Result<Header, Status> {
         match self.field(OFF_MAGIC, Ordering::Acquire) {
             MAGIC => {}
             0 => return Err(Status::Unpublished),
             _ => return Err(Status::BadMagic),
         }
-        self.read_complete(SLOTS + self.capacity() * WORD_BYTES)
+        self.read_complete(memory)
     }
 
-    /// Like [`Region::read_header`], for a header that may lack its magic. An area has to
-    /// lie in the first `memory` bytes.
+    /// Like [`Region::read_header_within`], for a header that may lack its magic.
     pub(crate) fn read_complete(self, memory: usize) -> Result<Header, Status> {
         let words = self.copy_header();
         if words.get(OFF_VERSION) != VERSION {
@@ -330,7 +345,7 @@ impl Region<'_> {
         if self.field(OFF_CHECKSUM, Ordering::Relaxed) != words.checksum() {
             return Err(Status::BadChecksum);
         }
-        let geometry = self.geometry_of(&words)?;
+        let geometry = geometry_of(&words, memory)?;
         let kind = match words.get(OFF_KIND) {
             KIND_CORE => Kind::Core,
             KIND_PRIVATE => Kind::Private,
@@ -348,34 +363,6 @@ impl Region<'_> {
         Ok(Header { geometry, kind, identity, area: area_of(&words, &geometry, memory)? })
     }
 
-    fn geometry_of(self, words: &Words) -> Result<Geometry, Status> {
-        let (least, most) = (MIN_CAPACITY as u64, MAX_CAPACITY as u64);
-        let capacity = words.in_range(OFF_CAPACITY, least, most, Status::BadCapacity)?;
-        let size = (SLOTS + capacity as usize * WORD_BYTES) as u64;
-        if words.get(OFF_SIZE) != size || capacity as usize > self.capacity() {
-            return Err(Status::BadSize);
-        }
-        let last = u64::from(capacity) - 1;
-        let geometry = Geometry {
-            capacity,
-            first_user: words.in_range(OFF_FIRST_USER, 0, last, Status::BadFirstUser)?,
-            shift: words.in_range(OFF_SHIFT, 0, u64::from(MAX_SHIFT), Status::BadShift)?,
-            badge_bits: words.in_range(
-                OFF_BADGE_BITS,
-                1,
-                u64::from(BADGE_BITS),
-                Status::BadBadgeBits,
-            )?,
-        };
-        if words.get(OFF_SLOTS) != SLOTS as u64 {
-            return Err(Status::BadSlotsOffset);
-        }
-        if core::str::from_utf8(&words.label()).is_err() {
-            return Err(Status::BadLabel);
-        }
-        Ok(geometry)
-    }
-
     /// A header field; zero outside the header.
     fn field(self, offset: usize, order: Ordering) -> u64 {
         self.header().get(offset / WORD_BYTES).map_or(0, |word| word.load(order))
@@ -386,6 +373,34 @@ impl Region<'_> {
             word.store(value, order);
         }
     }
+}
+
+fn geometry_of(words: &Words, memory: usize) -> Result<Geometry, Status> {
+    let (least, most) = (MIN_CAPACITY as u64, MAX_CAPACITY as u64);
+    let capacity = words.in_range(OFF_CAPACITY, least, most, Status::BadCapacity)?;
+    let size = (SLOTS + capacity as usize * WORD_BYTES) as u64;
+    if words.get(OFF_SIZE) != size || size > memory as u64 {
+        return Err(Status::BadSize);
+    }
+    let last = u64::from(capacity) - 1;
+    let geometry = Geometry {
+        capacity,
+        first_user: words.in_range(OFF_FIRST_USER, 0, last, Status::BadFirstUser)?,
+        shift: words.in_range(OFF_SHIFT, 0, u64::from(MAX_SHIFT), Status::BadShift)?,
+        badge_bits: words.in_range(
+            OFF_BADGE_BITS,
+            1,
+            u64::from(BADGE_BITS),
+            Status::BadBadgeBits,
+        )?,
+    };
+    if words.get(OFF_SLOTS) != SLOTS as u64 {
+        return Err(Status::BadSlotsOffset);
+    }
+    if core::str::from_utf8(&words.label()).is_err() {
+        return Err(Status::BadLabel);
+    }
+    Ok(geometry)
 }
 
 fn area_of(words: &Words, geometry: &Geometry, memory: usize) -> Result<Area, Status> {

@@ -14,7 +14,7 @@ use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
 use crate::image::{self, Choice, Difference, Image, State};
 use crate::process::{self, End, FAILED};
-use crate::{clients, monitor};
+use crate::{clients, live, monitor, table};
 
 /// Capabilities were lost or misdirected, or files differ.
 const FAULTY: u8 = 1;
@@ -115,6 +115,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    #[command(flatten)]
+    Live(live::Command),
     #[command(hide = true)]
     Core {
         #[arg(long)]
@@ -234,7 +236,7 @@ fn write(bytes: &[u8]) -> Result<()> {
 }
 
 fn difference_text(difference: &Difference, json: bool) -> Result<String> {
-    if json { Ok(serde_json::to_string(difference)? + "\n") } else { Ok(difference.text()?) }
+    if json { table::json(difference) } else { Ok(difference.text()?) }
 }
 
 /// Whether people look at the standard output who want colours: <https://no-color.org>.
@@ -309,6 +311,9 @@ fn execute(command: Command) -> Result<Outcome> {
             let [before, after] = [Image::load(&before)?, Image::load(&after)?];
             let difference = image::diff(&before, &after, ignore_badges);
             return Ok(Outcome::Difference(difference, json));
+        }
+        Command::Live(command) => {
+            return Ok(Outcome::Bytes(live::run(&command)?.into_bytes()));
         }
         Command::Core { parent, start, step } => {
             process::die_with_parent(parent)?;

@@ -24,6 +24,7 @@ mod clients;
 mod control;
 mod driver;
 mod image;
+mod live;
 #[allow(unsafe_code)] // maps memory
 mod memory;
 mod monitor;

@@ -1,7 +1,12 @@
 //! A table in bytes, as from a file: its entries.
 
+use std::io;
+
 use cap_map_rs::sync::{AtomicU64, RelaxStrategy};
 use cap_map_rs::{Header, Kind, Monitor, Region, Slot, SlotWord, Status, layout};
+use serde::Serialize;
+use serde_json::Serializer;
+use serde_json::ser::Formatter;
 
 /// What this program does while it waits inside the table's code: it gives the processor to somebody else.
 pub(crate) struct Yield;
@@ -92,6 +97,37 @@ pub(crate) fn escaped(label: &str) -> String {
         if is_odd(c) { text.extend(c.escape_unicode()) } else { text.push(c) }
     }
     text
+}
+
+/// A value as JSON, in one line. Labels are in it as their owners wrote them, but by JSON's own
+/// escapes, so that they do not talk to the terminal either.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    value.serialize(&mut Serializer::with_formatter(&mut bytes, Escaping))?;
+    bytes.push(b'\n');
+    Ok(String::from_utf8(bytes)?)
+}
+
+struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        for c in fragment.chars() {
+            if is_odd(c) {
+                let mut units = [0; 2];
+                for unit in c.encode_utf16(&mut units) {
+                    write!(writer, "\\u{unit:04x}")?;
+                }
+            } else {
+                write!(writer, "{c}")?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Whether the character is a quote, a backslash, or of one of the Unicode categories Cc,
@@ -198,6 +234,9 @@ pub(crate) mod tests {
             let (text, rest) = lines[0].split_once("\" kind=published ").expect(&lines[0]);
             assert_eq!(text, format!("label=\"{printed}"));
             assert!(rest.starts_with("capacity=64 "), "{rest}");
+            let text = json(&label).unwrap();
+            assert_eq!(serde_json::from_str::<String>(&text).unwrap(), label);
+            assert!(!text.trim_end().chars().any(|c| is_odd(c) && !"\"\\".contains(c)), "{text}");
         }
     }
 }

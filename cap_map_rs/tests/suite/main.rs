@@ -3,7 +3,6 @@
 #![cfg(not(loom))]
 
 mod attach;
-mod budget;
 mod common;
 #[cfg(not(miri))]
 mod directory;
@@ -13,7 +12,6 @@ mod held_lock;
 mod history;
 mod hostile;
 mod insert_map;
-mod left_out;
 mod literal_layout;
 mod model;
 mod overtaken;

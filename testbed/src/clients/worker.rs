@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 
+use super::OwnObjects;
 use super::Shared;
-use super::own::OwnObjects;
 use crate::rpc::{Caller, Cap, Reply, answer_text};
 use crate::state::{CellState, ObjectState, ThreadState};
 use crate::wire::*;

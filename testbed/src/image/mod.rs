@@ -1,7 +1,6 @@
 //! Looking into checkpoint and table files, without starting anything.
 
-mod check;
-mod diff;
+mod compare;
 mod text;
 
 use std::path::Path;
@@ -11,8 +10,8 @@ use cap_map_rs::{Kind, Slot};
 use clap::ValueEnum;
 use serde::Serialize;
 
-pub(crate) use self::check::verify;
-pub(crate) use self::diff::{Difference, diff};
+pub(crate) use self::compare::{Difference, diff, verify};
+pub(crate) use self::text::columns;
 use crate::checkpoint::{
     Checkpoint, Meta, Object, RESERVED, Refusal, Section, container, read_file,
 };
@@ -201,7 +200,7 @@ impl Image {
             parent: header.identity.parent,
             slots: self.rows.iter().filter(|row| choice.has(row)).collect(),
         };
-        Ok(serde_json::to_string(&shown)? + "\n")
+        table::json(&shown)
     }
 }
 

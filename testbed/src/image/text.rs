@@ -79,35 +79,47 @@ impl Image {
     }
 }
 
-/// Columns that align. Those that no row fills are left out.
+/// The rows as lines. States that deserve a look have a colour.
 fn table_of(rows: &[&Row], colours: bool) -> String {
-    let head = ["slot", "selector", "state", "badge", "references", "object"].map(str::to_owned);
-    let lines: Vec<_> = std::iter::once(head).chain(rows.iter().map(|row| cells(row))).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].len()).max().unwrap_or(0);
-    let widths: [usize; COLUMNS] = std::array::from_fn(width);
-    let is_shown = |column: usize| lines.iter().skip(1).any(|line| !line[column].is_empty());
-    let shown: Vec<_> = (0..COLUMNS).filter(|column| is_shown(*column)).collect();
+    let head = ["slot", "selector", "state", "badge", "references", "object"];
+    let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
+    let lines = columns(&head, &["state", "object"], &cells);
     let states = std::iter::once(None).chain(rows.iter().map(|row| Some(row.state)));
     let mut text = String::new();
     for (line, state) in lines.iter().zip(states) {
-        let cells: Vec<_> = shown
-            .iter()
-            .map(|column| match column {
-                // Words stand to the left, numbers to the right.
-                2 | 5 => format!("{:<1$}", line[*column], widths[*column]),
-                _ => format!("{:>1$}", line[*column], widths[*column]),
-            })
-            .collect();
-        let line = cells.join("  ");
         let colour = match state {
             Some(State::Detached | State::Reserved) if colours => YELLOW,
             Some(State::Corrupt) if colours => RED,
             _ => "",
         };
         let end = if colour.is_empty() { "" } else { PLAIN };
-        text += &format!("{colour}{}{end}\n", line.trim_end());
+        text += &format!("{colour}{line}{end}\n");
     }
     text
+}
+
+/// Lines whose columns align, with a head. Words, whose columns `words` names, stand to the left,
+/// and numbers to the right. Columns that no row fills are left out.
+pub(crate) fn columns<const N: usize>(
+    head: &[&str; N],
+    words: &[&str],
+    rows: &[[String; N]],
+) -> Vec<String> {
+    let lines = || std::iter::once(head.map(str::to_owned)).chain(rows.iter().cloned());
+    let width = |column: usize| lines().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let shown: Vec<_> =
+        (0..N).filter(|column| rows.iter().any(|row| !row[*column].is_empty())).collect();
+    let align = |line: [String; N]| {
+        let cell = |column: &usize| {
+            let (cell, width) = (&line[*column], widths[*column]);
+            let is_word = words.contains(&head[*column]);
+            if is_word { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+        };
+        let cells: Vec<_> = shown.iter().map(cell).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    lines().map(align).collect()
 }
 
 fn cells(row: &Row) -> [String; COLUMNS] {

@@ -1,9 +1,8 @@
 //! The process `monitor`: parent of the target. It provides the target's
 //! memory, looks at its table, and saves and restores it.
 
-mod restore;
+mod image;
 mod rewriter;
-mod save;
 mod target;
 
 use std::collections::HashSet;
@@ -14,8 +13,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use cap_map_rs::{Identity, Monitor, Slot, SlotWord};
 
+pub(crate) use self::image::inode_of_slot;
 pub(crate) use self::rewriter::run as run_rewriter;
-pub(crate) use self::save::inode_of_slot;
 use self::target::{Life, Target};
 use crate::control::{Control, MonitorAnswer, MonitorOrder};
 use crate::memory::{

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::common::{Outcome, cap_map, checkpoint};
+use crate::{Outcome, cap_map, checkpoint};
 use testbed::checkpoint::Checkpoint;
 
 /// Number in front of the capabilities in the last line.

@@ -7,7 +7,7 @@ use cap_map_rs::{SlotWord, layout};
 use serde_json::Value;
 use testbed::checkpoint::{Checkpoint, Object, RESERVED, container};
 
-use crate::common::{Outcome, cap_map, checkpoint};
+use crate::{Outcome, cap_map, checkpoint};
 
 fn run(command: &[&str], file: &Path) -> Outcome {
     cap_map(&[command, &[file.to_str().expect("path is UTF-8")]].concat())

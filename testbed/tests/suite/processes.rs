@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
-use crate::common::{command, finish};
+use crate::{command, finish};
 
 /// An environment variable that all processes of a run inherit.
 const MARK: &str = "CAP_MAP_TEST_RUN";

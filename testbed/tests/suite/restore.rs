@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::common::{Outcome, cap_map, checkpoint, command, finish};
+use crate::{Outcome, cap_map, checkpoint, command, finish};
 use cap_map_rs::{SlotWord, layout};
 use testbed::checkpoint::{Checkpoint, Object, RESERVED};
 

@@ -13,8 +13,8 @@ use cap_map_ffi::*;
 use cap_map_rs::layout::*;
 use cap_map_rs::limits::LOST_RACES;
 
+use crate::hostile::Input;
 use crate::hostile::{Relax, Script, bounded, hook, under_attack};
-use crate::input::Input;
 use crate::memory::{Block, Guarded, Place};
 
 /// The function that the library asks its environment for.

@@ -20,7 +20,6 @@ pub mod owner;
 pub mod seeds;
 
 mod hostile;
-mod input;
 mod memory;
 
 // The testbed's reader, compiled here so that its coverage is seen; the testbed

@@ -7,8 +7,8 @@ use cap_map_rs::layout::*;
 use cap_map_rs::limits::{ATTEMPTS, SNAPSHOTS};
 use cap_map_rs::{Kind, Monitor, Rewrite, Slot, SlotWord};
 
+use crate::hostile::Input;
 use crate::hostile::{HEADER_WORDS, Relax, Script, bounded, under_attack};
-use crate::input::Input;
 use crate::memory::{Guarded, Place, checksum};
 
 thread_local! {

@@ -11,8 +11,8 @@ use cap_map_rs::layout::*;
 use cap_map_rs::limits::LOST_RACES;
 use cap_map_rs::{Config, Identity, Kernel, Mapped, Owner, Publication, Released, Slot, Status};
 
+use crate::hostile::Input;
 use crate::hostile::{Relax, Script, bounded, hook, under_attack};
-use crate::input::Input;
 use crate::memory::{Block, Guarded, Place};
 
 thread_local! {

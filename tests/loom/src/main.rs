@@ -6,8 +6,6 @@
 use std::process::ExitCode;
 
 #[cfg(loom)]
-mod memory;
-#[cfg(loom)]
 mod models;
 #[cfg(loom)]
 mod runner;

@@ -10,7 +10,7 @@ use crate::fixture::{
 use crate::hostile::peer::{
     ABSENT, Attack, Batches, ELUSIVE, Rest, Slots, attack, batches, others,
 };
-use crate::hostile::reach::{LOOK_UP, PASS, Reach};
+use crate::hostile::{LOOK_UP, PASS, Reach};
 use crate::world::{World, identity};
 
 const DECIDED: Attack = batches("always_decided", Batches::Decided(1));

@@ -10,7 +10,7 @@ use cap_map_rs::layout::{
 use cap_map_rs::word::BatchWord;
 
 use crate::fixture::{CAPACITY, badge, slot_word, word};
-use crate::hostile::reach::Reach;
+use crate::hostile::Reach;
 use crate::ptrace::Stepped;
 use crate::world::{FIRST_USER, World, without_waiting};
 

@@ -9,7 +9,7 @@ use fastrand::Rng;
 
 use crate::claims::{Claim, Op, fresh, is_dead, living, object_badge, object_of};
 use crate::ledger::{Ledger, OBJECTS};
-use crate::owner::inspect::inspect;
+use crate::owner::inspect;
 use crate::world::{FIRST_BADGE, Table, World, processor_micros, waits};
 
 /// The kernel's answers, from a table of what each selector names.

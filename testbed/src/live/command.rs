@@ -1,0 +1,123 @@
+//! The commands that look into the memory of a machine or process.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::{Args, Subcommand};
+
+use super::{Known, Machine, Mark, Ram, Search};
+use crate::checkpoint::read_file;
+
+/// The memory to look into.
+#[derive(Args)]
+pub(crate) struct Memory {
+    /// A shared memory file of a running guest, a raw or ELF dump, pid:NUMBER of a Linux process, or
+    /// gdb:HOST:PORT of QEMU's stub for debuggers
+    #[arg(value_name = "RAM")]
+    ram: OsString,
+    /// Physical address of the first byte of a file that is no ELF file
+    #[arg(long, value_name = "ADDRESS", default_value = "0", value_parser = address)]
+    base: u64,
+    /// Physical address of core's directory, if there are several
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    directory: Option<u64>,
+    /// Physical address of core's table, if several claim to be it
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    core: Option<u64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to look for in the memory.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// List the components in the memory of a machine or process, with their tables
+    Scan {
+        #[command(flatten)]
+        memory: Memory,
+    },
+    /// Show the table of one component in the memory of a machine or process
+    Show {
+        #[command(flatten)]
+        memory: Memory,
+        /// The component's name, the end of it, or the address of its table
+        label: String,
+    },
+    /// Show who holds a badge in the memory of a machine or process
+    Who {
+        #[command(flatten)]
+        memory: Memory,
+        /// The badge
+        #[arg(value_parser = badge)]
+        badge: u32,
+    },
+    /// Show which counts of capabilities have grown in the memory of a machine or process
+    Leaks {
+        #[command(flatten)]
+        memory: Memory,
+        /// Compare with this earlier output of leaks --json
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+}
+
+/// A number, with 0x in front if its digits are hexadecimal.
+fn address(text: &str) -> Result<u64, String> {
+    let number = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    number.map_err(|error| error.to_string())
+}
+
+fn badge(text: &str) -> Result<u32, String> {
+    u32::try_from(address(text)?).map_err(|error| error.to_string())
+}
+
+impl Memory {
+    fn look(&self) -> Result<Machine> {
+        let mut ram = Ram::open(&self.ram, self.base)?;
+        let known = Known { directory: self.directory, core: self.core };
+        let look = |ram: &mut Ram| {
+            let search = Search::new(ram)?;
+            Machine::look(ram, &search, known)
+        };
+        look(&mut ram).with_context(|| Path::new(&self.ram).display().to_string())
+    }
+}
+
+/// Carries out a command. What it prints is the result.
+pub(crate) fn run(command: &Command) -> Result<String> {
+    match command {
+        Command::Scan { memory } => {
+            let machine = memory.look()?;
+            if memory.json { machine.json() } else { machine.text() }
+        }
+        Command::Show { memory, label } => {
+            let machine = memory.look()?;
+            if memory.json { machine.component_json(label) } else { machine.component_text(label) }
+        }
+        Command::Who { memory, badge } => {
+            let holders = memory.look()?.holders(*badge);
+            if memory.json { holders.json() } else { holders.text() }
+        }
+        Command::Leaks { memory, since } => {
+            // A mark that is none is refused before the search.
+            let since = since.as_deref().map(read_mark).transpose()?;
+            let now = memory.look()?.mark();
+            match since.map(|since| now.growth_since(&since)) {
+                Some(growth) if memory.json => growth.json(),
+                Some(growth) => growth.text(),
+                None if memory.json => now.json(),
+                None => now.text(),
+            }
+        }
+    }
+}
+
+fn read_mark(path: &Path) -> Result<Mark> {
+    let bytes = read_file(path)?;
+    Mark::from_json(&bytes).with_context(|| path.display().to_string())
+}

@@ -1,0 +1,227 @@
+//! Core's directory: which PDs there are, where their tables lie, and what each slot of core
+//! refers to (`doc/layout.md`, "Core's directory").
+
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use super::ram::Ram;
+
+/// `"CAPDIREC"` read as a big-endian number.
+pub(super) const MAGIC: u64 = 0x4341_5044_4952_4543;
+
+const VERSION: u64 = 1;
+const HEADER_WORDS: usize = 0xc0 / 8;
+const CONSTANT_WORDS: usize = 9;
+const SEQUENCE_WORD: usize = 0x80 / 8;
+const PD_WORDS: usize = 128 / 8;
+const LABEL_WORD: usize = 0x40 / 8;
+
+/// Attempts to see the directory at one instant. Core changes it for each object that is made.
+const ATTEMPTS: u32 = 30;
+
+/// Whether a PD exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Life {
+    Alive,
+    Dead,
+}
+
+/// A PD that core knows.
+#[derive(Clone, Debug)]
+pub(super) struct Pd {
+    pub(super) life: Life,
+    pub(super) badge: u64,
+    /// Where its table is; zero if core does not know.
+    pub(super) table: u64,
+    pub(super) table_bytes: u64,
+    pub(super) instance: u64,
+    pub(super) label: String,
+}
+
+/// What a slot of core refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Kind {
+    Unknown,
+    Gate,
+    Task,
+    Thread,
+    Irq,
+    Factory,
+    Pager,
+    Other,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Kind::Unknown => "unknown",
+            Kind::Gate => "gate",
+            Kind::Task => "task",
+            Kind::Thread => "thread",
+            Kind::Irq => "irq",
+            Kind::Factory => "factory",
+            Kind::Pager => "pager",
+            Kind::Other => "other",
+        }
+    }
+}
+
+/// What a slot record says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) kind: Kind,
+    /// Index of the PD that made the object, in [`Directory::pds`].
+    pub(super) creator: Option<usize>,
+}
+
+/// A copy of the directory.
+pub(super) struct Directory {
+    pub(super) address: u64,
+    pub(super) boot: u64,
+    pub(super) slots: u64,
+    /// By the numbers of their entries; `None` for free ones.
+    pub(super) pds: Vec<Option<Pd>>,
+    records: Vec<u64>,
+    /// Whether the copy is of one instant, and the sequence of that.
+    pub(super) one_instant: bool,
+    sequence: u64,
+}
+
+/// The numbers of a header that is one.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    pds: usize,
+    pub(super) slots: u64,
+    pub(super) boot: u64,
+    bytes: u64,
+}
+
+impl Shape {
+    /// The header at an address, if there is one, and the directory has room there.
+    pub(super) fn read(ram: &mut Ram, address: u64) -> Option<Self> {
+        let mut words = [0; HEADER_WORDS];
+        ram.read(address, &mut words).ok()?;
+        let [magic, version, bytes, pds, pd_bytes, first_pd, slots, first_slot, boot, sum] =
+            *words.first_chunk()?;
+        let constant = words[..CONSTANT_WORDS].iter().flat_map(|word| word.to_ne_bytes());
+        let is_one = magic == MAGIC && version == VERSION && sum == fnv(constant);
+        let fits = (1..=65535).contains(&pds)
+            && pd_bytes == 8 * PD_WORDS as u64
+            && first_pd == 8 * HEADER_WORDS as u64
+            && (64..=131_072).contains(&slots)
+            && first_slot == first_pd + pd_bytes * pds
+            && bytes == (first_slot + 4 * slots).next_multiple_of(8)
+            && bytes <= ram.bytes_from(address);
+        (is_one && fits).then_some(Shape { pds: usize::try_from(pds).ok()?, slots, boot, bytes })
+    }
+}
+
+/// FNV-1a of 64 bits.
+fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+impl Directory {
+    /// Copies the directory, with the records of the slots in front of `used_slots`; the others
+    /// have none.
+    pub(super) fn read(ram: &mut Ram, address: u64, shape: Shape, used_slots: u64) -> Result<Self> {
+        let pd_words = PD_WORDS * shape.pds;
+        let records = used_slots.min(shape.slots).div_ceil(2);
+        let mut words = vec![0; HEADER_WORDS + pd_words + usize::try_from(records)?];
+        let room = usize::try_from(shape.bytes / 8)?;
+        words.truncate(room);
+        let mut one_instant = false;
+        let mut attempt = 0;
+        while !one_instant && attempt < ATTEMPTS {
+            attempt += 1;
+            let before = sequence(ram, address)?;
+            ram.read(address, &mut words)?;
+            one_instant = before.is_multiple_of(2) && sequence(ram, address)? == before;
+            words[SEQUENCE_WORD] = before;
+            if !one_instant && !ram.stands_still() {
+                thread::sleep(Duration::from_micros(20));
+            }
+        }
+        let (entries, records) = words[HEADER_WORDS..].split_at(pd_words);
+        let pds = entries.chunks_exact(PD_WORDS).map(pd).collect();
+        Ok(Directory {
+            address,
+            boot: shape.boot,
+            slots: shape.slots,
+            pds,
+            records: records.to_vec(),
+            one_instant,
+            sequence: words[SEQUENCE_WORD],
+        })
+    }
+
+    /// Whether nothing has changed since the copy.
+    pub(super) fn is_current(&self, ram: &mut Ram) -> bool {
+        self.one_instant && sequence(ram, self.address).is_ok_and(|now| now == self.sequence)
+    }
+
+    /// What a slot of core refers to; `None` if core has recorded no object.
+    pub(super) fn record(&self, slot: u32) -> Option<Record> {
+        let word = *self.records.get(slot as usize / 2)?;
+        let [low, high] = [word & 0xffff_ffff, word >> 32];
+        let is_first = slot.is_multiple_of(2) == cfg!(target_endian = "little");
+        let record = if is_first { low } else { high };
+        let kind = match record >> 16 & 0xff {
+            0 => Kind::Unknown,
+            1 => Kind::Gate,
+            2 => Kind::Task,
+            3 => Kind::Thread,
+            4 => Kind::Irq,
+            5 => Kind::Factory,
+            6 => Kind::Pager,
+            _ => Kind::Other,
+        };
+        let creator = usize::try_from(record & 0xffff).ok()?.checked_sub(1);
+        let creator = creator.filter(|entry| self.pds.get(*entry).is_some_and(Option::is_some));
+        (record != 0).then_some(Record { kind, creator })
+    }
+
+    /// The entry of the PD whose table has to be at that address.
+    pub(super) fn owner_of(&self, address: u64, bytes: u64, instance: u64) -> Option<usize> {
+        let is_it =
+            |pd: &Pd| pd.table == address && pd.table_bytes >= bytes && pd.instance == instance;
+        let entries = || self.pds.iter().enumerate();
+        let of = |life| {
+            let mut entries = entries().filter_map(|(i, pd)| Some((i, pd.as_ref()?)));
+            entries.find(|(_, pd)| pd.life == life && is_it(pd)).map(|(i, _)| i)
+        };
+        // The memory of a dead one may be used again.
+        of(Life::Alive).or_else(|| of(Life::Dead))
+    }
+
+    /// The PD of an entry.
+    pub(super) fn pd(&self, entry: usize) -> Option<&Pd> {
+        self.pds.get(entry)?.as_ref()
+    }
+}
+
+fn sequence(ram: &mut Ram, address: u64) -> Result<u64> {
+    let mut word = [0];
+    ram.read(address + 8 * SEQUENCE_WORD as u64, &mut word)?;
+    Ok(word[0])
+}
+
+fn pd(words: &[u64]) -> Option<Pd> {
+    let [state, badge, table, table_bytes, instance] = *words.first_chunk()?;
+    let life = match state {
+        1 => Life::Alive,
+        2 => Life::Dead,
+        _ => return None,
+    };
+    let label: Vec<u8> = words[LABEL_WORD..].iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let label = label.split(|byte| *byte == 0).next().unwrap_or_default();
+    let label = String::from_utf8_lossy(label).into_owned();
+    Some(Pd { life, badge, table, table_bytes, instance, label })
+}
