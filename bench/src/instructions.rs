@@ -23,10 +23,10 @@ const SIZES: [u32; 3] = [16, 1024, 3500];
 const OPERATIONS: [(Operation, f64); 8] = [
     (Operation::FindHit, 87.0),
     (Operation::FindMiss, 159.0),
-    (Operation::InsertMapHit, 425.0),
-    (Operation::InsertMapNew, 1217.0),
+    (Operation::InsertMapHit, 367.0),
+    (Operation::InsertMapNew, 1068.0),
     (Operation::References, 78.0),
-    (Operation::Window, 507.0),
+    (Operation::Window, 367.0),
     (Operation::InsertRemove, 668.0),
     (Operation::Dispatch, 179.0),
 ];

@@ -174,11 +174,8 @@ impl<'m> SlotBitmap<'m> {
     /// How many slots in front of `slot`, but fewer than a window, may be free.
     #[inline]
     fn free_before(&self, slot: u32) -> u32 {
-        let below = slot % BITS;
-        let free = !load(self.words, slot / BITS);
-        // Moved to the top, where the bits of lower words count as free.
-        let top = free.wrapping_shl(BITS - below) | u32::MAX.wrapping_shr(below);
-        if below == 0 { WINDOW - 1 } else { top.leading_ones().min(WINDOW - 1) }
+        // Whether more than one is, the next search finds out.
+        if slot == 0 || self.is_set(slot - 1) { 0 } else { WINDOW - 1 }
     }
 
     /// The first word at or behind `at` that has a free slot.

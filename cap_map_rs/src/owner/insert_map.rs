@@ -66,12 +66,11 @@ impl<R: RelaxStrategy> Owner<'_, R> {
         spare: &mut Option<u32>,
     ) -> Result<Mapped, Status> {
         for _ in 0..LOST_RACES {
-            if let Some(result) = self.enter_unreferenced(badge, source, kernel) {
-                return result;
-            }
             match self.find_acquire_referenced(badge) {
-                // Another thread has inserted it meanwhile.
-                Ok(None) => continue,
+                Ok(None) => match self.enter_unreferenced(badge, source, kernel) {
+                    Some(result) => return result,
+                    None => continue,
+                },
                 Ok(Some(slot)) => {
                     let known = self.selector(slot);
                     if kernel.equal(known, source) {
