@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 
-use super::{Known, Machine, Mark, Ram, Search};
+use super::{Known, Machine, Mark, Pictures, Ram, Search};
 use crate::checkpoint::read_file;
 
 /// The memory to look into.
@@ -44,6 +44,9 @@ pub(crate) enum Command {
         memory: Memory,
         /// The component's name, the end of it, or the address of its table
         label: String,
+        /// Take so many pictures of the table, and tell only how many are not of one instant
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+        repeat: Option<u64>,
     },
     /// Show who holds a badge in the memory of a machine or process
     Who {
@@ -78,13 +81,19 @@ fn badge(text: &str) -> Result<u32, String> {
 
 impl Memory {
     fn look(&self) -> Result<Machine> {
+        self.open().map(|(_, machine)| machine)
+    }
+
+    fn open(&self) -> Result<(Ram, Machine)> {
         let mut ram = Ram::open(&self.ram, self.base)?;
         let known = Known { directory: self.directory, core: self.core };
         let look = |ram: &mut Ram| {
             let search = Search::new(ram)?;
             Machine::look(ram, &search, known)
         };
-        look(&mut ram).with_context(|| Path::new(&self.ram).display().to_string())
+        let machine = look(&mut ram);
+        let machine = machine.with_context(|| Path::new(&self.ram).display().to_string())?;
+        Ok((ram, machine))
     }
 }
 
@@ -95,8 +104,12 @@ pub(crate) fn run(command: &Command) -> Result<String> {
             let machine = memory.look()?;
             if memory.json { machine.json() } else { machine.text() }
         }
-        Command::Show { memory, label } => {
-            let machine = memory.look()?;
+        Command::Show { memory, label, repeat } => {
+            let (mut ram, machine) = memory.open()?;
+            if let Some(count) = repeat {
+                let pictures = Pictures::take(&mut ram, &machine, label, *count)?;
+                return if memory.json { pictures.json() } else { pictures.text() };
+            }
             if memory.json { machine.component_json(label) } else { machine.component_text(label) }
         }
         Command::Who { memory, badge } => {

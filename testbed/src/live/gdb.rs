@@ -15,7 +15,10 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest packet that is taken.
 const MAX_PACKET: usize = 1 << 17;
 
-/// Bytes that one packet asks for, unless the stub says that it has room for less.
+/// Packets about stops between two answers.
+const MAX_STOPS: u32 = 16;
+
+/// Bytes that one packet asks for: as many as QEMU's stub has room for.
 const READ: usize = 2048;
 
 /// A connection. The machine stands still as long as it exists.
@@ -103,8 +106,20 @@ impl Stub {
         Ok(byte[0])
     }
 
-    /// The contents of the next packet.
+    /// The contents of the next answer. Packets that say that the machine has stopped are none:
+    /// it does so when somebody connects.
     fn receive(&mut self) -> Result<Vec<u8>> {
+        for _ in 0..MAX_STOPS {
+            let packet = self.packet()?;
+            if !matches!(packet.first(), Some(b'T' | b'S')) {
+                return Ok(packet);
+            }
+        }
+        bail!("the stub says again and again that the machine has stopped")
+    }
+
+    /// The contents of the next packet.
+    fn packet(&mut self) -> Result<Vec<u8>> {
         // Acknowledgements, and what is left of a packet that a signal interrupted.
         let mut skipped = 0;
         while self.byte()? != b'$' {

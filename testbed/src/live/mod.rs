@@ -24,7 +24,7 @@ use cap_map_rs::{Header, Kind as TableKind, Slot, layout};
 pub(crate) use self::command::{Command, run};
 use self::directory::{Directory, Kind, Life, Shape};
 use self::leaks::Mark;
-use self::picture::{Picture, bytes_of, header_at};
+use self::picture::{Picture, Pictures, bytes_of, header_at};
 use self::ram::Ram;
 
 /// Tables and directories that a search keeps. Hostile memory may be full of them; whatever
@@ -88,6 +88,9 @@ enum Standing {
     Core,
     /// The table of the PD of that entry.
     Pd(usize),
+    /// The only table that says that it is of the PD of that entry, for which core knows none:
+    /// one in private memory.
+    Claims(usize),
     Unknown,
 }
 
@@ -162,6 +165,7 @@ impl Machine {
         }
         machine.objects = machine.core_objects();
         machine.add_known(ram, &mut headers, &mut accepted)?;
+        machine.add_claimed(ram, &mut headers, &mut accepted)?;
         machine.add_unknown(ram, headers, &mut accepted)?;
         machine.one_instant = ram.stands_still() || machine.is_current(ram);
         Ok(machine)
@@ -211,6 +215,54 @@ impl Machine {
         Ok(())
     }
 
+    /// Private tables, which core has no reason to know.
+    fn add_claimed(
+        &mut self,
+        ram: &mut Ram,
+        headers: &mut BTreeMap<u64, Header>,
+        accepted: &mut Accepted,
+    ) -> Result<()> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let mut without_table = BTreeMap::new();
+        for (entry, pd) in directory.pds.iter().enumerate() {
+            if let Some(pd) = pd.as_ref().filter(|pd| pd.life == Life::Alive && pd.badge != 0)
+                && !self.tables.iter().any(|table| table.standing == Standing::Pd(entry))
+            {
+                without_table.insert(pd.badge, (entry, Vec::new()));
+            }
+        }
+        for (address, header) in headers.iter() {
+            let claimed = without_table.get_mut(&u64::from(header.identity.pd));
+            if let Some((_, places)) = claimed.filter(|_| header.kind == TableKind::Private) {
+                places.push(*address);
+            }
+        }
+        let mut several = Vec::new();
+        let mut unique = BTreeMap::new();
+        for (entry, places) in without_table.into_values() {
+            match places[..] {
+                [] => {}
+                [address] => {
+                    unique.insert(address, entry);
+                }
+                _ => several.push(directory.pd(entry).map_or("", |pd| &pd.label).to_owned()),
+            }
+        }
+        for label in several {
+            let label = crate::table::escaped(&label);
+            self.doubts
+                .push(format!("several tables claim to be that of \"{label}\": none counts"));
+        }
+        for (address, entry) in unique {
+            if let Some(header) = headers.remove(&address)
+                && accepted.claims(address, &header)
+            {
+                self.add(ram, address, header, Standing::Claims(entry))?;
+            }
+        }
+        Ok(())
+    }
+
     /// All other tables: anybody may have written them.
     fn add_unknown(
         &mut self,
@@ -250,6 +302,11 @@ impl Machine {
         let object = |(slot, content): &(u32, Slot)| {
             let Slot::Used(badge) = *content else { return None };
             let record = self.directory.as_ref().and_then(|directory| directory.record(*slot));
+            // The slot of core's main thread has a pseudo badge, which each component has.
+            let is_pseudo = core.header.geometry.is_static(*slot) && badge == 1;
+            if is_pseudo && record.is_none() {
+                return None;
+            }
             let (kind, creator) =
                 record.map_or((Kind::Unknown, None), |record| (record.kind, record.creator));
             Some((badge, Object { slot: *slot, kind, creator }))
@@ -259,7 +316,7 @@ impl Machine {
 
     /// The PD of a table, as core knows it.
     fn pd_of(&self, table: &Table) -> Option<&directory::Pd> {
-        let Standing::Pd(entry) = table.standing else { return None };
+        let (Standing::Pd(entry) | Standing::Claims(entry)) = table.standing else { return None };
         self.directory.as_ref()?.pd(entry)
     }
 
@@ -268,7 +325,9 @@ impl Machine {
     fn living(&self) -> impl Iterator<Item = &Table> {
         self.tables.iter().filter(|table| match table.standing {
             Standing::Core => false,
-            Standing::Pd(_) => self.pd_of(table).is_some_and(|pd| pd.life == Life::Alive),
+            Standing::Pd(_) | Standing::Claims(_) => {
+                self.pd_of(table).is_some_and(|pd| pd.life == Life::Alive)
+            }
             Standing::Unknown => self.directory.is_none(),
         })
     }
@@ -285,6 +344,7 @@ impl Machine {
     fn state_of(&self, table: &Table) -> &'static str {
         match (table.standing, self.pd_of(table).map(|pd| pd.life)) {
             (Standing::Core, _) => "core",
+            (Standing::Claims(_), _) => "claims",
             (_, Some(Life::Alive)) => "alive",
             (_, Some(Life::Dead)) => "dead",
             (_, None) => "unknown",

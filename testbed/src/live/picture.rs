@@ -1,14 +1,20 @@
 //! A table in memory that changes, seen from outside: `doc/layout.md`, "How to read".
 
+use std::collections::HashSet;
 use std::hint;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use cap_map_rs::limits::{SNAPSHOT_PAUSE, SNAPSHOTS};
 use cap_map_rs::sync::AtomicU64;
 use cap_map_rs::word::{BatchWord, SlotWord};
 use cap_map_rs::{Header, Slot, layout};
 
+use serde::Serialize;
+
+use super::Machine;
 use super::ram::Ram;
+use crate::table::json;
 
 const HEADER_WORDS: usize = layout::SLOTS / layout::WORD_BYTES;
 
@@ -132,4 +138,62 @@ fn slot_alone(ram: &mut Ram, address: u64, slot: u32) -> Result<Slot> {
     }
     // Batch after batch: what the slot holds cannot be told.
     Ok(Slot::Corrupt)
+}
+
+/// Many pictures of one table, for measurements: how many are wrong.
+#[derive(Default, Serialize)]
+pub(super) struct Pictures {
+    pictures: u64,
+    seconds: f64,
+    not_of_one_instant: u64,
+    /// Those of one instant that have a badge in two slots: none, as no owner puts it there.
+    with_a_badge_twice: u64,
+    /// Changes of the table between the first and the last picture.
+    writes: u64,
+    generations: u64,
+    most_attempts: u32,
+}
+
+impl Pictures {
+    pub(super) fn take(ram: &mut Ram, machine: &Machine, name: &str, count: u64) -> Result<Self> {
+        let table = machine.table_called(name)?;
+        let mut pictures = Pictures { pictures: count, ..Pictures::default() };
+        let first = table.picture.stamp;
+        let mut time = Duration::ZERO;
+        let mut seen = HashSet::new();
+        for _ in 0..count {
+            let begin = Instant::now();
+            let picture = Picture::take(ram, table.address, &table.header)?;
+            time += begin.elapsed();
+            ensure!(!picture.retired, "the table has moved");
+            let used = picture.slots.iter().filter_map(|(_, content)| match content {
+                Slot::Used(badge) => Some(*badge),
+                _ => None,
+            });
+            seen.clear();
+            let is_twice = used.fold(false, |twice, badge| !seen.insert(badge) || twice);
+            pictures.not_of_one_instant += u64::from(!picture.one_instant);
+            pictures.with_a_badge_twice += u64::from(picture.one_instant && is_twice);
+            pictures.most_attempts = pictures.most_attempts.max(picture.attempts);
+            let last = picture.stamp;
+            pictures.writes = last.sequence.wrapping_sub(first.sequence) / 2;
+            pictures.generations = last.batch.generation().wrapping_sub(first.batch.generation());
+        }
+        pictures.seconds = time.as_secs_f64();
+        Ok(pictures)
+    }
+
+    pub(super) fn json(&self) -> Result<String> {
+        json(self)
+    }
+
+    pub(super) fn text(&self) -> Result<String> {
+        let Pictures { pictures, seconds, not_of_one_instant, with_a_badge_twice, .. } = self;
+        let Pictures { writes, generations, most_attempts, .. } = self;
+        Ok(format!(
+            "{pictures} pictures in {seconds:.3} s, {writes} writes and {generations} batches meanwhile\n\
+             {not_of_one_instant} not of one instant, {with_a_badge_twice} with a badge twice, \
+             {most_attempts} attempts at most\n"
+        ))
+    }
 }

@@ -29,7 +29,7 @@ fn maybe_hexadecimal<S: Serializer>(
 /// A component with what is in its table.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Component {
-    /// `core`, `alive`, `dead`, or `unknown` to core.
+    /// `core`, `alive`, `dead`, `claims` to be that of a living component, or `unknown` to core.
     pub(super) state: &'static str,
     pub(super) label: String,
     /// `None` if the table was not found.
@@ -96,7 +96,9 @@ impl Machine {
                 corrupt: count(|content| matches!(content, Slot::Corrupt)),
                 dangling: self.objects.as_ref().map(|_| slots.iter().filter(dangling).count()),
                 made: match table.standing {
-                    Standing::Pd(entry) => self.objects.as_ref().map(|_| made_by(entry)),
+                    Standing::Pd(entry) | Standing::Claims(entry) => {
+                        self.objects.as_ref().map(|_| made_by(entry))
+                    }
                     _ => None,
                 },
                 one_instant: table.picture.one_instant,
@@ -108,9 +110,11 @@ impl Machine {
         let mut components: Vec<_> = self.tables.iter().map(of_table).collect();
         let with_table: Vec<_> = self.tables.iter().map(|table| table.standing).collect();
         let pds = self.directory.iter().flat_map(|directory| directory.pds.iter().enumerate());
-        let lost = pds
-            .filter_map(|(entry, pd)| Some((entry, pd.as_ref()?)))
-            .filter(|(entry, _)| !with_table.contains(&Standing::Pd(*entry)));
+        let lost =
+            pds.filter_map(|(entry, pd)| Some((entry, pd.as_ref()?))).filter(|(entry, _)| {
+                let standings = [Standing::Pd(*entry), Standing::Claims(*entry)];
+                !with_table.iter().any(|standing| standings.contains(standing))
+            });
         components.extend(lost.map(|(entry, pd)| Component {
             state: if pd.life == Life::Alive { "alive" } else { "dead" },
             label: pd.label.clone(),
@@ -327,13 +331,15 @@ impl Machine {
             quoted(self.name_of(table)),
             match self.state_of(table) {
                 "unknown" => "which core does not know",
+                "claims" => "as the table says, which core does not know",
                 state => state,
             },
             table.header.geometry.capacity,
             if table.picture.one_instant { "of one instant" } else { "of no single instant" }
         )?;
         let own_name = table.header.identity.label();
-        if matches!(table.standing, Standing::Pd(_)) && own_name != self.name_of(table) {
+        let is_named = self.pd_of(table).is_some() && !own_name.is_empty();
+        if is_named && own_name != self.name_of(table) {
             writeln!(text, "it calls itself {}", quoted(own_name))?;
         }
         let head = ["slot", "selector", "state", "badge", "object", "made by", "other holders"];

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::machine::{CORE, DIRECTORY, MIB, SERVER, Table, fnv, machine, put};
+use crate::machine::{CORE, DIRECTORY, MIB, QUIET, SERVER, Table, fnv, machine, put};
 use crate::{Outcome, cap_map, command, finish};
 
 fn in_file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -98,8 +98,8 @@ fn names_and_lives_are_those_of_the_directory() {
         ("alive", "init -> server"),
         ("alive", "init -> client"),
         ("dead", "init -> old"),
+        ("claims", "init -> quiet"),
         ("unknown", "init -> server"),
-        ("alive", "init -> quiet"),
     ];
     assert_eq!(components(&scan), expected);
     assert_eq!(scan["doubts"], Value::Array(vec![]));
@@ -108,13 +108,17 @@ fn names_and_lives_are_those_of_the_directory() {
     assert_eq!((&client["used"], &client["detached"]), (&6.into(), &1.into()));
     assert_eq!((&client["dangling"], &client["made"]), (&1.into(), &0.into()));
     assert_eq!(scan["components"][1]["made"], 6);
-    assert_eq!(scan["components"][5]["address"], Value::Null);
     // A table whose instance is another one is not that of the PD.
     let mut other = machine(6);
     put(&mut other, DIRECTORY + 0xc0 + 32, &[99]);
     let other = in_file(folder.path(), "other", &other);
     let scan = json(&["scan"], &other);
-    assert_eq!(components(&scan)[2..4], [("dead", "init -> old"), ("unknown", "server")]);
+    assert_eq!(components(&scan)[2..4], [("dead", "init -> old"), ("claims", "init -> quiet")]);
+    assert_eq!(
+        components(&scan)[4..],
+        [("unknown", "server"), ("unknown", "init -> server"), ("alive", "init -> server")]
+    );
+    assert_eq!(scan["components"][6]["address"], Value::Null);
 }
 
 #[test]
@@ -130,6 +134,18 @@ fn what_a_component_forges_does_not_count() {
     assert_eq!(
         (&who["holders"][0]["state"], &who["creator"]),
         (&"unknown".into(), &"init -> server".into())
+    );
+
+    // A second table that claims to be that of a PD: none of them counts.
+    let mut bytes = machine(6);
+    let copy = bytes[QUIET..QUIET + 0x1200].to_vec();
+    bytes[0x38_0000..][..copy.len()].copy_from_slice(&copy);
+    let two = in_file(folder.path(), "two", &bytes);
+    let scan = json(&["scan"], &two);
+    assert!(components(&scan).iter().all(|(state, _)| *state != "claims"), "{scan}");
+    assert!(
+        scan["doubts"][0].as_str().unwrap().contains("\"init -> quiet\": none counts"),
+        "{scan}"
     );
 
     // A second directory, or a second table of core: none is believed unless it is named.
@@ -161,7 +177,8 @@ fn what_a_component_forges_does_not_count() {
 
     // A forged table in front of another one does not hide it.
     let mut bytes = machine(6);
-    let wide = Table { label: "wide", kind: 2, capacity: 16384, instance: 5, slots: &[] }.bytes();
+    let wide =
+        Table { label: "wide", kind: 2, capacity: 16384, instance: 5, pd: 0, slots: &[] }.bytes();
     bytes[SERVER - 0x400..][..0x200].copy_from_slice(&wide[..0x200]);
     let wide = in_file(folder.path(), "wide", &bytes);
     let scan = json(&["scan"], &wide);
@@ -174,7 +191,8 @@ fn what_a_component_forges_does_not_count() {
 fn memory_that_is_full_of_tables_is_looked_through() {
     let folder = tempfile::tempdir().unwrap();
     let mut bytes = machine(6);
-    let largest = Table { label: "x", kind: 2, capacity: 131_072, instance: 1, slots: &[] }.bytes();
+    let largest =
+        Table { label: "x", kind: 2, capacity: 131_072, instance: 1, pd: 0, slots: &[] }.bytes();
     for _ in 0..32 * MIB / 0x400 {
         bytes.extend(&largest[..0x400]);
     }
@@ -340,6 +358,7 @@ fn stub(memory: Vec<u8>, count: usize) -> (String, thread::JoinHandle<bool>) {
         stream.set_nodelay(true).unwrap();
         let mut reader = BufReader::new(stream);
         let mut detached = false;
+        reader.get_mut().write_all(b"$T02thread:01;#04").unwrap();
         for _ in 0..count {
             let mut packet = Vec::new();
             if !matches!(reader.read_until(b'#', &mut packet), Ok(1..)) {

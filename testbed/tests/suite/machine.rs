@@ -21,13 +21,14 @@ pub(crate) struct Table<'a> {
     pub(crate) kind: u64,
     pub(crate) capacity: u64,
     pub(crate) instance: u64,
+    pub(crate) pd: u64,
     /// Slot, state, badge.
     pub(crate) slots: &'a [(usize, u64, u64)],
 }
 
 impl Table<'_> {
     pub(crate) fn bytes(self) -> Vec<u8> {
-        let Table { label, kind, capacity, instance, slots } = self;
+        let Table { label, kind, capacity, instance, pd, slots } = self;
         let size = 0x200 + 8 * capacity;
         let mut bytes = vec![0; usize::try_from(size).unwrap()];
         put(&mut bytes, 0, &[0x4341_5054_4142_4c45, 2, size, capacity, 4, 12, 28, 0x200]);
@@ -35,7 +36,7 @@ impl Table<'_> {
         put(&mut bytes, 0xc0, &[2 * slots.len() as u64]);
         let mark = slots.iter().map(|(slot, ..)| slot + 1).max().unwrap_or(0);
         put(&mut bytes, 0xd0, &[mark as u64]);
-        put(&mut bytes, 0x100, &[kind, BOOT, instance]);
+        put(&mut bytes, 0x100, &[kind, BOOT, instance, pd]);
         let sum = fnv(bytes[..0x80].iter().chain(&bytes[0x100..0x140]).copied());
         put(&mut bytes, 0x140, &[sum]);
         for (slot, state, badge) in slots {
@@ -75,6 +76,7 @@ pub(crate) const CORE: usize = 0x14_0000;
 pub(crate) const SERVER: usize = 0x20_0000;
 pub(crate) const CLIENT: usize = 0x21_0000;
 pub(crate) const DEAD: usize = 0x22_0000;
+pub(crate) const QUIET: usize = 0x23_0000;
 pub(crate) const FORGED: usize = 0x30_0000;
 
 /// Slots in use with consecutive badges.
@@ -97,17 +99,23 @@ pub(crate) fn machine(gates: usize) -> Vec<u8> {
     records.push((5, 0x3_0000));
     add(DIRECTORY, directory(&pds, 1024, &records));
     let slots = used(5..10 + gates, 5);
-    add(CORE, Table { label: "core", kind: 1, capacity: 1024, instance: 1, slots: &slots }.bytes());
-    let server = Table { label: "server", kind: 3, capacity: 512, instance: 11, slots: &[] };
+    add(
+        CORE,
+        Table { label: "core", kind: 1, capacity: 1024, instance: 1, pd: 0, slots: &slots }.bytes(),
+    );
+    let server = Table { label: "server", kind: 3, capacity: 512, instance: 11, pd: 0, slots: &[] };
     let mut slots = vec![(4, 2, 24)];
     slots.extend(used(8..12, 10));
     add(SERVER, Table { slots: &slots, ..server }.bytes());
     let slots =
         [(3, 2, 1), (4, 2, 28), (8, 2, 40), (9, 2, 44), (10, 2, 48), (11, 2, 4000), (12, 3, 60)];
-    add(CLIENT, Table { label: "client", instance: 12, slots: &slots, ..server }.bytes());
-    add(DEAD, Table { label: "old", instance: 13, slots: &[(4, 2, 32)], ..server }.bytes());
+    add(CLIENT, Table { label: "client", instance: 12, pd: 0, slots: &slots, ..server }.bytes());
+    add(DEAD, Table { label: "old", instance: 13, pd: 0, slots: &[(4, 2, 32)], ..server }.bytes());
+    let quiet = Table { label: "", kind: 2, instance: 0, pd: 36, ..server };
+    add(QUIET, Table { slots: &[(4, 2, 36), (5, 2, 52)], ..quiet }.bytes());
     // What the client has written into its own memory.
-    let forged = Table { label: "init -> server", kind: 2, capacity: 64, instance: 11, slots: &[] };
+    let forged =
+        Table { label: "init -> server", kind: 2, capacity: 64, instance: 11, pd: 0, slots: &[] };
     let slots = used(4..64, 10);
     add(FORGED, Table { slots: &slots, ..forged }.bytes());
     ram
