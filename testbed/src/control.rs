@@ -16,7 +16,7 @@ use rustix::net::{
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::state::ClientState;
+use crate::checkpoint::ClientState;
 use crate::wire::{CALL_TIMEOUT_MS, wait_readable};
 
 /// Orders to a monitor.

@@ -30,7 +30,6 @@ mod memory;
 mod monitor;
 mod process;
 mod rpc;
-mod state;
 mod table;
 mod wire;
 

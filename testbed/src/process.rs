@@ -15,7 +15,6 @@ use rustix::process::{
     Pid, Resource, Signal, WaitId, WaitIdOptions, getppid, getrlimit, kill_process,
     set_child_subreaper, set_parent_process_death_signal, setrlimit, waitid,
 };
-
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;

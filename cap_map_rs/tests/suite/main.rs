@@ -5,7 +5,6 @@
 mod attach;
 mod common;
 #[cfg(not(miri))]
-mod directory;
 mod foreign_words;
 mod growth;
 mod held_lock;

@@ -15,9 +15,9 @@ use rustix::event::epoll::{Event, EventFlags, wait};
 use rustix::event::{EventfdFlags, eventfd};
 
 use self::worker::Worker;
+use crate::checkpoint::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::control::{ClientAnswer, ClientOrder, Control};
 use crate::rpc::{Caller, Cap};
-use crate::state::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::wire::*;
 
 /// Longest time for the calls of one run.

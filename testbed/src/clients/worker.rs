@@ -5,10 +5,9 @@ use std::sync::atomic::Ordering;
 
 use anyhow::Result;
 
-use super::OwnObjects;
-use super::Shared;
+use super::{OwnObjects, Shared};
+use crate::checkpoint::{CellState, ObjectState, ThreadState};
 use crate::rpc::{Caller, Cap, Reply, answer_text};
-use crate::state::{CellState, ObjectState, ThreadState};
 use crate::wire::*;
 
 /// Objects of the target that are given capabilities. They call other objects,

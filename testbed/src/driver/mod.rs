@@ -16,11 +16,10 @@ use serde::Serialize;
 use self::destination::Destination;
 use self::system::{System, numbering};
 use self::verify::{FINDINGS, Verdict, verify};
-use crate::checkpoint::{Checkpoint, Refusal};
+use crate::checkpoint::{Checkpoint, ClientState, Refusal};
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
 use crate::memory::{image_bytes, table_address, table_bytes};
 use crate::process::{raise_descriptor_limit, this_program};
-use crate::state::ClientState;
 use crate::wire::{IMAGE_ADDRESS, TARGET_ENTRYPOINTS};
 
 /// Calls per object in each system.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
+use crate::checkpoint::ClientState;
 use crate::control::{ClientAnswer, ClientOrder, Control, MonitorAnswer, MonitorOrder};
 use crate::memory::{contents, file_of};
 use crate::process::Process;
 use crate::rpc::{Caller, Cap};
-use crate::state::ClientState;
 use crate::wire::*;
 
 /// Badge numbers of a system: never those of the one before, but as many of them as

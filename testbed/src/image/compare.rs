@@ -7,8 +7,7 @@ use serde::Serialize;
 
 use super::text::object;
 use super::{Image, Row, State, Target, kind_name};
-use crate::checkpoint::{Checkpoint, RESERVED};
-use crate::state::ObjectState;
+use crate::checkpoint::{Checkpoint, ObjectState, RESERVED};
 use crate::table::escaped;
 
 /// What came, went, and changed from one image to another, by slots.

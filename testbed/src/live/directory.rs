@@ -1,13 +1,18 @@
 //! Core's directory: which PDs there are, where their tables lie, and what each slot of core
-//! refers to (`doc/layout.md`, "Core's directory").
+//! refers to (`doc/layout.md`, "Core's directory"). Which directory and which table of core are
+//! believed is decided here, too.
 
+use std::collections::BTreeMap;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use cap_map_rs::{Header, Kind as TableKind};
 use serde::Serialize;
 
+use super::picture::header_at;
 use super::ram::Ram;
+use super::{MAX_DIRECTORIES, Search};
 
 /// `"CAPDIREC"` read as a big-endian number.
 pub(super) const MAGIC: u64 = 0x4341_5044_4952_4543;
@@ -224,4 +229,68 @@ fn pd(words: &[u64]) -> Option<Pd> {
     let label = label.split(|byte| *byte == 0).next().unwrap_or_default();
     let label = String::from_utf8_lossy(label).into_owned();
     Some(Pd { life, badge, table, table_bytes, instance, label })
+}
+
+/// The only directory, or the one that the user names.
+pub(super) fn choose_directory(
+    ram: &mut Ram,
+    search: &Search,
+    known: Option<u64>,
+    doubts: &mut Vec<String>,
+) -> Result<Option<(u64, Shape)>> {
+    if let Some(address) = known {
+        let Some(shape) = Shape::read(ram, address) else { bail!("no directory at {address:#x}") };
+        return Ok(Some((address, shape)));
+    }
+    let mut directories = search.directories.iter().map(|(address, shape)| (*address, *shape));
+    let first = directories.next();
+    if directories.next().is_some() {
+        doubts.push(format!(
+            "there are several directories, of which at most one is core's, and none is believed; \
+             --directory says which one: {}",
+            places(search.directories.keys())
+        ));
+        return Ok(None);
+    }
+    if first.is_none() {
+        doubts.push(
+            "there is no directory of core, so nobody says who is alive, and who made what".into(),
+        );
+    }
+    Ok(first)
+}
+
+/// The only table that can be core's, or the one that the user names.
+pub(super) fn choose_core(
+    ram: &mut Ram,
+    headers: &BTreeMap<u64, Header>,
+    known: Option<u64>,
+    shape: Option<&Shape>,
+    doubts: &mut Vec<String>,
+) -> Result<Option<(u64, Header)>> {
+    if let Some(address) = known {
+        let Some(header) = header_at(ram, address) else { bail!("no table at {address:#x}") };
+        return Ok(Some((address, header)));
+    }
+    let can_be = |header: &Header| {
+        let fits = |shape: &Shape| {
+            header.identity.boot == shape.boot && u64::from(header.geometry.capacity) == shape.slots
+        };
+        header.kind == TableKind::Core && shape.is_none_or(fits)
+    };
+    let tables: BTreeMap<_, _> = headers.iter().filter(|(_, header)| can_be(header)).collect();
+    match tables.len() {
+        0 => doubts.push("there is no table of core, so nobody says which badges exist".into()),
+        1 => return Ok(tables.first_key_value().map(|(address, header)| (**address, **header))),
+        _ => doubts.push(format!(
+            "several tables claim to be core's, and none is believed; --core says which one: {}",
+            places(tables.keys().copied())
+        )),
+    }
+    Ok(None)
+}
+
+fn places<'a>(addresses: impl Iterator<Item = &'a u64>) -> String {
+    let places: Vec<_> = addresses.take(MAX_DIRECTORIES).map(|at| format!("{at:#x}")).collect();
+    places.join(", ")
 }

@@ -166,12 +166,12 @@ impl Pictures {
             let picture = Picture::take(ram, table.address, &table.header)?;
             time += begin.elapsed();
             ensure!(!picture.retired, "the table has moved");
-            let used = picture.slots.iter().filter_map(|(_, content)| match content {
+            let mut used = picture.slots.iter().filter_map(|(_, content)| match content {
                 Slot::Used(badge) => Some(*badge),
                 _ => None,
             });
             seen.clear();
-            let is_twice = used.fold(false, |twice, badge| !seen.insert(badge) || twice);
+            let is_twice = used.any(|badge| !seen.insert(badge));
             pictures.not_of_one_instant += u64::from(!picture.one_instant);
             pictures.with_a_badge_twice += u64::from(picture.one_instant && is_twice);
             pictures.most_attempts = pictures.most_attempts.max(picture.attempts);

@@ -10,11 +10,10 @@ use cap_map_rs::{Rewrite, Slot, SlotWord};
 
 use super::target::{Life, Target};
 use super::{Session, Tools};
-use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, RESERVED};
+use crate::checkpoint::{Checkpoint, ClientState, KernelEntry, Meta, Object, RESERVED};
 use crate::memory::{TableMemory, anonymous_file, contents, file_of, image_bytes, table_address};
 use crate::process::this_program;
 use crate::rpc::{Cap, answer_text};
-use crate::state::ClientState;
 use crate::wire::*;
 
 const _: () = assert!(RESERVED as u32 == REFERENCES_RESERVED, "the target writes what files hold");

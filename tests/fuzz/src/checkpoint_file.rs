@@ -3,9 +3,9 @@
 use cap_map_rs::SlotWord;
 use cap_map_rs::layout::*;
 
+use crate::checkpoint::ClientState;
 use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, container};
 use crate::memory::{allocations, checksum};
-use crate::state::ClientState;
 
 /// The target.
 pub fn run(data: &[u8]) {

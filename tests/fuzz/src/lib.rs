@@ -28,9 +28,6 @@ mod memory;
 #[path = "../../../testbed/src/checkpoint/mod.rs"]
 mod checkpoint;
 #[allow(dead_code)]
-#[path = "../../../testbed/src/state.rs"]
-mod state;
-#[allow(dead_code)]
 #[path = "../../../testbed/src/table.rs"]
 mod table;
 
