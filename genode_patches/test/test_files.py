@@ -6,16 +6,17 @@ import re
 import subprocess
 
 from support import TOOLS, Series, numbered
-from series import Refused
+from series import Refused, Repository
 
 
 class Files(Series):
     """A series whose files were edited"""
 
-    def faults(self):
+    def faults(self, *genode):
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                TOOLS['verify'].verify(self.series.parent, self.scratch / 'project')
+                TOOLS['verify'].verify(self.series.parent, self.scratch / 'project',
+                                       *map(Repository, genode))
         except Refused as reason:
             return str(reason)
         return ''
@@ -45,6 +46,39 @@ class Files(Series):
         self.prepare()
         self.change(self.second, b'+new line 8\n', b'-old line 8\n+new line 8\n')
         self.assertIn("with '+'", self.faults())
+
+    def test_quotation(self):
+        """Added lines that the edited file has, or a deleted one, with other white space"""
+        base = {'a.cc': b'int old() { return one; }\n\tfirst(a);\n\tsecond(a, b);\n\n\tthird();\n'
+                        b'#include <one/two/three/four.h>\n', 'gone.cc': b'\tif (gone(a)) free(b);\n'}
+        for number, (text, quoted) in enumerate((
+                (b'\t\tint  old() {\treturn one; }\n', 'int old() { return one; }'),
+                (b'\t\tfirst(a);\n\t\tsecond(a, b);\n', 'first(a);\nsecond(a, b);'),
+                (b'if (gone(a)) free(b);\n', 'if (gone(a)) free(b);'),
+                (b'first(a);\n\nsecond(a, b);\n', ''), (b'second(a, b);\nfirst(a);\n', ''),
+                (b'second(a, b);\nthird();\n', ''), (b'int old() { return two; }\n', ''),
+                (b'#include  <one/two/three/four.h>\n', ''))):
+            for path in ('a.cc', 'our.cc'):
+                with self.subTest(text=text, path=path):
+                    self.setUp()
+                    (self.scratch / 'project').mkdir()
+                    result = {'a.cc': base['a.cc'] + b'end\n'}
+                    result[path] = result.get(path, b'') + text
+                    source, _ = self.elided(base, result)
+                    foreign = path == 'our.cc' and number != 2
+                    self.assertIn('' if foreign else quoted, self.faults())
+                    self.assertEqual(bool(self.faults()), bool(quoted) and not foreign)
+
+    def test_fingerprints(self):
+        self.prepare()
+        self.assertEqual(self.faults(self.source), '')
+        prints = self.series / 'fingerprints'
+        text = prints.read_text()
+        prints.write_text(text.replace('a.cc', 'c.cc'))
+        self.assertIn('a.cc has no fingerprints', self.faults())
+        self.assertIn('not those of Genode', self.faults(self.source))
+        prints.unlink()
+        self.assertIn('made by genode_patches/elide', self.faults())
 
     def test_plain_files(self):
         self.prepare()

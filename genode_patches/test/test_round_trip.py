@@ -228,7 +228,8 @@ class Surroundings(Series):
         (self.series / 'notes').touch()
         self.elide(self.source)
         self.assertEqual(sorted(self.files_of(self.series)),
-                         [self.first.name, self.second.name, 'files/our.h', 'notes', 'series'])
+                         [self.first.name, self.second.name, 'files/our.h', 'fingerprints', 'notes',
+                          'series'])
 
     def test_a_file_of_ours_stays_where_it_is(self):
         self.prepare()

@@ -19,8 +19,8 @@ namespace Genode {
 
 	class Cap_id_allocator;
 	class Core_cap_index;
-	class Platform_thread;
 	class Pd_session_component;
+	class Platform_thread;
 
 	/**
 	 * Let memory that is about to be freed contain no capability table
@@ -39,7 +39,7 @@ namespace Genode {
  *
  * The records reside in an array besides the capability table.
  */
-class Genode::Core_cap_index : public Native_capability::Data
+class Genode::Core_cap_index final : public Native_capability::Data
 {
 	private:
 

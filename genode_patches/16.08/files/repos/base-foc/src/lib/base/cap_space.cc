@@ -124,8 +124,10 @@ void Capability_space::free_kcap(Fiasco::l4_cap_idx_t kcap)
 
 Fiasco::l4_cap_idx_t Capability_space::kcap(Native_capability cap)
 {
-	if (!cap.data())
+	Cap_index const * const index = cap.data();
+
+	if (!index)
 		raw("selector of an invalid capability requested");
 
-	return cap.data()->kcap();
+	return index->kcap();
 }

@@ -23,8 +23,8 @@ namespace Core {
 
 	class Cap_id_allocator;
 	class Core_cap_index;
-	class Platform_thread;
 	class Rpc_cap_factory;
+	class Platform_thread;
 
 	/**
 	 * Return directory for those who look at the memory from outside
@@ -48,7 +48,7 @@ namespace Core {
  *
  * The records reside in an array besides the capability table.
  */
-class Core::Core_cap_index : public Native_capability::Data
+class Core::Core_cap_index final : public Native_capability::Data
 {
 	private:
 

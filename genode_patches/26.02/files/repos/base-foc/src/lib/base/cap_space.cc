@@ -76,7 +76,7 @@ void Foc_cap_platform::table_missing(Cap_map::Status status)
  ** Capability_space **
  **********************/
 
-Foc::l4_cap_idx_t Capability_space::alloc_kcap()
+Foc::l4_cap_idx_t Genode::Capability_space::alloc_kcap()
 {
 	Cap_index const * const index = cap_idx_alloc().alloc_range(1);
 
@@ -88,18 +88,20 @@ Foc::l4_cap_idx_t Capability_space::alloc_kcap()
 }
 
 
-void Capability_space::free_kcap(Foc::l4_cap_idx_t kcap)
+void Genode::Capability_space::free_kcap(Foc::l4_cap_idx_t kcap)
 {
 	if (Foc::Capability::valid(kcap))
 		(void)cap_idx_alloc().free(cap_idx_alloc().kcap_to_idx(kcap), 1);
 }
 
 
-Foc::l4_cap_idx_t Capability_space::kcap(Native_capability cap)
+Foc::l4_cap_idx_t Genode::Capability_space::kcap(Native_capability cap)
 {
-	if (!cap.data()) {
+	Cap_index const * const index = cap.data();
+
+	if (!index) {
 		raw("selector of an invalid capability requested");
 		return Foc::L4_INVALID_CAP;
 	}
-	return cap.data()->kcap();
+	return index->kcap();
 }

@@ -30,7 +30,7 @@ namespace Genode {
 
 	struct Foc_cap_platform;
 
-	typedef Native_capability::Data                         Cap_index;
+	typedef class Native_capability::Data                   Cap_index;
 	typedef Base_foc::Cap_space<Foc_cap_platform>           Cap_space;
 	typedef Base_foc::Cap_index_allocator<Foc_cap_platform> Cap_index_allocator;
 	typedef Base_foc::Capability_map<Foc_cap_platform>      Capability_map;
@@ -65,8 +65,8 @@ namespace Genode {
  */
 struct Genode::Foc_cap_platform
 {
-	typedef Genode::addr_t          addr_t;
-	typedef Native_capability::Data Cap_index;
+	typedef Genode::addr_t    addr_t;
+	typedef Genode::Cap_index Cap_index;
 
 	enum {
 		FIRST_SLOT  = Fiasco::USER_BASE_CAP >> Fiasco::L4_CAP_SHIFT,

@@ -31,7 +31,7 @@ namespace Genode {
 
 	struct Foc_cap_platform;
 
-	using Cap_index           = Native_capability::Data;
+	using Cap_index           = class Native_capability::Data;
 	using Cap_space           = Base_foc::Cap_space<Foc_cap_platform>;
 	using Cap_index_allocator = Base_foc::Cap_index_allocator<Foc_cap_platform>;
 	using Capability_map      = Base_foc::Capability_map<Foc_cap_platform>;
@@ -57,7 +57,7 @@ namespace Genode {
 struct Genode::Foc_cap_platform
 {
 	using addr_t    = Genode::addr_t;
-	using Cap_index = Native_capability::Data;
+	using Cap_index = Genode::Cap_index;
 
 	enum {
 		FIRST_SLOT  = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT,
