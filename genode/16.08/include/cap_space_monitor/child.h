@@ -186,6 +186,23 @@ class Cap_space_monitor::Basic_child : Noncopyable
 			       *env()->rm_session(), _address_space, _parent_ep, _policy,
 			       _pd_upgrade, _ram_service, _cpu_upgrade)
 		{ }
+
+		/**
+		 * Call 'fn' while no thread of the child executes
+		 *
+		 * Afterwards, all threads are resumed, no matter who paused them.
+		 */
+		template <typename FN>
+		void with_paused_threads(FN const &fn)
+		{
+			cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread const &thread) {
+				Cpu_thread_client(thread.cap).pause(); });
+
+			fn();
+
+			cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread const &thread) {
+				Cpu_thread_client(thread.cap).resume(); });
+		}
 };
 
 #endif /* _INCLUDE__CAP_SPACE_MONITOR__CHILD_H_ */

@@ -145,9 +145,16 @@ class Cap_space_monitor::Monitored_pd : public Pd
 			}
 		}
 
-		Replace_result _replace_selected(Snapshot &, unsigned &);
-		Replace_result _replace_pending(unsigned);
+		Gate          *_gate(unsigned badge) const;
+		bool           _unchanged(Rewrite const &);
+		void           _install_present(Rewrite const &);
 		void           _leave_out(Rewrite const &);
+		unsigned       _leave_out_changed(Rewrite *, unsigned);
+		bool           _install_pending(Rewrite *, unsigned &);
+		bool           _rewrite(Rewrite *, unsigned &);
+		void           _conclude(Rewrite const *, unsigned, uint64_t);
+		Replace_result _replace_pending(unsigned);
+		Replace_result _replace_selected(Snapshot &, unsigned &);
 
 	public:
 

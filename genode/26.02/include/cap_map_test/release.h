@@ -16,6 +16,7 @@
 
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
+#include <base/log.h>
 #include <base/thread.h>
 
 namespace Test {
@@ -44,6 +45,26 @@ namespace Test {
 			return rom.node().attribute_value(name, otherwise);
 		}
 	};
+
+	/**
+	 * Return capability that tells core which thread serves a new gate
+	 *
+	 * \param managed  capability of an object of the calling thread's entrypoint
+	 */
+	static inline Native_capability gate_server(Env &, Native_capability managed)
+	{
+		return managed;
+	}
+
+	/**
+	 * Return capability of a new gate, 'ref' comes from 'gate_server'
+	 */
+	static inline Native_capability new_gate(Env &env, Native_capability ref)
+	{
+		return env.pd().alloc_rpc_cap(ref).convert<Native_capability>(
+			[&] (Native_capability gate) { return gate; },
+			[&] (Alloc_error e) { error("no gate: ", e); return Native_capability(); });
+	}
 }
 
 #endif /* _INCLUDE__CAP_MAP_TEST__RELEASE_H_ */

@@ -280,13 +280,12 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		/**
 		 * Let slot refer to a capability, the table is left as it is
 		 *
-		 * \param replace  what may be replaced, in the type of the release's
-		 *                 interface 'Foc_native_pd'
+		 * \param present  badge of the capability to be replaced, or
+		 *                 'Foc_native_pd::NO_BADGE'
 		 */
-		template <typename REPLACE>
-		Install_result install(Native_capability cap, unsigned slot, REPLACE replace)
+		Install_result install(Native_capability cap, unsigned slot, unsigned present)
 		{
-			return _native_pd.install(cap, selector(slot), replace);
+			return _native_pd.install(cap, selector(slot), present);
 		}
 };
 

@@ -21,9 +21,31 @@
 
 namespace Cap_space_monitor {
 
+	template <typename, typename> struct Newer_pd;
+
 	class Pd;
 	class Monitored_pd;
 }
+
+
+/**
+ * What a Genode after 26.02 has in its PD session in addition
+ */
+template <typename SESSION, typename CLIENT>
+struct Cap_space_monitor::Newer_pd : Rpc_object<SESSION>
+{
+	virtual CLIENT &real() = 0;
+};
+
+
+template <typename SESSION, typename CLIENT>
+requires requires (CLIENT client) { client.seal_ram(Ram_dataspace_capability()); }
+struct Cap_space_monitor::Newer_pd<SESSION, CLIENT> : Rpc_object<SESSION>
+{
+	virtual CLIENT &real() = 0;
+
+	void seal_ram(Ram_dataspace_capability ds) override { real().seal_ram(ds); }
+};
 
 
 /**
@@ -32,7 +54,7 @@ namespace Cap_space_monitor {
  * Core knows nothing about the capabilities of virtualized PD sessions.
  * Whenever an argument refers to one, it is replaced by core's counterpart.
  */
-class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
+class Cap_space_monitor::Pd : public Newer_pd<Pd_session, Pd_session_client>
 {
 	private:
 
@@ -59,7 +81,7 @@ class Cap_space_monitor::Pd : public Rpc_object<Pd_session>
 
 		~Pd() { _ep.dissolve(*this); }
 
-		Pd_session_client     &real()           { return _real; }
+		Pd_session_client     &real() override  { return _real; }
 		Pd_session_capability  real_cap() const { return _real_cap; }
 
 		/**

@@ -103,84 +103,201 @@ Monitored_pd::_replace_selected(Snapshot &snapshot, unsigned &count)
 
 
 /**
- * Respond to a slot that the component changed while its gate was replaced
- *
- * The new gate may be present at the selector although the slot belongs to
- * another capability. It vanishes with the gate. If the slot belongs to a gate
- * again, let the selector refer to it. Any other capability that the component
- * obtained in the slot before the new gate was installed is lost.
+ * Return gate that has the badge, or nullptr
  */
-void Monitored_pd::_leave_out(Rewrite const &rewrite)
+Monitored_pd::Gate *Monitored_pd::_gate(unsigned badge) const
 {
-	Snapshot::Entry entry { CAP_MAP_STATE_FREE, 0 };
-	bool const used = Cap_map::ok(cap_space.entry(rewrite.slot, entry))
-	               && entry.state == CAP_MAP_STATE_USED;
+	Gate *result = nullptr;
 
 	_for_each(_gates, [&] (Gate &gate) {
+		if (gate.badge() == badge)
+			result = &gate; });
 
-		if (gate.badge() == rewrite.expected)
-			gate.left_out = true;
-
-		if (used && gate.badge() == entry.badge
-		 && !cap_space.confirmed(rewrite.slot, entry.badge))
-			(void)cap_space.install(gate.cap, rewrite.slot,
-			                        Foc_native_pd::REPLACE); });
+	return result;
 }
 
 
-Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const count)
+/**
+ * Return true if the slot still carries the badge of the gate to be replaced
+ */
+bool Monitored_pd::_unchanged(Rewrite const &rewrite)
 {
-	if (!count)
+	Snapshot::Entry entry { CAP_MAP_STATE_FREE, 0 };
+
+	return Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	    && entry.state == CAP_MAP_STATE_USED
+	    && entry.badge == rewrite.expected;
+}
+
+
+/**
+ * Let a slot that got the new gate refer to the gate that its badge belongs to
+ *
+ * If the slot is in use for anything else, or does not refer to the new gate
+ * anymore, the component has changed it, and it is left alone. A new gate that
+ * remains at the selector of a free slot vanishes with the gate.
+ */
+void Monitored_pd::_install_present(Rewrite const &rewrite)
+{
+	Snapshot::Entry entry { CAP_MAP_STATE_FREE, 0 };
+	if (!Cap_map::ok(cap_space.entry(rewrite.slot, entry))
+	 || entry.state != CAP_MAP_STATE_USED)
+		return;
+
+	if (Gate * const present = _gate(entry.badge))
+		(void)cap_space.install(present->cap, rewrite.slot, rewrite.replacement);
+}
+
+
+/**
+ * Let the gate stay because the component changed its slot meanwhile
+ */
+void Monitored_pd::_leave_out(Rewrite const &rewrite)
+{
+	if (Gate * const gate = _gate(rewrite.expected))
+		gate->left_out = true;
+
+	_install_present(rewrite);
+}
+
+
+/**
+ * Remove those gates from the batch the slots of which were changed
+ *
+ * \return  number of gates that remain
+ */
+unsigned Monitored_pd::_leave_out_changed(Rewrite *batch, unsigned count)
+{
+	unsigned remaining = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (_unchanged(batch[i]))
+			batch[remaining++] = batch[i];
+		else
+			_leave_out(batch[i]);
+	}
+	return remaining;
+}
+
+
+/**
+ * Install the new gates in the place of the old ones
+ *
+ * \param count  number of gates that are installed and thereby in the batch
+ * \return       false if an installation failed
+ */
+bool Monitored_pd::_install_pending(Rewrite *batch, unsigned &count)
+{
+	bool ok = true;
+
+	_for_each(_gates, [&] (Gate &gate) {
+		if (!gate.pending.valid() || !ok)
+			return;
+
+		switch (cap_space.install(gate.pending, gate.slot, gate.badge())) {
+		case Foc_native_pd::INSTALL_OK:
+			{
+				Rewrite rewrite = Rewrite();
+				rewrite.slot        = gate.slot;
+				rewrite.expected    = gate.badge();
+				rewrite.replacement = gate.pending.local_name();
+
+				batch[count++] = rewrite;
+				break;
+			}
+
+		/* the component uses the slot for something else */
+		case Foc_native_pd::INSTALL_IN_USE: gate.left_out = true; break;
+
+		case Foc_native_pd::INSTALL_OUT_OF_RANGE:
+		case Foc_native_pd::INSTALL_INVALID_CAP:
+		case Foc_native_pd::INSTALL_FAILED: ok = false;
+		}
+	});
+
+	return ok;
+}
+
+
+/**
+ * Let the table carry the new badges
+ *
+ * \param count  number of gates in the batch, decreased by those left out
+ * \return       false if the table is unchanged
+ */
+bool Monitored_pd::_rewrite(Rewrite *batch, unsigned &count)
+{
+	/* each refused attempt is the last one, or leaves out a gate */
+	for (;;) {
+		unsigned slot = 0;
+		if (Cap_map::ok(cap_space.rewrite(batch, count, slot)))
+			return true;
+
+		unsigned const remaining = _leave_out_changed(batch, count);
+		if (remaining == count)
+			return false;
+
+		count = remaining;
+	}
+}
+
+
+/**
+ * Let each slot refer to the gate that its badge belongs to after a rewrite
+ *
+ * \param sequence  of the table before the first new gate was installed
+ */
+void Monitored_pd::_conclude(Rewrite const *batch, unsigned count, uint64_t sequence)
+{
+	Stamp stamp = Stamp();
+	bool const untouched = Cap_map::ok(cap_space.stamp(stamp))
+	                    && stamp.sequence == sequence && !(sequence & 1);
+
+	for (Rewrite const *rewrite = batch; rewrite < batch + count; rewrite++) {
+
+		if (rewrite->left_out) {
+			_leave_out(*rewrite);
+			continue;
+		}
+
+		/* the component may have received the old gate once more at the slot */
+		Gate * const gate = untouched ? nullptr : _gate(rewrite->expected);
+		if (gate)
+			(void)cap_space.install(gate->pending, rewrite->slot, rewrite->expected);
+	}
+}
+
+
+Monitored_pd::Replace_result Monitored_pd::_replace_pending(unsigned const pending)
+{
+	if (!pending)
 		return REPLACED;
 
-	auto install = [&] (Native_capability cap, unsigned slot)
-	{
-		return cap_space.install(cap, slot, Foc_native_pd::REPLACE)
-		    == Foc_native_pd::INSTALL_OK;
-	};
-
 	void *memory = nullptr;
-	if (!_alloc.alloc(count*sizeof(Rewrite), &memory))
+	if (!_alloc.alloc(pending*sizeof(Rewrite), &memory))
 		return OUT_OF_METADATA;
 
 	Rewrite * const batch = (Rewrite *)memory;
 
-	Replace_result result = INSTALL_FAILED;
+	unsigned count = 0;
 
-	unsigned i = 0;
-	bool installed = true;
+	Stamp stamp = Stamp();
+	(void)cap_space.stamp(stamp);
 
-	_for_each(_gates, [&] (Gate &gate) {
-		if (!gate.pending.valid())
-			return;
+	bool const installed = _install_pending(batch, count),
+	           rewritten = installed && _rewrite(batch, count);
 
-		Rewrite rewrite = Rewrite();
-		rewrite.slot        = gate.slot;
-		rewrite.expected    = gate.badge();
-		rewrite.replacement = gate.pending.local_name();
+	if (rewritten)
+		_conclude(batch, count, stamp.sequence);
 
-		batch[i++] = rewrite;
+	/* otherwise, the table still has the old badges */
+	else
+		for (unsigned i = 0; i < count; i++)
+			_install_present(batch[i]);
 
-		installed &= install(gate.pending, gate.slot); });
+	_alloc.free(memory, pending*sizeof(Rewrite));
 
-	if (installed) {
-		unsigned slot = 0;
-		result = Cap_map::ok(cap_space.rewrite(batch, i, slot)) ? REPLACED : REFUSED;
-
-		for (Rewrite const *rewrite = batch; rewrite < batch + i; rewrite++)
-			if (result == REPLACED && rewrite->left_out)
-				_leave_out(*rewrite);
-	}
-
-	/* the table still has the old badges */
-	if (result != REPLACED)
-		_for_each(_gates, [&] (Gate &gate) {
-			if (gate.pending.valid())
-				(void)install(gate.cap, gate.slot); });
-
-	_alloc.free(memory, count*sizeof(Rewrite));
-
-	return result;
+	return rewritten ? REPLACED : installed ? REFUSED : INSTALL_FAILED;
 }
 
 

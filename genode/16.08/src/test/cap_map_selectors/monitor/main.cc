@@ -212,7 +212,7 @@ struct Test::Main
 		auto expect_out_of_range = [&] (addr_t sel)
 		{
 			refused++;
-			_check(native_pd.install(gift, sel, Foc_native_pd::REPLACE) ==
+			_check(native_pd.install(gift, sel, Foc_native_pd::NO_BADGE) ==
 			       Foc_native_pd::INSTALL_OUT_OF_RANGE,
 			       "install not refused at ", Hex(sel));
 		};
@@ -240,7 +240,7 @@ struct Test::Main
 			expect_out_of_range(selector(USER_BASE) + offset);
 
 		_check(native_pd.install(Native_capability(), selector(USER_BASE),
-		                         Foc_native_pd::REPLACE)
+		                         Foc_native_pd::NO_BADGE)
 		       == Foc_native_pd::INSTALL_INVALID_CAP, "invalid capability accepted");
 
 		log("refusals: ", refused, " selectors refused");
@@ -264,7 +264,7 @@ struct Test::Main
 			bool const empty = (info.state == Slot_info::EMPTY);
 
 			Install_result const result =
-				pd.cap_space.install(_gift.cap(), slot, Foc_native_pd::KEEP);
+				pd.cap_space.install(_gift.cap(), slot, Foc_native_pd::NO_BADGE);
 
 			_check(result == (empty ? Foc_native_pd::INSTALL_OK
 			                        : Foc_native_pd::INSTALL_IN_USE),
@@ -276,15 +276,25 @@ struct Test::Main
 			}
 
 			_check(pd.cap_space.confirmed(slot, badge), "slot ", slot, " without effect");
-			_check(pd.cap_space.install(_gift.cap(), slot, Foc_native_pd::KEEP) ==
-			       Foc_native_pd::INSTALL_IN_USE, "slot ", slot, " replaced");
+
+			auto replace = [&] (unsigned present) {
+				return pd.cap_space.install(_other_gift.cap(), slot, present); };
+
+			unsigned const others[] { Foc_native_pd::NO_BADGE, other_badge,
+			                          _badge(_secret), 1u, ~0u };
+
+			for (unsigned present : others)
+				_check(replace(present) == Foc_native_pd::INSTALL_IN_USE,
+				       "slot ", slot, " taken for badge ", present);
+
+			_check(pd.cap_space.confirmed(slot, badge), "slot ", slot, " replaced");
 			installed++;
 
 			if (slot % 2)
 				continue;
 
-			_check(pd.cap_space.install(_other_gift.cap(), slot, Foc_native_pd::REPLACE)
-			       == Foc_native_pd::INSTALL_OK, "slot ", slot, " not replaced");
+			_check(replace(badge) == Foc_native_pd::INSTALL_OK,
+			       "slot ", slot, " not replaced");
 			_check(pd.cap_space.confirmed(slot, other_badge) &&
 			      !pd.cap_space.confirmed(slot, badge), "slot ", slot, " not replaced");
 			replaced++;

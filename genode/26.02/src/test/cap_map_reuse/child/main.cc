@@ -13,6 +13,7 @@
 #include <base/log.h>
 #include <base/rpc_client.h>
 #include <base/rpc_server.h>
+#include <cap_map_test/release.h>
 
 /* local includes */
 #include <source.h>
@@ -40,16 +41,14 @@ struct Test::Main
 	Object _object { };
 
 	/* the gates belong to the thread behind the capability */
-	Native_capability const _ref { _env.ep().manage(_object) };
+	Native_capability const _ref { gate_server(_env, _env.ep().manage(_object)) };
 
 	Native_capability _caps[NUM_CAPS] { };
 
 	void _create_gates()
 	{
 		for (Native_capability &cap : _caps)
-			_env.pd().alloc_rpc_cap(_ref).with_result(
-				[&] (Native_capability gate) { cap = gate; },
-				[&] (Alloc_error e)          { error("no gate: ", e); });
+			cap = new_gate(_env, _ref);
 	}
 
 	/**
