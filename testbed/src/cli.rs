@@ -164,6 +164,8 @@ enum Outcome {
     Report(Report),
     Difference(Difference, bool),
     Bytes(Vec<u8>),
+    /// A signal has ended it.
+    Signal(i32),
     Nothing,
 }
 
@@ -195,6 +197,7 @@ pub(crate) fn run() -> ExitCode {
             difference_text(difference, *json).and_then(|text| print(&text))
         }
         Ok(Outcome::Bytes(bytes)) => write(bytes),
+        Ok(Outcome::Signal(signal)) => return process::die_by(*signal),
         Ok(Outcome::Nothing) => Ok(()),
         Err(error) if json => {
             let status = status_of(error);
@@ -313,7 +316,10 @@ fn execute(command: Command) -> Result<Outcome> {
             return Ok(Outcome::Difference(difference, json));
         }
         Command::Live(command) => {
-            return Ok(Outcome::Bytes(live::run(&command)?.into_bytes()));
+            return Ok(match live::run(&command)? {
+                live::End::Text(text) => Outcome::Bytes(text.into_bytes()),
+                live::End::Signal(signal) => Outcome::Signal(signal),
+            });
         }
         Command::Core { parent, start, step } => {
             process::die_with_parent(parent)?;

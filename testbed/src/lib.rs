@@ -29,7 +29,6 @@ mod live;
 mod memory;
 mod monitor;
 mod process;
-mod rpc;
 mod table;
 mod wire;
 

@@ -17,8 +17,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use self::worker::Worker;
 use crate::checkpoint::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::control::{ClientAnswer, ClientOrder, Control};
-use crate::rpc::{Caller, Cap};
-use crate::wire::*;
+use crate::wire::{Caller, Cap, *};
 
 /// Longest time for the calls of one run.
 const RUN_TIMEOUT: Duration = Duration::from_millis(5 * CALL_TIMEOUT_MS as u64);

@@ -7,8 +7,7 @@ use anyhow::Result;
 
 use super::{OwnObjects, Shared};
 use crate::checkpoint::{CellState, ObjectState, ThreadState};
-use crate::rpc::{Caller, Cap, Reply, answer_text};
-use crate::wire::*;
+use crate::wire::{Caller, Cap, Reply, answer_text, *};
 
 /// Objects of the target that are given capabilities. They call other objects,
 /// but never each other: that might make them wait in a circle.

@@ -1,7 +1,6 @@
 //! The test driver: sets up systems, moves the target from one to the next,
 //! and verifies what arrived.
 
-mod destination;
 mod system;
 mod verify;
 
@@ -13,8 +12,7 @@ use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use self::destination::Destination;
-use self::system::{System, numbering};
+use self::system::{Destination, System, numbering};
 use self::verify::{FINDINGS, Verdict, verify};
 use crate::checkpoint::{Checkpoint, ClientState, Refusal};
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};

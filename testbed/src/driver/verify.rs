@@ -11,9 +11,8 @@ use crate::checkpoint::{Checkpoint, KernelEntry, Object};
 use crate::control::MonitorOrder;
 use crate::memory::contents;
 use crate::monitor::inode_of_slot;
-use crate::rpc::{Cap, Reply, answer_text};
 use crate::table::{self, Table};
-use crate::wire::*;
+use crate::wire::{Cap, Reply, answer_text, *};
 
 /// Most findings that are kept as text.
 pub(crate) const FINDINGS: usize = 20;

@@ -1,12 +1,15 @@
 //! The commands that look into the memory of a machine or process.
 
 use std::ffi::OsString;
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{Known, Machine, Mark, Pictures, Ram, Search};
+use super::watch::{Recorder, Watched, plainly};
+use super::{Known, Machine, Mark, Pictures, Ram, Search, screen};
 use crate::checkpoint::read_file;
 
 /// The memory to look into.
@@ -53,8 +56,29 @@ pub(crate) enum Command {
         #[command(flatten)]
         memory: Memory,
         /// The badge
-        #[arg(value_parser = badge)]
-        badge: u32,
+        #[arg(value_parser = badge, required_unless_present = "dot")]
+        badge: Option<u32>,
+        /// Print a graph for Graphviz: who holds how many objects made by whom
+        #[arg(long, conflicts_with_all = ["badge", "json"])]
+        dot: bool,
+    },
+    /// Show the components in the memory of a machine or process again and again: a screen on a
+    /// terminal, lines otherwise
+    Watch {
+        #[command(flatten)]
+        memory: Memory,
+        /// Time from one look to the next
+        #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+        interval: Duration,
+        /// Print lines, also on a terminal
+        #[arg(long)]
+        plain: bool,
+        /// End after so many looks
+        #[arg(long, value_name = "N", requires = "plain")]
+        count: Option<u64>,
+        /// Add a line of JSON to this file for each look
+        #[arg(long, value_name = "FILE")]
+        record: Option<PathBuf>,
     },
     /// Show which counts of capabilities have grown in the memory of a machine or process
     Leaks {
@@ -75,18 +99,28 @@ fn address(text: &str) -> Result<u64, String> {
     number.map_err(|error| error.to_string())
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let is_fit = (0.01..=86400.0).contains(&seconds);
+    is_fit.then(|| Duration::from_secs_f64(seconds)).ok_or("not from 0.01 to 86400".to_owned())
+}
+
 fn badge(text: &str) -> Result<u32, String> {
     u32::try_from(address(text)?).map_err(|error| error.to_string())
 }
 
 impl Memory {
+    fn known(&self) -> Known {
+        Known { directory: self.directory, core: self.core }
+    }
+
     fn look(&self) -> Result<Machine> {
         self.open().map(|(_, machine)| machine)
     }
 
     fn open(&self) -> Result<(Ram, Machine)> {
         let mut ram = Ram::open(&self.ram, self.base)?;
-        let known = Known { directory: self.directory, core: self.core };
+        let known = self.known();
         let look = |ram: &mut Ram| {
             let search = Search::new(ram)?;
             Machine::look(ram, &search, known)
@@ -97,9 +131,20 @@ impl Memory {
     }
 }
 
-/// Carries out a command. What it prints is the result.
-pub(crate) fn run(command: &Command) -> Result<String> {
-    match command {
+/// What a command ends with.
+pub(crate) enum End {
+    /// Text to print.
+    Text(String),
+    /// This signal has ended it.
+    Signal(i32),
+}
+
+/// Carries out a command.
+pub(crate) fn run(command: &Command) -> Result<End> {
+    let text = match command {
+        Command::Watch { memory, interval, plain, count, record } => {
+            return watch(memory, *interval, *plain, *count, record.as_deref());
+        }
         Command::Scan { memory } => {
             let machine = memory.look()?;
             if memory.json { machine.json() } else { machine.text() }
@@ -108,13 +153,17 @@ pub(crate) fn run(command: &Command) -> Result<String> {
             let (mut ram, machine) = memory.open()?;
             if let Some(count) = repeat {
                 let pictures = Pictures::take(&mut ram, &machine, label, *count)?;
-                return if memory.json { pictures.json() } else { pictures.text() };
+                return if memory.json { pictures.json() } else { pictures.text() }.map(End::Text);
             }
             if memory.json { machine.component_json(label) } else { machine.component_text(label) }
         }
-        Command::Who { memory, badge } => {
-            let holders = memory.look()?.holders(*badge);
-            if memory.json { holders.json() } else { holders.text() }
+        Command::Who { memory, badge, .. } => {
+            let machine = memory.look()?;
+            match badge.map(|badge| machine.holders(badge)) {
+                None => Ok(machine.dot()),
+                Some(holders) if memory.json => holders.json(),
+                Some(holders) => holders.text(),
+            }
         }
         Command::Leaks { memory, since } => {
             // A mark that is none is refused before the search.
@@ -127,7 +176,31 @@ pub(crate) fn run(command: &Command) -> Result<String> {
                 None => now.text(),
             }
         }
+    };
+    text.map(End::Text)
+}
+
+fn watch(
+    memory: &Memory,
+    interval: Duration,
+    plain: bool,
+    count: Option<u64>,
+    record: Option<&Path>,
+) -> Result<End> {
+    if memory.json {
+        bail!("watch prints no JSON, but --record writes it");
     }
+    let recorder = record.map(Recorder::new).transpose()?;
+    let name = Path::new(&memory.ram).display().to_string();
+    let ram = Ram::open(&memory.ram, memory.base)?;
+    let watched = Watched::new(ram, memory.known());
+    let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if plain || !on_terminal {
+        plainly(watched, interval, count, recorder)?;
+        return Ok(End::Text(String::new()));
+    }
+    let signal = screen::show(&name, watched, interval, recorder)?;
+    Ok(signal.map_or(End::Text(String::new()), End::Signal))
 }
 
 fn read_mark(path: &Path) -> Result<Mark> {

@@ -15,10 +15,10 @@ use crate::image::columns;
 use crate::table::{escaped, json};
 
 /// Counts of capabilities and objects at one time: what `leaks --json` prints, and `--since` takes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     /// Seconds since 1970.
-    time: u64,
+    time: f64,
     /// Boot number of core's directory, in hexadecimal digits.
     boot: String,
     /// By components.
@@ -48,13 +48,16 @@ struct Made {
     only_in_core: BTreeMap<String, u64>,
 }
 
+pub(super) fn seconds_since_1970() -> f64 {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    time.map_or(0.0, |time| time.as_secs_f64())
+}
+
 impl Machine {
     /// Counts what there is now.
     pub(crate) fn mark(&self) -> Mark {
         let mut mark = Mark {
-            time: SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .map_or(0, |time| time.as_secs()),
+            time: seconds_since_1970().round(),
             boot: format!("{:#x}", self.directory.as_ref().map_or(0, |directory| directory.boot)),
             components: BTreeMap::new(),
             creators: BTreeMap::new(),
@@ -84,7 +87,8 @@ impl Machine {
             let creator = creator.map_or(String::new(), |pd| pd.label.clone());
             let made = mark.creators.entry(creator).or_default();
             *made.objects.entry(kind.to_owned()).or_default() += 1;
-            if !held.contains(badge) {
+            // One that was gone afterwards may have been held until then.
+            if !held.contains(badge) && self.objects_afterwards.contains(badge) {
                 *made.only_in_core.entry(kind.to_owned()).or_default() += 1;
             }
         }
@@ -110,9 +114,9 @@ impl Row {
 }
 
 /// What has grown from one mark to another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Growth {
-    seconds: u64,
+    seconds: f64,
     /// By growth, the largest first.
     pub(super) rows: Vec<Row>,
     one_instant: bool,
@@ -176,7 +180,7 @@ impl Mark {
             .filter(|row| row.grown() != 0)
             .collect();
         rows.sort_by_key(|row| std::cmp::Reverse(row.grown()));
-        let seconds = self.time.saturating_sub(before.time);
+        let seconds = self.time - before.time;
         Growth { seconds, rows, one_instant: self.one_instant && before.one_instant, doubts }
     }
 

@@ -13,6 +13,8 @@ mod mapping;
 mod picture;
 mod ram;
 mod report;
+mod screen;
+mod watch;
 mod who;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -21,7 +23,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use cap_map_rs::{Header, Kind as TableKind, Slot, layout};
 
-pub(crate) use self::command::{Command, run};
+pub(crate) use self::command::{Command, End, run};
 use self::directory::{Directory, Kind, Life, Shape, choose_core, choose_directory};
 use self::leaks::Mark;
 use self::picture::{Picture, Pictures, bytes_of, header_at};
@@ -119,8 +121,10 @@ pub(crate) struct Machine {
     directory: Option<Directory>,
     /// Core's table first, then those that core knows, then the others, each by address.
     tables: Vec<Table>,
-    /// By badges; `None` without a table of core.
+    /// By badges, from before the other tables were looked at; `None` without a table of core.
     objects: Option<HashMap<u32, Object>>,
+    /// Badges that core had afterwards. What is in one of the two only came or went meanwhile.
+    objects_afterwards: HashSet<u32>,
     /// Regions that their owners have left for larger ones.
     moved: usize,
     /// What cannot be told, and why.
@@ -149,6 +153,7 @@ impl Machine {
             directory: None,
             tables: Vec::new(),
             objects: None,
+            objects_afterwards: HashSet::new(),
             moved: 0,
             doubts,
             one_instant: false,
@@ -167,6 +172,7 @@ impl Machine {
         machine.add_known(ram, &mut headers, &mut accepted)?;
         machine.add_claimed(ram, &mut headers, &mut accepted)?;
         machine.add_unknown(ram, headers, &mut accepted)?;
+        machine.objects_afterwards = machine.badges_of_core(ram)?;
         machine.one_instant = ram.stands_still() || machine.is_current(ram);
         Ok(machine)
     }
@@ -297,6 +303,18 @@ impl Machine {
         directory && tables.all(|table| table.picture.is_current(ram, table.address))
     }
 
+    /// The badges that core has now.
+    fn badges_of_core(&self, ram: &mut Ram) -> Result<HashSet<u32>> {
+        let core = self.tables.first().filter(|table| table.standing == Standing::Core);
+        let Some(core) = core else { return Ok(HashSet::new()) };
+        let picture = Picture::take(ram, core.address, &core.header)?;
+        let badges = picture.slots.iter().filter_map(|(_, content)| match content {
+            Slot::Used(badge) => Some(*badge),
+            _ => None,
+        });
+        Ok(badges.collect())
+    }
+
     fn core_objects(&self) -> Option<HashMap<u32, Object>> {
         let core = self.tables.first().filter(|table| table.standing == Standing::Core)?;
         let object = |(slot, content): &(u32, Slot)| {
@@ -355,7 +373,7 @@ impl Machine {
     /// capabilities, has none with this badge. Badges of static slots may be core's private ones.
     fn is_dangling(&self, table: &Table, slot: u32, badge: u32) -> bool {
         let gone = self.objects.as_ref().is_some_and(|objects| !objects.contains_key(&badge));
-        gone && !table.header.geometry.is_static(slot)
+        gone && !self.objects_afterwards.contains(&badge) && !table.header.geometry.is_static(slot)
     }
 
     /// The only table that is called so: by its whole name, its end, or its address.

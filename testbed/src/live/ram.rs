@@ -115,6 +115,15 @@ impl Ram {
         Ok(Ram { source: Source::Shared(mapping, file), parts, left_out: 0 })
     }
 
+    /// Refuses a file that has become shorter than what is mapped of it.
+    pub(crate) fn check_size(&self) -> Result<()> {
+        if let Source::Shared(mapping, file) = &self.source {
+            let bytes = size_of_val(mapping.words()) as u64;
+            ensure!(file.metadata()?.len() >= bytes, "the file has become shorter");
+        }
+        Ok(())
+    }
+
     /// Bytes that can be read.
     pub(crate) fn bytes(&self) -> u64 {
         self.parts.iter().map(|part| part.bytes).sum()

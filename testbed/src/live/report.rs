@@ -53,14 +53,14 @@ pub(super) struct Component {
 
 /// A slot with what core knows about its badge.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
-    slot: u32,
+pub(super) struct Row {
+    pub(super) slot: u32,
     #[serde(serialize_with = "hexadecimal")]
     selector: u64,
-    state: &'static str,
-    badge: u32,
-    object: Option<String>,
-    creator: Option<String>,
+    pub(super) state: &'static str,
+    pub(super) badge: u32,
+    pub(super) object: Option<String>,
+    pub(super) creator: Option<String>,
     /// Other components that hold it.
     others: usize,
 }
@@ -295,6 +295,12 @@ impl Machine {
             }
         }
         count
+    }
+
+    /// The slots of the table at an address.
+    pub(super) fn rows_at(&self, address: u64) -> Vec<Row> {
+        let table = self.tables.iter().find(|table| table.address == address);
+        table.map_or(Vec::new(), |table| self.rows_of(table))
     }
 
     fn rows_of(&self, table: &Table) -> Vec<Row> {

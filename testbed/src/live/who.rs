@@ -1,8 +1,10 @@
 //! Who holds what from whom.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::Result;
+use cap_map_rs::Slot;
 use serde::Serialize;
 
 use super::report::{hexadecimal, quoted, state_and_badge, yes};
@@ -66,6 +68,38 @@ impl Machine {
             doubts: self.doubts.clone(),
         }
     }
+}
+
+impl Machine {
+    /// Who holds how many objects made by whom, as a graph in Graphviz's language.
+    pub(crate) fn dot(&self) -> String {
+        let mut edges: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let objects = self.objects.as_ref();
+        for table in self.living() {
+            for (_, content) in &table.picture.slots {
+                let Slot::Used(badge) = content else { continue };
+                let Some(object) = objects.and_then(|objects| objects.get(badge)) else { continue };
+                let creator = object.creator.and_then(|entry| self.directory.as_ref()?.pd(entry));
+                let creator = creator.map_or("core", |pd| &pd.label);
+                let edge = (creator.to_owned(), self.name_of(table).to_owned());
+                *edges.entry(edge).or_default() += 1;
+            }
+        }
+        let mut text = "digraph capabilities {\n  rankdir=LR; node [shape=box];\n".to_owned();
+        for ((creator, holder), count) in edges {
+            // A component needs no arrow to itself.
+            if creator != holder {
+                text +=
+                    &format!("  {} -> {} [label=\"{count}\"];\n", node(&creator), node(&holder));
+            }
+        }
+        text + "}\n"
+    }
+}
+
+/// A label as the name of a node. Graphviz takes a backslash for an escape of its own.
+fn node(label: &str) -> String {
+    quoted(label).replace('\\', "\\\\")
 }
 
 impl Holders {

@@ -13,8 +13,7 @@ use super::{Session, Tools};
 use crate::checkpoint::{Checkpoint, ClientState, KernelEntry, Meta, Object, RESERVED};
 use crate::memory::{TableMemory, anonymous_file, contents, file_of, image_bytes, table_address};
 use crate::process::this_program;
-use crate::rpc::{Cap, answer_text};
-use crate::wire::*;
+use crate::wire::{Cap, answer_text, *};
 
 const _: () = assert!(RESERVED as u32 == REFERENCES_RESERVED, "the target writes what files hold");
 

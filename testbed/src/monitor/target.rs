@@ -7,8 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use anyhow::{Context, Result, bail};
 
 use crate::process::Process;
-use crate::rpc::answer_text;
-use crate::wire::*;
+use crate::wire::{answer_text, *};
 
 /// Where a target's memory comes from.
 pub(super) enum Life {

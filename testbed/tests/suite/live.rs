@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::machine::{CORE, DIRECTORY, MIB, QUIET, SERVER, Table, fnv, machine, put};
+use crate::machine::{CORE, DIRECTORY, MIB, QUIET, SERVER, Segment, Table, elf, fnv, machine, put};
 use crate::{Outcome, cap_map, command, finish};
 
 fn in_file(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -72,7 +72,9 @@ fn the_page_shows_what_the_commands_print() {
         if let Some(file) = output {
             fs::write(folder.path().join(file), &outcome.stdout).unwrap();
         } else {
-            assert_eq!(without_times(&outcome.stdout), without_times(&shown), "{line}");
+            let [ours, shown] =
+                [&outcome.stdout, &shown].map(|text| without_times(text.trim_end()));
+            assert_eq!(ours, shown, "{line}");
         }
         count += 1;
     }
@@ -208,6 +210,30 @@ fn memory_that_is_full_of_tables_is_looked_through() {
 }
 
 #[test]
+fn a_graph_shows_who_holds_what_from_whom() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = machine(6);
+    // A label that would end the name of a node.
+    let at = DIRECTORY + 0xc0 + 128 + 0x40;
+    bytes[at..at + 14].copy_from_slice(b"\" ] x [ \\\"    ");
+    let ram = in_file(folder.path(), "ram", &bytes);
+    let dot = run(&["who", "--dot"], &ram).expect_success().stdout;
+    let lines: Vec<_> = dot.lines().collect();
+    let client = r"\\u{22} ] x [ \\u{5c}\\u{22}    ";
+    let expected = [
+        format!("  \"core\" -> \"{client}\" [label=\"1\"];"),
+        "  \"core\" -> \"init -> quiet\" [label=\"1\"];".to_owned(),
+        "  \"core\" -> \"init -> server\" [label=\"1\"];".to_owned(),
+        format!("  \"init -> server\" -> \"{client}\" [label=\"3\"];"),
+        "  \"init -> server\" -> \"init -> quiet\" [label=\"1\"];".to_owned(),
+    ];
+    assert_eq!(lines[2..7], expected, "{dot}");
+    assert_eq!((lines[0], lines[7]), ("digraph capabilities {", "}"));
+    // A badge that nobody asked for is a mistake.
+    assert_eq!(run(&["who"], &ram).status.code(), Some(2));
+}
+
+#[test]
 fn growth_between_two_marks_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut mark = machine(6);
@@ -235,41 +261,6 @@ fn growth_between_two_marks_is_named() {
     assert!(growth["doubts"].to_string().contains("another boot"), "{growth}");
     let outcome = run(&["leaks", "--since=/dev/null"], &after);
     assert_eq!(outcome.status.code(), Some(3), "{}", outcome.stderr);
-}
-
-/// Physical address, offset, length.
-type Segment = (u64, u64, u64);
-
-/// An ELF file with these segments.
-fn elf(wide: bool, segments: &[Segment], contents: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }, 1, 1];
-    let number = |bytes: &mut Vec<u8>, value: u64, width: usize| {
-        bytes.extend(&value.to_le_bytes()[..width]);
-    };
-    bytes.resize(16, 0);
-    let word = if wide { 8 } else { 4 };
-    let (header, entry) = if wide { (64, 56) } else { (52, 32) };
-    for (value, width) in [(4, 2), (62, 2), (1, 4), (0, word), (header, word), (0, word), (0, 4)] {
-        number(&mut bytes, value, width);
-    }
-    for value in [header, entry, segments.len() as u64, 0, 0, 0] {
-        number(&mut bytes, value, 2);
-    }
-    for (address, offset, length) in segments {
-        let all = [*offset, 0, *address, *length, *length];
-        number(&mut bytes, 1, 4);
-        if wide {
-            number(&mut bytes, 0, 4);
-        }
-        all.iter().for_each(|value| number(&mut bytes, *value, word));
-        if !wide {
-            number(&mut bytes, 0, 4);
-        }
-        number(&mut bytes, 0, word);
-    }
-    bytes.resize(0x201, 0);
-    bytes.extend(contents);
-    bytes
 }
 
 #[test]

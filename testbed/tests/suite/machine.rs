@@ -126,6 +126,41 @@ pub(crate) fn machine(gates: usize) -> Vec<u8> {
     ram
 }
 
+/// Physical address, offset, length.
+pub(crate) type Segment = (u64, u64, u64);
+
+/// An ELF file with these segments.
+pub(crate) fn elf(wide: bool, segments: &[Segment], contents: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x7f, b'E', b'L', b'F', if wide { 2 } else { 1 }, 1, 1];
+    let number = |bytes: &mut Vec<u8>, value: u64, width: usize| {
+        bytes.extend(&value.to_le_bytes()[..width]);
+    };
+    bytes.resize(16, 0);
+    let word = if wide { 8 } else { 4 };
+    let (header, entry) = if wide { (64, 56) } else { (52, 32) };
+    for (value, width) in [(4, 2), (62, 2), (1, 4), (0, word), (header, word), (0, word), (0, 4)] {
+        number(&mut bytes, value, width);
+    }
+    for value in [header, entry, segments.len() as u64, 0, 0, 0] {
+        number(&mut bytes, value, 2);
+    }
+    for (address, offset, length) in segments {
+        let all = [*offset, 0, *address, *length, *length];
+        number(&mut bytes, 1, 4);
+        if wide {
+            number(&mut bytes, 0, 4);
+        }
+        all.iter().for_each(|value| number(&mut bytes, *value, word));
+        if !wide {
+            number(&mut bytes, 0, 4);
+        }
+        number(&mut bytes, 0, word);
+    }
+    bytes.resize(0x201, 0);
+    bytes.extend(contents);
+    bytes
+}
+
 const SIZE: usize = 0x2c0;
 /// Where the image has the directory, and the table that it names.
 const AT: usize = 64;
