@@ -39,7 +39,7 @@ struct Cap_space_monitor::Newer_pd : Rpc_object<SESSION>
 
 
 template <typename SESSION, typename CLIENT>
-requires requires (CLIENT client) { client.seal_ram(Ram_dataspace_capability()); }
+requires requires (CLIENT pd, Genode::Ram_dataspace_capability ds) { pd.seal_ram(ds); }
 struct Cap_space_monitor::Newer_pd<SESSION, CLIENT> : Rpc_object<SESSION>
 {
 	virtual CLIENT &real() = 0;
