@@ -175,11 +175,15 @@ pub(crate) fn run() -> ExitCode {
     let command = arguments.command;
     let options =
         command.run_options().map(|(name, options)| (name, options.json, options.timeout));
-    let (name, json, timeout) = options.unwrap_or(("", false, None));
+    let (_, json, timeout) = options.unwrap_or(("", false, None));
     let mut result = execute(command);
     match process::end() {
         None => {}
         Some(End::Signal(signal)) => {
+            process::report_failure(
+                &process::interrupted(signal),
+                process::status_of_signal(signal),
+            );
             complain("interrupted");
             return process::die_by(signal);
         }
@@ -199,13 +203,10 @@ pub(crate) fn run() -> ExitCode {
         Ok(Outcome::Bytes(bytes)) => write(bytes),
         Ok(Outcome::Signal(signal)) => return process::die_by(*signal),
         Ok(Outcome::Nothing) => Ok(()),
-        Err(error) if json => {
-            let status = status_of(error);
-            let error = format!("{error:#}");
-            let text = serde_json::json!({"command": name, "error": error, "status": status});
-            print(&format!("{text}\n"))
+        Err(error) => {
+            process::report_failure(&format!("{error:#}"), status_of(error));
+            Ok(())
         }
-        Err(_) => Ok(()),
     };
     let status = match (&result, &printed) {
         (_, Err(error)) if is_broken_pipe(error) => return process::die_by(SIGPIPE),
@@ -286,8 +287,9 @@ fn explain(mistake: &clap::Error) -> ! {
 }
 
 fn execute(command: Command) -> Result<Outcome> {
-    if let Some((_, options)) = command.run_options() {
-        process::become_driver(options.timeout.map(Duration::from_secs))?;
+    if let Some((name, options)) = command.run_options() {
+        let timeout = options.timeout.map(Duration::from_secs);
+        process::become_driver(timeout, options.json.then_some(name))?;
     }
     match command {
         Command::Migrate { objects, rounds, seed, checkpoint, .. } => {

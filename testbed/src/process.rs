@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -147,10 +147,13 @@ pub(crate) fn end() -> Option<End> {
 fn end_driver(why: i32) {
     let children = children();
     if children.is_empty() && why != TIME_OVER {
+        report_failure(&interrupted(why), status_of_signal(why));
         let _ = emulate_default_handler(why);
     } else if children.is_empty() {
+        let reason = "gave up, as the time is over";
+        report_failure(reason, FAILED);
         // That this fails cannot be reported anywhere.
-        let _ = writeln!(std::io::stderr(), "cap_map: gave up, as the time is over");
+        let _ = writeln!(std::io::stderr(), "cap_map: {reason}");
         std::process::exit(FAILED.into());
     }
     // The first reason counts.
@@ -161,8 +164,36 @@ fn end_driver(why: i32) {
     }
 }
 
+/// What the command is called, if a failure is to be reported as JSON.
+static COMMAND: OnceLock<&'static str> = OnceLock::new();
+
+/// Prints a failure as JSON, if that was asked for.
+pub(crate) fn report_failure(error: &str, status: u8) {
+    if let Some(command) = COMMAND.get() {
+        let text = serde_json::json!({"command": command, "error": error, "status": status});
+        // That this fails cannot be reported anywhere: the failure itself is.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}
+
+/// What is said of an end by a signal.
+pub(crate) fn interrupted(signal: i32) -> String {
+    format!("interrupted by signal {signal}")
+}
+
+/// What a shell reports then.
+pub(crate) fn status_of_signal(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(u8::MAX)
+}
+
 /// Driver: prepares for having children and their children, and for an end before its time.
-pub(crate) fn become_driver(timeout: Option<Duration>) -> Result<()> {
+pub(crate) fn become_driver(
+    timeout: Option<Duration>,
+    reported_as: Option<&'static str>,
+) -> Result<()> {
+    if let Some(command) = reported_as {
+        COMMAND.get_or_init(|| command);
+    }
     let ignored = ignored_signals()?;
     // What is ignored, as under nohup, stays ignored.
     let caught = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !ignored.contains(signal));
@@ -191,8 +222,7 @@ fn ignored_signals() -> Result<Vec<i32>> {
 /// Ends this process as the signal would have, so that a shell knows it. Returns only if
 /// that fails.
 pub(crate) fn die_by(signal: i32) -> ExitCode {
-    // What the shell would report then.
-    let status = u8::try_from(128 + signal).unwrap_or(u8::MAX);
+    let status = status_of_signal(signal);
     let _ = emulate_default_handler(signal);
     ExitCode::from(status)
 }

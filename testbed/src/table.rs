@@ -2,7 +2,7 @@
 
 use std::io;
 
-use cap_map_rs::sync::{AtomicU64, RelaxStrategy};
+use cap_map_rs::sync::{AtomicU64, Ordering, RelaxStrategy};
 use cap_map_rs::{Header, Kind, Monitor, Region, Slot, SlotWord, Status, layout};
 use serde::Serialize;
 use serde_json::Serializer;
@@ -25,6 +25,8 @@ pub(crate) struct Table {
     pub(crate) header: Header,
     /// What each slot holds. Slot words do not tell reserved slots from free ones.
     pub(crate) slots: Vec<Slot>,
+    /// Slots behind the high-water mark whose words are not zero, which no owner writes.
+    pub(crate) behind_mark: Vec<u32>,
 }
 
 /// The table in the bytes of a region and what lies behind it, which is not looked at.
@@ -39,8 +41,15 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Table, Status> {
     let monitor = Monitor::<Yield>::attach(region, 0)?;
     // A snapshot ends at the high-water mark. The slots behind it carry no badge.
     let mut copy = vec![SlotWord::FREE; monitor.geometry().capacity as usize];
-    monitor.snapshot(&mut copy)?;
-    Ok(Table { header: *monitor.header(), slots: copy.iter().map(|word| word.meaning()).collect() })
+    let written = monitor.snapshot(&mut copy)?.slots;
+    let behind = (0u32..).zip(&words[HEADER_BYTES / layout::WORD_BYTES..]);
+    let behind = behind.take(copy.len()).skip(written as usize);
+    let behind = behind.filter(|(_, word)| word.load(Ordering::Relaxed) != 0);
+    Ok(Table {
+        header: *monitor.header(),
+        behind_mark: behind.map(|(slot, _)| slot).collect(),
+        slots: copy.iter().map(|word| word.meaning()).collect(),
+    })
 }
 
 impl Table {

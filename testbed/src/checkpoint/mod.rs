@@ -290,6 +290,11 @@ impl ClientState {
         let sessions = self.threads.iter().flat_map(|thread| &thread.sessions);
         self.permanent.iter().chain(sessions).copied()
     }
+
+    /// Names of the objects that clients serve.
+    pub(crate) fn own_objects(&self) -> impl Iterator<Item = u64> {
+        self.threads.iter().flat_map(|thread| &thread.own).copied()
+    }
 }
 
 #[cfg(test)]

@@ -158,6 +158,9 @@ pub(crate) fn verify(image: &Image) -> Vec<String> {
             faults.push(format!("slot {slot}: has badge {} of slot {other}", row.badge));
         }
     }
+    for slot in &image.table.behind_mark {
+        faults.push(format!("slot {slot}: is not zero, but behind the high-water mark"));
+    }
     if let Some(checkpoint) = &image.checkpoint {
         check_slots(image, checkpoint, &mut faults);
         check_clients(image, checkpoint, &mut faults);
@@ -214,6 +217,16 @@ fn check_clients(image: &Image, checkpoint: &Checkpoint, faults: &mut Vec<String
             _ => None,
         })
         .collect();
+    let own: HashSet<u64> = checkpoint.clients.own_objects().collect();
+    for row in &image.rows {
+        if let Some(Target::Gate { creator, name, .. }) = &row.object
+            && creator == "clients"
+            && !own.contains(name)
+        {
+            faults
+                .push(format!("slot {}: leads to object {name:#x}, which no client has", row.slot));
+        }
+    }
     let mut known = HashSet::new();
     for ObjectState { name, .. } in checkpoint.clients.objects() {
         if !served.contains(&name) {

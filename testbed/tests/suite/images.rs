@@ -82,7 +82,18 @@ fn parts_that_contradict_each_other_are_found() {
     let (file, good) = sample(folder.path());
     let outcome = run(&["verify"], &file).expect_success();
     assert!(outcome.stdout.ends_with(" slots in use, all well\n"), "{}", outcome.stdout);
-    let cases: [(&str, Change); 7] = [
+    let cases: [(&str, Change); 9] = [
+        ("is not zero, but behind the high-water mark", |checkpoint| {
+            put_word(checkpoint, 4090, SlotWord::used(4));
+        }),
+        ("which no client has", |checkpoint| {
+            let of_clients = |object| matches!(object, Object::Gate { creator: 2, .. });
+            let mut entries = checkpoint.kernel.iter_mut();
+            let entry = entries.find(|entry| of_clients(entry.object)).expect("one of a client");
+            if let Object::Gate { name, .. } = &mut entry.object {
+                *name += 1 << 30;
+            }
+        }),
         ("has badge", |checkpoint| {
             let [(_, badge), (slot, _)] = own_gates(checkpoint)[..2] else { panic!("no gates") };
             put_word(checkpoint, slot, SlotWord::used(badge));

@@ -84,6 +84,32 @@ fn a_signal_ends_all_in_order() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
 }
 
+/// A program that reads the result learns of that end, too.
+#[test]
+fn an_end_by_a_signal_is_reported_as_json() {
+    let expected = |command: &str| {
+        format!(
+            "{{\"command\":\"{command}\",\"error\":\"interrupted by signal 15\",\"status\":143}}\n"
+        )
+    };
+    let mark = format!("{}-json", std::process::id());
+    let arguments = ["migrate", "--json", "--objects=50", "--rounds=1000"];
+    let driver = command().args(arguments).env(MARK, &mark).spawn().unwrap();
+    wait_until("system does not start", || marked(&mark).len() == 5);
+    kill(Signal::TERM, &driver.id().to_string());
+    let outcome = finish(driver);
+    assert_eq!(outcome.status.signal(), Some(Signal::TERM.as_raw()));
+    assert_eq!(outcome.stdout, expected("migrate"));
+    // Before there are any children.
+    let mut child =
+        command().args(["restore", "--json", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take();
+    thread::sleep(Duration::from_millis(300));
+    kill(Signal::TERM, &child.id().to_string());
+    assert_eq!(finish(child).stdout, expected("restore"));
+    drop(input);
+}
+
 /// As Ctrl-Z and `fg` do it, at any moment of a round.
 #[test]
 fn a_run_that_is_stopped_goes_on() {
