@@ -219,7 +219,7 @@ impl Destination {
         Ok(Destination { name: name.to_owned(), path, folder, permissions })
     }
 
-    /// Replaces what is there by a file with these bytes and the same permissions.
+    /// Replaces what is there by a file with these bytes, compressed, and the same permissions.
     /// Whatever happens, it is the old file or the new one, complete.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
         self.replace(bytes).with_context(|| format!("writing {}", self.name.display()))
@@ -228,7 +228,12 @@ impl Destination {
     fn replace(&self, bytes: &[u8]) -> io::Result<()> {
         // In the same folder, so that renaming stays within a file system.
         let mut file = temporary_in(&self.folder)?;
-        file.write_all(bytes)?;
+        // With a checksum of its own, and readable by the program zstd.
+        let mut encoder = zstd::stream::write::Encoder::new(&mut file, 0)?;
+        encoder.include_checksum(true)?;
+        encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
+        encoder.write_all(bytes)?;
+        encoder.finish()?;
         file.as_file().set_permissions(self.permissions.clone())?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;
@@ -266,7 +271,7 @@ mod tests {
         let path = folder.path().join("checkpoint");
         write(&path, b"old").unwrap();
         write(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(crate::checkpoint::read_file(&path).unwrap(), b"new");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -293,7 +298,7 @@ mod tests {
         fs::write(&path, b"old").unwrap();
         write(&link, b"new").unwrap();
         assert!(link.is_symlink());
-        assert_eq!(fs::read(&path).unwrap(), b"new");
+        assert_eq!(crate::checkpoint::read_file(&path).unwrap(), b"new");
     }
 
     #[test]

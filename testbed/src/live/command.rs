@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Show {
         #[command(flatten)]
         memory: Memory,
-        /// The component's name, the end of it, or the address of its table
+        /// The component's name, the last parts of it, or the address of its table
         label: String,
         /// Take so many pictures of the table, and tell only how many are not of one instant
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

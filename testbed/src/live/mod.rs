@@ -376,7 +376,7 @@ impl Machine {
         gone && !self.objects_afterwards.contains(&badge) && !table.header.geometry.is_static(slot)
     }
 
-    /// The only table that is called so: by its whole name, its end, or its address.
+    /// The only table that is called so: by its whole name, its last parts, or its address.
     fn table_called(&self, name: &str) -> Result<&Table> {
         if let Some(address) = name.strip_prefix("0x")
             && let Ok(address) = u64::from_str_radix(address, 16)
@@ -388,10 +388,11 @@ impl Machine {
             self.tables.iter().filter(|table| fits(self.name_of(table))).collect()
         };
         let exact = all(&|own| own == name);
-        let found = if exact.is_empty() { all(&|own| own.ends_with(name)) } else { exact };
+        let end = format!(" -> {name}");
+        let found = if exact.is_empty() { all(&|own| own.ends_with(&end)) } else { exact };
         match found[..] {
             [table] => Ok(table),
-            [] => bail!("no component is called \"{}\"", crate::table::escaped(name)),
+            [] => bail!("no table of a component called \"{}\"", crate::table::escaped(name)),
             _ => {
                 let places: Vec<_> =
                     found.iter().map(|table| format!("{:#x}", table.address)).collect();

@@ -110,11 +110,14 @@ impl Machine {
         let mut components: Vec<_> = self.tables.iter().map(of_table).collect();
         let with_table: Vec<_> = self.tables.iter().map(|table| table.standing).collect();
         let pds = self.directory.iter().flat_map(|directory| directory.pds.iter().enumerate());
-        let lost =
-            pds.filter_map(|(entry, pd)| Some((entry, pd.as_ref()?))).filter(|(entry, _)| {
+        let lost = pds
+            .filter_map(|(entry, pd)| Some((entry, pd.as_ref()?)))
+            .filter(|(entry, _)| {
                 let standings = [Standing::Pd(*entry), Standing::Claims(*entry)];
                 !with_table.iter().any(|standing| standings.contains(standing))
-            });
+            })
+            // Of the dead, only those whose objects are still there tell something.
+            .filter(|(entry, pd)| pd.life == Life::Alive || made_by(*entry) != 0);
         components.extend(lost.map(|(entry, pd)| Component {
             state: if pd.life == Life::Alive { "alive" } else { "dead" },
             label: pd.label.clone(),

@@ -88,7 +88,7 @@ fn checkpoint_and_region_print_the_same_as_the_other_reader() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint");
     checkpoint(&file, "9");
-    let table = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap().table;
+    let table = Checkpoint::load(&file).unwrap().0.table;
     let region = folder.path().join("region");
     fs::write(&region, table).unwrap();
 

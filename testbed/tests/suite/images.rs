@@ -17,7 +17,7 @@ fn run(command: &[&str], file: &Path) -> Outcome {
 fn sample(folder: &Path) -> (std::path::PathBuf, Checkpoint) {
     let file = folder.join("checkpoint");
     checkpoint(&file, "11");
-    let decoded = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap();
+    let decoded = Checkpoint::load(&file).unwrap().0;
     (file, decoded)
 }
 
@@ -144,7 +144,7 @@ fn parts_that_contradict_each_other_are_found() {
 fn clients_that_have_an_object_twice_are_found() {
     let folder = tempfile::tempdir().unwrap();
     let (file, _) = sample(folder.path());
-    let bytes = fs::read(&file).unwrap();
+    let bytes = zstd::decode_all(&fs::read(&file).unwrap()[..]).unwrap();
     let sections = container::decode(&bytes).unwrap();
     let clients = sections.iter().find(|section| section.name == "clients").unwrap().bytes;
     let mut clients: Value = serde_json::from_slice(clients).unwrap();
@@ -227,4 +227,51 @@ fn a_table_alone_can_be_inspected_and_compared() {
     let outcome = cap_map(&arguments);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.stdout.contains(" references -> nothing"), "{}", outcome.stdout);
+}
+
+#[test]
+fn images_are_compressed_as_zstd_does_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, checkpoint) = sample(folder.path());
+    let compressed = fs::read(&file).unwrap();
+    let plain = zstd::decode_all(&compressed[..]).unwrap();
+    assert_eq!(Checkpoint::decode(&plain).unwrap(), checkpoint);
+    assert!(compressed.len() < plain.len() / 2, "{} of {}", compressed.len(), plain.len());
+    // What others have compressed, or unpacked, is the same.
+    let as_file = |bytes: &[u8]| {
+        let path = folder.path().join("other");
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let shown = run(&["inspect"], &file).expect_success().stdout;
+    for other in [plain.clone(), zstd::encode_all(&plain[..], 19).unwrap()] {
+        assert_eq!(run(&["inspect"], &as_file(&other)).expect_success().stdout, shown);
+    }
+    let script = format!(
+        "zstd -t '{0}' && zstd -dc '{0}' | '{1}' inspect -",
+        file.display(),
+        env!("CARGO_BIN_EXE_cap_map")
+    );
+    match std::process::Command::new("zstd").arg("--version").output() {
+        Ok(_) => {
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stdout), shown);
+        }
+        Err(error) => println!("not run: zstd: {error}"),
+    }
+    // Damaged, cut off, or endless.
+    let mut damaged = compressed.clone();
+    damaged[compressed.len() / 2] ^= 0x55;
+    let endless = zstd::encode_all(std::io::Read::take(std::io::repeat(0), 1 << 28), 3).unwrap();
+    let cases =
+        [(&damaged[..], "damaged"), (&compressed[..100], "damaged"), (&endless, "too long")];
+    for (bytes, reason) in cases {
+        let outcome = run(&["inspect"], &as_file(bytes));
+        assert_eq!((outcome.status.code(), outcome.stdout.as_str()), (Some(3), ""), "{reason}");
+        assert!(
+            outcome.stderr.contains(reason) && outcome.stderr.contains("at offset"),
+            "{}",
+            outcome.stderr
+        );
+    }
 }

@@ -27,7 +27,7 @@ fn faults(file: &Path) -> (u64, u64) {
 }
 
 fn change(file: &Path, change: impl FnOnce(&mut Checkpoint)) {
-    let mut checkpoint = Checkpoint::decode(&fs::read(file).unwrap()).unwrap();
+    let mut checkpoint = Checkpoint::load(file).unwrap().0;
     change(&mut checkpoint);
     fs::write(file, checkpoint.encode().unwrap()).unwrap();
 }
@@ -91,7 +91,7 @@ fn damaged_files_are_refused_with_the_place() {
     let folder = tempfile::tempdir().unwrap();
     let good = folder.path().join("good");
     checkpoint(&good, "4");
-    let good = fs::read(good).unwrap();
+    let good = zstd::decode_all(&fs::read(good).unwrap()[..]).unwrap();
     let mut future = good.clone();
     future[8] = 9;
     let mut flipped = good.clone();
@@ -138,7 +138,7 @@ fn a_target_whose_monitor_died_in_a_rewrite_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("checkpoint");
     checkpoint(&file, "11");
-    let saved = Checkpoint::decode(&fs::read(&file).unwrap()).unwrap();
+    let saved = Checkpoint::load(&file).unwrap().0;
     let (words, _) = saved.table.as_chunks();
     let words: Vec<_> = words.iter().map(|word| u64::from_ne_bytes(*word)).collect();
     let batch = words[layout::OFF_BATCH / layout::WORD_BYTES];
