@@ -1,6 +1,7 @@
 //! Compiles the C++ part, and makes its constants known to Rust.
 
 use std::path::Path;
+use std::process::Command;
 use std::{env, fs};
 
 const SOURCES: [&str; 4] = ["core", "ipc", "kernel", "target"];
@@ -23,9 +24,23 @@ fn main() {
     // program must be at the same place in each process.
     println!("cargo:rustc-link-arg-bins=-no-pie");
 
+    println!("cargo:rustc-env=CAP_MAP_COMMIT={}", commit());
+
     let header = fs::read_to_string("cpp/wire.hpp").expect("cpp/wire.hpp");
     let target = Path::new(&env::var("OUT_DIR").expect("OUT_DIR")).join("abi.rs");
     fs::write(target, constants(&header)).expect("abi.rs");
+}
+
+/// The commit of these sources; `unknown` outside of a repository.
+fn commit() -> String {
+    let log = Path::new("../.git/logs/HEAD");
+    if log.exists() {
+        println!("cargo:rerun-if-changed={}", log.display());
+    }
+    let git = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
+    let said = git.ok().filter(|output| output.status.success());
+    let name = said.and_then(|output| String::from_utf8(output.stdout).ok());
+    name.map_or("unknown".to_owned(), |name| name.trim().to_owned())
 }
 
 /// One Rust constant for each `NAME = number,` inside an enumeration.

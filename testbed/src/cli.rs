@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::fs;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,9 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use signal_hook::consts::SIGPIPE;
 
-use crate::checkpoint::Refusal;
+use cap_map_rs::layout;
+
+use crate::checkpoint::{Refusal, container};
 use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
 use crate::image::{self, Choice, Difference, Image, State};
@@ -22,11 +26,23 @@ const FAULTY: u8 = 1;
 /// The contents of a file were refused. (Status 2 is for a mistake in the arguments.)
 const REFUSED: u8 = 3;
 
+/// What there is to know about this program when something does not fit.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit ",
+    env!("CAP_MAP_COMMIT"),
+    "\ncheckpoint format 2\ntable layout 2\ndirectory layout 1"
+);
+
+const _: () =
+    assert!(container::VERSION == 2 && layout::VERSION == 2 && live::DIRECTORY_VERSION == 1);
+
 /// Moves a live component and its capabilities from system to system.
 #[derive(Parser)]
 #[command(
     name = "cap_map",
     version,
+    long_version = LONG_VERSION,
     about,
     after_help = "Exit status: 0 if all is well, 1 if capabilities were lost or misdirected or files \
                   differ, 2 for a mistake in the arguments, 3 if a file was refused, 4 if the \
@@ -117,6 +133,11 @@ enum Command {
     },
     #[command(flatten)]
     Live(live::Command),
+    /// Write man pages, and completions for bash, zsh and fish, into a folder
+    Manual {
+        /// The folder, which is made if there is none
+        folder: PathBuf,
+    },
     #[command(hide = true)]
     Core {
         #[arg(long)]
@@ -248,6 +269,19 @@ fn has_colours() -> bool {
     io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Man pages and completions, from the definitions of the commands.
+fn write_manual(folder: &Path) -> Result<()> {
+    let shown = || folder.display().to_string();
+    fs::create_dir_all(folder).with_context(shown)?;
+    let mut program = Arguments::command();
+    program.build();
+    clap_mangen::generate_to(program.clone(), folder).with_context(shown)?;
+    for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+        clap_complete::generate_to(shell, &mut program, "cap_map", folder).with_context(shown)?;
+    }
+    Ok(())
+}
+
 /// Checks an image beyond what its reader does.
 fn verify(file: &Path) -> Result<Outcome> {
     let image = Image::load(file)?;
@@ -316,6 +350,9 @@ fn execute(command: Command) -> Result<Outcome> {
             let [before, after] = [Image::load(&before)?, Image::load(&after)?];
             let difference = image::diff(&before, &after, ignore_badges);
             return Ok(Outcome::Difference(difference, json));
+        }
+        Command::Manual { folder } => {
+            return write_manual(&folder).map(|()| Outcome::Nothing);
         }
         Command::Live(command) => {
             return Ok(match live::run(&command)? {

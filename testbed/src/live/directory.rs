@@ -17,7 +17,8 @@ use super::{MAX_DIRECTORIES, Search};
 /// `"CAPDIREC"` read as a big-endian number.
 pub(super) const MAGIC: u64 = 0x4341_5044_4952_4543;
 
-const VERSION: u64 = 1;
+/// The only version that is read.
+pub(crate) const VERSION: u64 = 1;
 const HEADER_WORDS: usize = 0xc0 / 8;
 const CONSTANT_WORDS: usize = 9;
 const SEQUENCE_WORD: usize = 0x80 / 8;

@@ -24,6 +24,7 @@ use anyhow::{Result, bail};
 use cap_map_rs::{Header, Kind as TableKind, Slot, layout};
 
 pub(crate) use self::command::{Command, End, run};
+pub(crate) use self::directory::VERSION as DIRECTORY_VERSION;
 use self::directory::{Directory, Kind, Life, Shape, choose_core, choose_directory};
 use self::leaks::Mark;
 use self::picture::{Picture, Pictures, bytes_of, header_at};

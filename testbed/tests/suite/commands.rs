@@ -170,3 +170,60 @@ fn roles_do_not_run_on_their_own() {
     // As when its parent dies while it starts: ended by a signal, without a word.
     assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (None, ""));
 }
+
+/// Man pages and completions are made from the definitions, so that they cannot be stale. They have
+/// all commands and options that the help has.
+#[test]
+fn man_pages_and_completions_are_complete() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    cap_map(&["manual", path]).expect_success();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).expect(name);
+    let help = cap_map(&["--help"]).expect_success().stdout;
+    let (_, commands) = help.split_once("Commands:\n").unwrap();
+    let commands = commands.lines().take_while(|line| !line.is_empty());
+    let commands: Vec<_> = commands
+        .filter_map(|line| line.strip_prefix("  ")?.split(' ').next())
+        .filter(|name| !name.is_empty() && *name != "help")
+        .collect();
+    assert!(commands.contains(&"watch") && commands.len() >= 11, "{commands:?}");
+    let shells = ["cap_map.bash", "_cap_map", "cap_map.fish"].map(read);
+    for command in commands {
+        let help = cap_map(&[command, "--help"]).expect_success().stdout;
+        let page = read(&format!("cap_map-{command}.1")).replace("\\-", "-");
+        let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+        for option in options.map(|option| option.trim_end_matches([',', '.', ';'])) {
+            assert!(page.contains(&format!("--{option}")), "{command}: --{option}");
+            assert!(shells.iter().all(|text| text.contains(option)), "{command}: --{option}");
+        }
+    }
+    assert!(!folder.path().join("cap_map-target.1").exists(), "a role has a page");
+    let bash = folder.path().join("cap_map.bash");
+    let syntax = Command::new("bash").arg("-n").arg(&bash).status().unwrap();
+    assert!(syntax.success());
+    let complete = format!(
+        "source '{}' && COMP_WORDS=(cap_map le) COMP_CWORD=1 && _cap_map cap_map le cap_map && echo ${{COMPREPLY[@]}}",
+        bash.display()
+    );
+    let output = Command::new("bash").args(["-c", &complete]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "leaks");
+    match Command::new("groff")
+        .args(["-man", "-ww", "-z", "-Tutf8"])
+        .arg(folder.path().join("cap_map-leaks.1"))
+        .output()
+    {
+        Ok(output) => assert_eq!(String::from_utf8_lossy(&output.stderr), ""),
+        Err(error) => println!("not run: groff: {error}"),
+    }
+}
+
+#[test]
+fn the_version_says_what_fits() {
+    let short = cap_map(&["-V"]).expect_success().stdout;
+    assert_eq!(short, concat!("cap_map ", env!("CARGO_PKG_VERSION"), "\n"));
+    let long = cap_map(&["--version"]).expect_success().stdout;
+    let lines: Vec<_> = long.lines().collect();
+    assert_eq!(format!("{}\n", lines[0]), short);
+    assert!(lines[1].starts_with("commit ") && lines[1].len() > 10, "{long}");
+    assert_eq!(lines[2..], ["checkpoint format 2", "table layout 2", "directory layout 1"]);
+}
