@@ -18,7 +18,7 @@ use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
 use crate::image::{self, Choice, Difference, Image, State};
 use crate::process::{self, End, FAILED};
-use crate::{clients, live, monitor, table};
+use crate::{clients, live, monitor, observe, table};
 
 /// Capabilities were lost or misdirected, or files differ.
 const FAULTY: u8 = 1;
@@ -132,7 +132,7 @@ enum Command {
         json: bool,
     },
     #[command(flatten)]
-    Live(live::Command),
+    Observe(observe::Command),
     /// Write man pages, and completions for bash, zsh and fish, into a folder
     Manual {
         /// The folder, which is made if there is none
@@ -354,10 +354,10 @@ fn execute(command: Command) -> Result<Outcome> {
         Command::Manual { folder } => {
             return write_manual(&folder).map(|()| Outcome::Nothing);
         }
-        Command::Live(command) => {
-            return Ok(match live::run(&command)? {
-                live::End::Text(text) => Outcome::Bytes(text.into_bytes()),
-                live::End::Signal(signal) => Outcome::Signal(signal),
+        Command::Observe(command) => {
+            return Ok(match observe::run(&command)? {
+                observe::End::Text(text) => Outcome::Bytes(text.into_bytes()),
+                observe::End::Signal(signal) => Outcome::Signal(signal),
             });
         }
         Command::Core { parent, start, step } => {

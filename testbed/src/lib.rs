@@ -28,6 +28,7 @@ mod live;
 #[allow(unsafe_code)] // maps memory
 mod memory;
 mod monitor;
+mod observe;
 mod process;
 mod table;
 mod wire;

@@ -2,6 +2,11 @@
 //! text: `doc/checkpoint.md`.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use anyhow::{Context, Result};
 
 use crate::table::escaped;
 
@@ -18,6 +23,15 @@ const OLD_RELEASE: &str = "0.1.0";
 
 /// Most sections of a file.
 pub const MAX_SECTIONS: usize = 32;
+
+/// Longest file that is read; the testbed's own have a few MiB.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// First bytes of a file that zstd has compressed.
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// Memory for decompression: twice what the longest file needs.
+const MAX_WINDOW_LOG: u32 = MAX_BYTES.ilog2() + 1;
 
 const HEADER: usize = 32;
 const ENTRY: usize = 40;
@@ -198,6 +212,59 @@ fn section(file: &[u8], at: usize, end: usize) -> Result<Section<'_>, Refusal> {
         return Err(Refusal::at(offset, reason));
     }
     Ok(Section { name, offset, bytes })
+}
+
+/// All bytes of a file that is not too long to be one of ours, without compression. `-` is the
+/// standard input.
+pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+    let read = if path == Path::new("-") {
+        read_from(io::stdin().lock())
+    } else {
+        File::open(path).map_err(Into::into).and_then(|file| read_from(BufReader::new(file)))
+    };
+    read.with_context(|| format!("{}", path.display()))
+}
+
+fn read_from(mut file: impl BufRead) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut start = [0; ZSTD_MAGIC.len()];
+    let mut seen = 0;
+    while seen < start.len() {
+        match retry_on_interrupt(|| file.read(&mut start[seen..]))? {
+            0 => break,
+            count => seen += count,
+        }
+    }
+    let file = start[..seen].chain(file);
+    if start == ZSTD_MAGIC {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(file)?;
+        decoder.window_log_max(MAX_WINDOW_LOG)?;
+        let read = decoder.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| compression_fault(error, bytes.len()))?;
+    } else {
+        file.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(Refusal { offset: MAX_BYTES, reason: "file is too long".into() }.into());
+    }
+    Ok(bytes)
+}
+
+fn retry_on_interrupt<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What the decoder says of the file is a refusal. What the system says while reading it is none.
+fn compression_fault(error: io::Error, read: usize) -> anyhow::Error {
+    if error.raw_os_error().is_some() {
+        return error.into();
+    }
+    Refusal::at(read, format!("of the contents: the compressed file is damaged: {error}")).into()
 }
 
 #[cfg(test)]

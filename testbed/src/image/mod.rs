@@ -139,7 +139,7 @@ impl Image {
         Self::decode(bytes).with_context(|| format!("{}", path.display()))
     }
 
-    fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
+    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
         let refused = |status: cap_map_rs::Status| Refusal::at(0, status.message());
         let is_checkpoint = bytes.starts_with(&container::MAGIC);
         let checkpoint = is_checkpoint.then(|| Checkpoint::decode(&bytes)).transpose()?;

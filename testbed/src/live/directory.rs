@@ -15,7 +15,7 @@ use super::ram::Ram;
 use super::{MAX_DIRECTORIES, Search};
 
 /// `"CAPDIREC"` read as a big-endian number.
-pub(super) const MAGIC: u64 = 0x4341_5044_4952_4543;
+pub(crate) const MAGIC: u64 = 0x4341_5044_4952_4543;
 
 /// The only version that is read.
 pub(crate) const VERSION: u64 = 1;
@@ -31,27 +31,27 @@ const ATTEMPTS: u32 = 30;
 /// Whether a PD exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Life {
+pub(crate) enum Life {
     Alive,
     Dead,
 }
 
 /// A PD that core knows.
 #[derive(Clone, Debug)]
-pub(super) struct Pd {
-    pub(super) life: Life,
-    pub(super) badge: u64,
+pub(crate) struct Pd {
+    pub(crate) life: Life,
+    pub(crate) badge: u64,
     /// Where its table is; zero if core does not know.
-    pub(super) table: u64,
-    pub(super) table_bytes: u64,
-    pub(super) instance: u64,
-    pub(super) label: String,
+    pub(crate) table: u64,
+    pub(crate) table_bytes: u64,
+    pub(crate) instance: u64,
+    pub(crate) label: String,
 }
 
 /// What a slot of core refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Unknown,
     Gate,
     Task,
@@ -63,7 +63,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Unknown => "unknown",
             Kind::Gate => "gate",
@@ -79,37 +79,37 @@ impl Kind {
 
 /// What a slot record says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
-    pub(super) kind: Kind,
+pub(crate) struct Record {
+    pub(crate) kind: Kind,
     /// Index of the PD that made the object, in [`Directory::pds`].
-    pub(super) creator: Option<usize>,
+    pub(crate) creator: Option<usize>,
 }
 
 /// A copy of the directory.
-pub(super) struct Directory {
-    pub(super) address: u64,
-    pub(super) boot: u64,
-    pub(super) slots: u64,
+pub(crate) struct Directory {
+    pub(crate) address: u64,
+    pub(crate) boot: u64,
+    pub(crate) slots: u64,
     /// By the numbers of their entries; `None` for free ones.
-    pub(super) pds: Vec<Option<Pd>>,
+    pub(crate) pds: Vec<Option<Pd>>,
     records: Vec<u64>,
     /// Whether the copy is of one instant, and the sequence of that.
-    pub(super) one_instant: bool,
+    pub(crate) one_instant: bool,
     sequence: u64,
 }
 
 /// The numbers of a header that is one.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     pds: usize,
-    pub(super) slots: u64,
-    pub(super) boot: u64,
+    pub(crate) slots: u64,
+    pub(crate) boot: u64,
     bytes: u64,
 }
 
 impl Shape {
     /// The header at an address, if there is one, and the directory has room there.
-    pub(super) fn read(ram: &mut Ram, address: u64) -> Option<Self> {
+    pub(crate) fn read(ram: &mut Ram, address: u64) -> Option<Self> {
         let mut words = [0; HEADER_WORDS];
         ram.read(address, &mut words).ok()?;
         let [magic, version, bytes, pds, pd_bytes, first_pd, slots, first_slot, boot, sum] =
@@ -137,7 +137,7 @@ fn fnv(bytes: impl Iterator<Item = u8>) -> u64 {
 impl Directory {
     /// Copies the directory, with the records of the slots in front of `used_slots`; the others
     /// have none.
-    pub(super) fn read(ram: &mut Ram, address: u64, shape: Shape, used_slots: u64) -> Result<Self> {
+    pub(crate) fn read(ram: &mut Ram, address: u64, shape: Shape, used_slots: u64) -> Result<Self> {
         let pd_words = PD_WORDS * shape.pds;
         let records = used_slots.min(shape.slots).div_ceil(2);
         let mut words = vec![0; HEADER_WORDS + pd_words + usize::try_from(records)?];
@@ -169,12 +169,12 @@ impl Directory {
     }
 
     /// Whether nothing has changed since the copy.
-    pub(super) fn is_current(&self, ram: &mut Ram) -> bool {
+    pub(crate) fn is_current(&self, ram: &mut Ram) -> bool {
         self.one_instant && sequence(ram, self.address).is_ok_and(|now| now == self.sequence)
     }
 
     /// What a slot of core refers to; `None` if core has recorded no object.
-    pub(super) fn record(&self, slot: u32) -> Option<Record> {
+    pub(crate) fn record(&self, slot: u32) -> Option<Record> {
         let word = *self.records.get(slot as usize / 2)?;
         let [low, high] = [word & 0xffff_ffff, word >> 32];
         let is_first = slot.is_multiple_of(2) == cfg!(target_endian = "little");
@@ -195,7 +195,7 @@ impl Directory {
     }
 
     /// The entry of the PD whose table has to be at that address.
-    pub(super) fn owner_of(&self, address: u64, bytes: u64, instance: u64) -> Option<usize> {
+    pub(crate) fn owner_of(&self, address: u64, bytes: u64, instance: u64) -> Option<usize> {
         let is_it =
             |pd: &Pd| pd.table == address && pd.table_bytes >= bytes && pd.instance == instance;
         let entries = || self.pds.iter().enumerate();
@@ -208,7 +208,7 @@ impl Directory {
     }
 
     /// The PD of an entry.
-    pub(super) fn pd(&self, entry: usize) -> Option<&Pd> {
+    pub(crate) fn pd(&self, entry: usize) -> Option<&Pd> {
         self.pds.get(entry)?.as_ref()
     }
 }
@@ -233,7 +233,7 @@ fn pd(words: &[u64]) -> Option<Pd> {
 }
 
 /// The only directory, or the one that the user names.
-pub(super) fn choose_directory(
+pub(crate) fn choose_directory(
     ram: &mut Ram,
     search: &Search,
     known: Option<u64>,
@@ -262,7 +262,7 @@ pub(super) fn choose_directory(
 }
 
 /// The only table that can be core's, or the one that the user names.
-pub(super) fn choose_core(
+pub(crate) fn choose_core(
     ram: &mut Ram,
     headers: &BTreeMap<u64, Header>,
     known: Option<u64>,

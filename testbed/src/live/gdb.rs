@@ -22,7 +22,7 @@ const MAX_STOPS: u32 = 16;
 const READ: usize = 2048;
 
 /// A connection. The machine stands still as long as it exists.
-pub(super) struct Stub {
+pub(crate) struct Stub {
     reader: BufReader<TcpStream>,
     /// What goes in front of the next packet: the acknowledgement of the last answer.
     acknowledgement: &'static str,
@@ -30,7 +30,7 @@ pub(super) struct Stub {
 
 impl Stub {
     /// Connects, which stops the machine, and asks for physical addresses.
-    pub(super) fn connect(address: &str) -> Result<Self> {
+    pub(crate) fn connect(address: &str) -> Result<Self> {
         let places = address.to_socket_addrs().context("gdb: needs HOST:PORT")?;
         let mut connection = None;
         for place in places {
@@ -51,7 +51,7 @@ impl Stub {
     }
 
     /// Bytes of the machine's memory, as QEMU's monitor says.
-    pub(super) fn memory_size(&mut self) -> Result<u64> {
+    pub(crate) fn memory_size(&mut self) -> Result<u64> {
         const COMMAND: &str = "info memory_size_summary";
         let digits: String = COMMAND.bytes().map(|byte| format!("{byte:02x}")).collect();
         self.send(&format!("qRcmd,{digits}"))?;
@@ -73,7 +73,7 @@ impl Stub {
     }
 
     /// Copies words from a physical address.
-    pub(super) fn read(&mut self, address: u64, words: &mut [u64]) -> Result<()> {
+    pub(crate) fn read(&mut self, address: u64, words: &mut [u64]) -> Result<()> {
         let mut at = address;
         for words in words.chunks_mut(READ / 8) {
             let bytes = size_of_val(words);

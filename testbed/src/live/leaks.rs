@@ -48,7 +48,7 @@ struct Made {
     only_in_core: BTreeMap<String, u64>,
 }
 
-pub(super) fn seconds_since_1970() -> f64 {
+pub(crate) fn seconds_since_1970() -> f64 {
     let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     time.map_or(0.0, |time| time.as_secs_f64())
 }
@@ -118,7 +118,7 @@ impl Row {
 pub(crate) struct Growth {
     seconds: f64,
     /// By growth, the largest first.
-    pub(super) rows: Vec<Row>,
+    pub(crate) rows: Vec<Row>,
     one_instant: bool,
     doubts: Vec<String>,
 }

@@ -5,17 +5,14 @@
 //! says. Names, liveness, creators and kinds come from core's directory, and the directory and
 //! core's table count only if there is no second one, or if the user says where they are.
 
-mod command;
 mod directory;
 mod gdb;
-mod leaks;
+pub(crate) mod leaks;
 mod mapping;
 mod picture;
 mod ram;
-mod report;
-mod screen;
-mod watch;
-mod who;
+pub(crate) mod report;
+pub(crate) mod who;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -23,12 +20,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use cap_map_rs::{Header, Kind as TableKind, Slot, layout};
 
-pub(crate) use self::command::{Command, End, run};
 pub(crate) use self::directory::VERSION as DIRECTORY_VERSION;
 use self::directory::{Directory, Kind, Life, Shape, choose_core, choose_directory};
-use self::leaks::Mark;
-use self::picture::{Picture, Pictures, bytes_of, header_at};
-use self::ram::Ram;
+pub(crate) use self::picture::Pictures;
+use self::picture::{Picture, bytes_of, header_at};
+pub(crate) use self::ram::Ram;
 
 /// Tables and directories that a search keeps. Hostile memory may be full of them; whatever
 /// core's directory names is found all the same.
@@ -115,9 +111,9 @@ struct Object {
 
 /// A look at the whole machine.
 pub(crate) struct Machine {
-    memory: u64,
+    pub(crate) memory: u64,
     left_out: u64,
-    seen: u64,
+    pub(crate) seen: u64,
     time: Duration,
     directory: Option<Directory>,
     /// Core's table first, then those that core knows, then the others, each by address.
@@ -129,9 +125,9 @@ pub(crate) struct Machine {
     /// Regions that their owners have left for larger ones.
     moved: usize,
     /// What cannot be told, and why.
-    doubts: Vec<String>,
+    pub(crate) doubts: Vec<String>,
     /// Whether all pictures are of the same instant.
-    one_instant: bool,
+    pub(crate) one_instant: bool,
 }
 
 impl Machine {

@@ -22,7 +22,7 @@ const HEADER_WORDS: usize = layout::SLOTS / layout::WORD_BYTES;
 const SLOT_READS: u32 = 16;
 
 /// The header of the table at an address, if there is one.
-pub(super) fn header_at(ram: &mut Ram, address: u64) -> Option<Header> {
+pub(crate) fn header_at(ram: &mut Ram, address: u64) -> Option<Header> {
     let mut words = [0; HEADER_WORDS];
     ram.read(address, &mut words).ok()?;
     let words = words.map(AtomicU64::new);
@@ -31,20 +31,20 @@ pub(super) fn header_at(ram: &mut Ram, address: u64) -> Option<Header> {
 }
 
 /// Bytes of header and slots.
-pub(super) fn bytes_of(header: &Header) -> u64 {
+pub(crate) fn bytes_of(header: &Header) -> u64 {
     layout::SLOTS as u64 + u64::from(header.geometry.capacity) * layout::WORD_BYTES as u64
 }
 
 /// Sequence and generation: a table whose stamp is the same at two times, with an even
 /// sequence, has not changed between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
-    pub(super) sequence: u64,
-    pub(super) batch: BatchWord,
+pub(crate) struct Stamp {
+    pub(crate) sequence: u64,
+    pub(crate) batch: BatchWord,
 }
 
 impl Stamp {
-    pub(super) fn read(ram: &mut Ram, address: u64) -> Result<Self> {
+    pub(crate) fn read(ram: &mut Ram, address: u64) -> Result<Self> {
         let mut word = |offset: usize| {
             let mut word = [0];
             ram.read(address + offset as u64, &mut word).map(|()| word[0])
@@ -59,21 +59,21 @@ impl Stamp {
 }
 
 /// The slots of a table that are not free.
-pub(super) struct Picture {
-    pub(super) slots: Vec<(u32, Slot)>,
+pub(crate) struct Picture {
+    pub(crate) slots: Vec<(u32, Slot)>,
     /// Slots in front of the high-water mark.
-    pub(super) written: u32,
+    pub(crate) written: u32,
     /// Whether all slots are of one instant. If not, each is of an instant of its own.
-    pub(super) one_instant: bool,
-    pub(super) attempts: u32,
-    pub(super) stamp: Stamp,
+    pub(crate) one_instant: bool,
+    pub(crate) attempts: u32,
+    pub(crate) stamp: Stamp,
     /// Whether the owner has moved its table elsewhere.
-    pub(super) retired: bool,
+    pub(crate) retired: bool,
 }
 
 impl Picture {
     /// Looks at the table with this header.
-    pub(super) fn take(ram: &mut Ram, address: u64, header: &Header) -> Result<Self> {
+    pub(crate) fn take(ram: &mut Ram, address: u64, header: &Header) -> Result<Self> {
         let capacity = header.geometry.capacity;
         let mut words = Vec::new();
         let mut attempts = 0;
@@ -116,7 +116,7 @@ impl Picture {
     }
 
     /// Whether the table has not changed since.
-    pub(super) fn is_current(&self, ram: &mut Ram, address: u64) -> bool {
+    pub(crate) fn is_current(&self, ram: &mut Ram, address: u64) -> bool {
         let is_steady = self.one_instant && self.stamp.sequence.is_multiple_of(2);
         let now = Stamp::read(ram, address);
         is_steady && now.is_ok_and(|now| now.is_of_same_instant(self.stamp))
@@ -142,7 +142,7 @@ fn slot_alone(ram: &mut Ram, address: u64, slot: u32) -> Result<Slot> {
 
 /// Many pictures of one table, for measurements: how many are wrong.
 #[derive(Default, Serialize)]
-pub(super) struct Pictures {
+pub(crate) struct Pictures {
     pictures: u64,
     seconds: f64,
     not_of_one_instant: u64,
@@ -155,7 +155,7 @@ pub(super) struct Pictures {
 }
 
 impl Pictures {
-    pub(super) fn take(ram: &mut Ram, machine: &Machine, name: &str, count: u64) -> Result<Self> {
+    pub(crate) fn take(ram: &mut Ram, machine: &Machine, name: &str, count: u64) -> Result<Self> {
         let table = machine.table_called(name)?;
         let mut pictures = Pictures { pictures: count, ..Pictures::default() };
         let first = table.picture.stamp;
@@ -183,11 +183,11 @@ impl Pictures {
         Ok(pictures)
     }
 
-    pub(super) fn json(&self) -> Result<String> {
+    pub(crate) fn json(&self) -> Result<String> {
         json(self)
     }
 
-    pub(super) fn text(&self) -> Result<String> {
+    pub(crate) fn text(&self) -> Result<String> {
         let Pictures { pictures, seconds, not_of_one_instant, with_a_badge_twice, .. } = self;
         let Pictures { writes, generations, most_attempts, .. } = self;
         Ok(format!(

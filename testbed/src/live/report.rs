@@ -12,7 +12,7 @@ use super::{Machine, Standing, Table};
 use crate::image::columns;
 use crate::table::{escaped, json};
 
-pub(super) fn hexadecimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn hexadecimal<S: Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{number:#x}"))
 }
 
@@ -28,54 +28,54 @@ fn maybe_hexadecimal<S: Serializer>(
 
 /// A component with what is in its table.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Component {
+pub(crate) struct Component {
     /// `core`, `alive`, `dead`, `claims` to be that of a living component, or `unknown` to core.
-    pub(super) state: &'static str,
-    pub(super) label: String,
+    pub(crate) state: &'static str,
+    pub(crate) label: String,
     /// `None` if the table was not found.
     #[serde(serialize_with = "maybe_hexadecimal")]
-    pub(super) address: Option<u64>,
-    pub(super) slots: u32,
-    pub(super) used: usize,
-    pub(super) detached: usize,
-    pub(super) corrupt: usize,
+    pub(crate) address: Option<u64>,
+    pub(crate) slots: u32,
+    pub(crate) used: usize,
+    pub(crate) detached: usize,
+    pub(crate) corrupt: usize,
     /// Badges that core does not have; `None` if core's table was not found.
-    pub(super) dangling: Option<usize>,
+    pub(crate) dangling: Option<usize>,
     /// Objects in core that the component made; `None` without a directory.
-    pub(super) made: Option<usize>,
-    pub(super) one_instant: bool,
+    pub(crate) made: Option<usize>,
+    pub(crate) one_instant: bool,
     /// Writes of the owner to its slots so far.
-    pub(super) writes: u64,
+    pub(crate) writes: u64,
     #[serde(serialize_with = "hexadecimal")]
-    pub(super) boot: u64,
-    pub(super) instance: u64,
+    pub(crate) boot: u64,
+    pub(crate) instance: u64,
 }
 
 /// A slot with what core knows about its badge.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Row {
-    pub(super) slot: u32,
+pub(crate) struct Row {
+    pub(crate) slot: u32,
     #[serde(serialize_with = "hexadecimal")]
     selector: u64,
-    pub(super) state: &'static str,
-    pub(super) badge: u32,
-    pub(super) object: Option<String>,
-    pub(super) creator: Option<String>,
+    pub(crate) state: &'static str,
+    pub(crate) badge: u32,
+    pub(crate) object: Option<String>,
+    pub(crate) creator: Option<String>,
     /// Other components that hold it.
     others: usize,
 }
 
-pub(super) fn quoted(label: &str) -> String {
+pub(crate) fn quoted(label: &str) -> String {
     format!("\"{}\"", escaped(label))
 }
 
-pub(super) fn yes(value: bool) -> String {
+pub(crate) fn yes(value: bool) -> String {
     if value { "yes" } else { "no" }.to_owned()
 }
 
 impl Machine {
     /// The components with a table, then those of which none was found.
-    pub(super) fn components(&self) -> Vec<Component> {
+    pub(crate) fn components(&self) -> Vec<Component> {
         let mut made: BTreeMap<usize, usize> = BTreeMap::new();
         for creator in self.objects.iter().flatten().filter_map(|(_, object)| object.creator) {
             *made.entry(creator).or_default() += 1;
@@ -272,7 +272,7 @@ impl Machine {
     }
 
     /// What core knows about a badge: its kind of object, and who made it.
-    pub(super) fn known_of(&self, badge: u32) -> (Option<String>, Option<String>) {
+    pub(crate) fn known_of(&self, badge: u32) -> (Option<String>, Option<String>) {
         let Some(object) = self.objects.as_ref().and_then(|objects| objects.get(&badge)) else {
             return (None, None);
         };
@@ -301,7 +301,7 @@ impl Machine {
     }
 
     /// The slots of the table at an address.
-    pub(super) fn rows_at(&self, address: u64) -> Vec<Row> {
+    pub(crate) fn rows_at(&self, address: u64) -> Vec<Row> {
         let table = self.tables.iter().find(|table| table.address == address);
         table.map_or(Vec::new(), |table| self.rows_of(table))
     }

@@ -14,9 +14,9 @@ use crate::table::json;
 
 /// A component that holds a badge.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Holder {
-    pub(super) state: &'static str,
-    pub(super) label: String,
+pub(crate) struct Holder {
+    pub(crate) state: &'static str,
+    pub(crate) label: String,
     slot: u32,
     #[serde(serialize_with = "hexadecimal")]
     selector: u64,
@@ -27,12 +27,12 @@ pub(super) struct Holder {
 /// Who holds a badge, and from whom it is.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Holders {
-    pub(super) badge: u32,
+    pub(crate) badge: u32,
     /// `None` if core has no such object, or core's table was not found.
-    pub(super) object: Option<String>,
-    pub(super) creator: Option<String>,
+    pub(crate) object: Option<String>,
+    pub(crate) creator: Option<String>,
     core_slot: Option<u32>,
-    pub(super) holders: Vec<Holder>,
+    pub(crate) holders: Vec<Holder>,
     one_instant: bool,
     doubts: Vec<String>,
 }
@@ -104,7 +104,7 @@ fn node(label: &str) -> String {
 
 impl Holders {
     /// What stands in front of the list of holders.
-    pub(super) fn headline(&self) -> String {
+    pub(crate) fn headline(&self) -> String {
         let made = match &self.creator {
             Some(label) => format!(" made by {}", quoted(label)),
             None => String::new(),

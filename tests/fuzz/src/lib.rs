@@ -15,9 +15,9 @@
 pub mod abi;
 pub mod checkpoint_file;
 pub mod corpus;
+pub mod look;
 pub mod monitor;
 pub mod owner;
-pub mod seeds;
 
 mod hostile;
 mod memory;
@@ -27,17 +27,31 @@ mod memory;
 #[allow(dead_code, missing_docs, unreachable_pub)]
 #[path = "../../../testbed/src/checkpoint/mod.rs"]
 mod checkpoint;
+#[allow(dead_code, unused_imports)]
+#[path = "../../../testbed/src/image/mod.rs"]
+mod image;
+#[allow(dead_code, unsafe_code, unused_imports)]
+#[path = "../../../testbed/src/live/mod.rs"]
+mod live;
 #[allow(dead_code)]
 #[path = "../../../testbed/src/table.rs"]
 mod table;
+mod wire {
+    pub(crate) const COMPONENT_CORE: u32 = 0;
+    pub(crate) const COMPONENT_TARGET: u32 = 1;
+    pub(crate) const COMPONENT_CLIENTS: u32 = 2;
+    pub(crate) const COMPONENT_MONITOR: u32 = 3;
+}
 
 /// A target: fails by a panic, a signal, or by taking too long.
 pub type Target = fn(&[u8]);
 
 /// The targets by name.
-pub const TARGETS: [(&str, Target); 4] = [
+pub const TARGETS: [(&str, Target); 6] = [
     ("monitor", monitor::run),
     ("owner", owner::run),
     ("checkpoint", checkpoint_file::run),
     ("abi", abi::run),
+    ("image", look::image),
+    ("live", look::live),
 ];

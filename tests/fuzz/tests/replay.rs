@@ -4,8 +4,8 @@ use std::fs;
 
 use cap_map_fuzz::TARGETS;
 use cap_map_fuzz::checkpoint_file::{read, repair, samples};
+use cap_map_fuzz::corpus::seeds;
 use cap_map_fuzz::corpus::{Corpus, path};
-use cap_map_fuzz::seeds::seeds;
 
 fn text(target: &str) -> String {
     let path = path(target);

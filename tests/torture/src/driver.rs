@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use cap_map_rs::limits::ATTEMPTS;
 use fastrand::Rng;
 
+use crate::ledger::Totals;
 use crate::ledger::{LANES, SEATS};
 use crate::monitor::Work;
 use crate::oracle::{settle, verify, verify_rest};
-use crate::process::Process;
-use crate::totals::Totals;
+use crate::ptrace::Process;
 use crate::world::{BADGES, FIRST_BADGE, World};
 
 /// Nothing takes this long unless somebody waits for somebody.

@@ -19,10 +19,8 @@ mod ledger;
 mod monitor;
 mod oracle;
 mod owner;
-mod process;
 mod ptrace;
 mod step;
-mod totals;
 mod world;
 
 use driver::Driver;

@@ -1,9 +1,11 @@
 //! A child that is led through a function instruction by instruction, and can
-//! be set back to where it was: registers, stack and shared memory.
+//! be set back to where it was: registers, stack and shared memory. And a process that the driver
+//! starts, stops at any instruction, continues, and kills.
 
 #![allow(unsafe_code)]
 
 use std::io::{IoSlice, IoSliceMut};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use nix::sys::ptrace;
@@ -173,5 +175,52 @@ impl Drop for Stepped {
     fn drop(&mut self) {
         let _ = kill(self.pid, Signal::SIGKILL);
         let _ = waitpid(self.pid, None);
+    }
+}
+
+/// A process of this program.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) stopped: bool,
+}
+
+impl Process {
+    pub(crate) fn start(arguments: &[String]) -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let child =
+            Command::new(program).args(arguments).spawn().map_err(|error| error.to_string())?;
+        Ok(Process { child, stopped: false })
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
+    }
+
+    /// Stops it; returns once all its threads stand still.
+    pub(crate) fn stop(&mut self) -> Result<(), String> {
+        if self.stopped {
+            return Ok(());
+        }
+        kill(self.pid(), Signal::SIGSTOP).map_err(|error| error.to_string())?;
+        match waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)) {
+            Ok(WaitStatus::Stopped(..)) => {
+                self.stopped = true;
+                Ok(())
+            }
+            other => Err(format!("a process ended by itself: {other:?}")),
+        }
+    }
+
+    pub(crate) fn resume(&mut self) -> Result<(), String> {
+        self.stopped = false;
+        kill(self.pid(), Signal::SIGCONT).map_err(|error| error.to_string())
+    }
+}
+
+/// Kills it; returns once it is gone.
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

@@ -5,8 +5,8 @@ use std::{fs, io};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cap_map_fuzz::TARGETS;
+use cap_map_fuzz::corpus::seeds;
 use cap_map_fuzz::corpus::{self, Corpus};
-use cap_map_fuzz::seeds::seeds;
 
 const USAGE: &str = "usage: corpus unpack FOLDER | pack FOLDER | add TARGET FILE...
 

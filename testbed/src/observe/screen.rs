@@ -15,10 +15,10 @@ use ratatui::{DefaultTerminal, Frame};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::{flag, low_level};
 
-use super::leaks::{Growth, Mark};
-use super::report::{Row as SlotRow, quoted};
 use super::watch::{Order, Recorder, Tick, Watched};
-use super::who::Holders;
+use crate::live::leaks::{Growth, Mark};
+use crate::live::report::{Row as SlotRow, quoted};
+use crate::live::who::Holders;
 use crate::table::escaped;
 
 /// How long keys may wait for a look at what signals have come.

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::report::{Component, quoted};
-use super::{Known, Machine, Ram, Search};
 use crate::image::columns;
+use crate::live::leaks::seconds_since_1970;
+use crate::live::report::{Component, quoted};
+use crate::live::{Known, Machine, Ram, Search};
 use crate::table::json;
 
 /// One look, with what has happened since the one before.
@@ -111,7 +112,7 @@ impl Recorder {
             components: &'a [Component],
         }
         let line = Line {
-            time: super::leaks::seconds_since_1970(),
+            time: seconds_since_1970(),
             one_instant: tick.machine.one_instant,
             components: &tick.components,
         };

@@ -1,4 +1,7 @@
-//! The commands that look into the memory of a machine or process.
+//! The commands that look into the memory of a machine or process, once, or again and again.
+
+mod screen;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -8,9 +11,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::watch::{Recorder, Watched, plainly};
-use super::{Known, Machine, Mark, Pictures, Ram, Search, screen};
+use self::watch::{Recorder, Watched, plainly};
 use crate::checkpoint::read_file;
+use crate::live::leaks::Mark;
+use crate::live::{Known, Machine, Pictures, Ram, Search};
 
 /// The memory to look into.
 #[derive(Args)]
