@@ -240,7 +240,7 @@ impl Growth {
             writeln!(text, "{line}")?;
         }
         let grown = if rows.is_empty() { "nothing has grown" } else { "what has grown" };
-        writeln!(text, "{grown} in {} s", self.seconds)?;
+        writeln!(text, "{grown} in {:.1} s", self.seconds)?;
         remarks(&mut text, &self.doubts)?;
         Ok(text)
     }

@@ -104,7 +104,7 @@ static void check(bool ok, char const *what)
 		asm volatile("cli; hlt");
 }
 
-enum { CORE_SLOTS = 1024, SLOTS = 512, FIRST = 16, PDS = 8, NUM = 4, GATE = 1, TASK = 2 };
+enum { CORE_SLOTS = 1024, SLOTS = 512, FIRST = 16, PDS = 8, NUM = 4, PLACES = NUM + 1, GATE = 1, TASK = 2 };
 
 /* core's directory, as doc/layout.md says */
 static struct
@@ -157,17 +157,17 @@ static void make_directory(void)
 }
 
 /* tables with the private memory of their owners */
-static uint8_t regions[NUM][0x4000] __attribute__((aligned(4096)));
+static uint8_t regions[PLACES][0x4000] __attribute__((aligned(4096)));
 static uint8_t core_region[0x4000]  __attribute__((aligned(4096)));
 static uint8_t forged[0x4000]       __attribute__((aligned(4096)));
-static uint8_t memory[NUM + 2][0x10000] __attribute__((aligned(64)));
+static uint8_t memory[PLACES + 2][0x10000] __attribute__((aligned(64)));
 
 enum { SERVER, CLIENT, LEAKY, RESTARTED };
 
 static char const * const labels[NUM] = {
 	"init -> server", "init -> client", "init -> leaky", "init -> restarted" };
 
-static cap_map_owner *core, *owners[NUM], *liar;
+static cap_map_owner *core, *owners[PLACES], *liar;
 
 static uint32_t next_badge = 4;
 
@@ -221,26 +221,27 @@ static void insert(cap_map_owner *owner, uint32_t badge)
 	check(cap_map_badge_insert(owner, badge, &slot) == CAP_MAP_STATUS_OK, "insert");
 }
 
-static void start(unsigned i, unsigned entry, uint64_t instance)
+/* starts a component at one of the places, each with an entry of the directory and memory */
+static void start(char const *label, unsigned place, uint64_t instance)
 {
 	uint32_t const badge = make_object(TASK, -1);
 
-	memset(regions[i], 0, sizeof(regions[i]));
-	memset(memory[i],  0, sizeof(memory[i]));
-	owners[i] = create(memory[i], regions[i], false);
+	memset(regions[place], 0, sizeof(regions[place]));
+	memset(memory[place],  0, sizeof(memory[place]));
+	owners[place] = create(memory[place], regions[place], false);
 
-	cap_map_identity const identity = identity_of(labels[i] + 8, instance, badge);
-	check(cap_map_owner_publish(owners[i], &identity) == CAP_MAP_STATUS_OK, "publish");
-	insert(owners[i], badge);
+	cap_map_identity const identity = identity_of(label + 8, instance, badge);
+	check(cap_map_owner_publish(owners[place], &identity) == CAP_MAP_STATUS_OK, "publish");
+	insert(owners[place], badge);
 
-	directory.pds[entry].badge      = badge;
-	directory.pds[entry].table      = (uintptr_t)regions[i];
-	directory.pds[entry].table_size = sizeof(regions[i]);
-	directory.pds[entry].instance   = instance;
-	memset(directory.pds[entry].label, 0, sizeof(directory.pds[entry].label));
-	for (unsigned n = 0; labels[i][n]; n++)
-		directory.pds[entry].label[n] = labels[i][n];
-	change(set_state, entry, 1);
+	directory.pds[place].badge      = badge;
+	directory.pds[place].table      = (uintptr_t)regions[place];
+	directory.pds[place].table_size = sizeof(regions[place]);
+	directory.pds[place].instance   = instance;
+	memset(directory.pds[place].label, 0, sizeof(directory.pds[place].label));
+	for (unsigned n = 0; label[n]; n++)
+		directory.pds[place].label[n] = label[n];
+	change(set_state, place, 1);
 }
 
 /* gives two capabilities of the client the badge of the other one, and back */
@@ -259,15 +260,15 @@ static void swap(uint32_t a, uint32_t b)
 HIDDEN void run(void)
 {
 	make_directory();
-	core = create(memory[NUM], core_region, true);
+	core = create(memory[PLACES], core_region, true);
 	cap_map_identity const identity = identity_of("core", 1, 0);
 	check(cap_map_owner_describe(core, &identity) == CAP_MAP_STATUS_OK, "describe");
 
 	for (unsigned i = 0; i < NUM; i++)
-		start(i, i, 100 + i);
+		start(labels[i], i, 100 + i);
 
 	/* a table in memory of nobody that core knows, by the name of the server */
-	liar = create(memory[NUM + 1], forged, false);
+	liar = create(memory[PLACES + 1], forged, false);
 	cap_map_identity const lie = identity_of(labels[SERVER], 100, 4);
 	check(cap_map_owner_describe(liar, &lie) == CAP_MAP_STATUS_OK, "lie");
 	for (uint32_t badge = 4; badge < 1000; badge += 4)
@@ -278,7 +279,7 @@ HIDDEN void run(void)
 	insert(owners[CLIENT], a);
 	insert(owners[CLIENT], b);
 
-	unsigned leaked = 0, entry = RESTARTED;
+	unsigned leaked = 0, place = RESTARTED;
 	for (uint64_t round = 0; ; round++) {
 
 		/* the server hands a gate out to the client, and destroys an older one */
@@ -301,11 +302,11 @@ HIDDEN void run(void)
 		}
 		if (round % 50000 == 49999) {
 			/* what is left of its life: an entry, and the memory of its table */
-			uint32_t const badge = (uint32_t)directory.pds[entry].badge;
-			change(set_state, entry, 2);
+			uint32_t const badge = (uint32_t)directory.pds[place].badge;
+			change(set_state, place, 2);
 			drop(core, badge);
-			entry = entry == RESTARTED ? RESTARTED + 1 : RESTARTED;
-			start(RESTARTED, entry, 1000 + round);
+			place = place == RESTARTED ? RESTARTED + 1 : RESTARTED;
+			start(labels[RESTARTED], place, 1000 + round);
 		}
 		if (round == 1000)
 			out("ready\n");
