@@ -22,8 +22,8 @@ const UNSETTLED_AND_DECIDED: Attack =
     attack("unsettled_and_decided", Batches::Decided(1), Slots::Unsettled, Rest::Kept);
 const WRITING: Attack = others("always_writing", Rest::Writing);
 const ELUSIVE_ONCE: Attack = attack("elusive", Batches::Kept, Slots::Elusive(1), Rest::Kept);
-// An insertion of a received capability looks twice without a reference, and twice for one.
-const ELUSIVE_LONGER: Attack = attack("elusive", Batches::Kept, Slots::Elusive(4), Rest::Kept);
+// An insertion of a received capability looks twice before it finds that there is none.
+const ELUSIVE_LONGER: Attack = attack("elusive", Batches::Kept, Slots::Elusive(2), Rest::Kept);
 const THREAD: Attack = others("thread", Rest::Thread);
 
 /// Attacks that each operation is exposed to.
