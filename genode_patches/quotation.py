@@ -25,10 +25,11 @@ def passages(lines):
     for line in lines:
         line = b' '.join(line.split())
         words = 0 if line.startswith(b'#include') else len(re.findall(rb'[A-Za-z_]\w*', line))
-        pair, before = before and before + b'\n' + line, line if 0 < words < WORDS else b''
-        passage = line if words >= WORDS else before and pair
-        if passage:
+        short = 0 < words < WORDS
+        if words >= WORDS or short and before:
+            passage = before + b'\n' + line if short else line
             yield passage, hashlib.sha1(passage).hexdigest()[:8]
+        before = line if short else b''
 
 
 def fingerprints(repository, base, patches):
