@@ -19,6 +19,7 @@
 #include <base/internal/globals.h>
 #include <base/internal/non_core_stack_area_addr.h>
 #include <base/internal/parent_cap.h>
+#include <base/internal/restart.h>
 #include <base/internal/stack_area.h>
 
 using namespace Genode;
@@ -276,10 +277,51 @@ static Cap_map::Identity own_identity(Pd_session_client &pd)
 
 
 /**
+ * Return number of slots that the component is able to use
+ *
+ * \param bytes  memory of the table
+ */
+static unsigned usable_slots(size_t bytes)
+{
+	using namespace Cap_map;
+
+	size_t const slots = (bytes - min(bytes, region_bytes(MIN_SLOTS)))
+	                   / CAP_MAP_REGION_SLOT_BYTES + MIN_SLOTS;
+
+	return unsigned(min(slots, size_t(MAX_SLOTS))) / Growth::UNIT * Growth::UNIT;
+}
+
+
+/**
+ * Move the component's table to 'range', and leave 'area_bytes' behind it
+ */
+static Cap_map::Status move_table(Pd_session_client &pd, Region_map::Range range,
+                                  Cap_map::Identity const &identity,
+                                  size_t area_bytes, uint32_t &area)
+{
+	unsigned const usable = usable_slots(range.num_bytes - min(range.num_bytes, area_bytes));
+
+	if (usable > growth().room)
+		if (char const * const failed = growth().make_room(pd, usable))
+			warning("capability space stays small: ", failed);
+
+	Cap_map::Publication const publication {
+		.identity     = identity,
+		.area_bytes   = uint32_t(area_bytes),
+		.area_version = area_bytes ? Restart::VERSION : 0 };
+
+	return Foc_cap_platform::cap_space().move((void *)range.start, range.num_bytes,
+	                                          publication, area);
+}
+
+
+/**
  * Move the component's table to 'range'
  *
  * The size of the memory decides about the number of slots. If the component
  * cannot afford what it takes to use all of them, it uses those that it can.
+ * If the memory suffices for the restart records of the threads, they come
+ * behind the table.
  *
  * The name of the component comes from the monitor, which leaves it there.
  *
@@ -290,27 +332,16 @@ static char const *move_table(Pd_session_client &pd, Region_map::Range range,
 {
 	using namespace Cap_map;
 
-	void * const region = (void *)range.start;
-
-	size_t const slots = (range.num_bytes - min(range.num_bytes, region_bytes(MIN_SLOTS)))
-	                   / CAP_MAP_REGION_SLOT_BYTES + MIN_SLOTS;
-
-	unsigned const usable = unsigned(min(slots, size_t(MAX_SLOTS)))
-	                      / Growth::UNIT * Growth::UNIT;
-
-	if (usable > growth().room)
-		if (char const * const failed = growth().make_room(pd, usable))
-			warning("capability space stays small: ", failed);
-
-	Publication const publication {
-		.identity = identity, .area_bytes = 0, .area_version = 0 };
-
 	uint32_t area = 0;
 
 	/* a dataspace that contains anything else is in use or not meant for us */
-	Status const moved =
-		Foc_cap_platform::cap_space().move(region, range.num_bytes,
-		                                   publication, area);
+	Status moved = move_table(pd, range, identity, sizeof(Restart::Area), area);
+
+	if (moved == CAP_MAP_STATUS_TOO_SMALL)
+		moved = move_table(pd, range, identity, 0, area);
+
+	if (area)
+		Restart::publish(*(Restart::Area *)(range.start + area));
 
 	return ok(moved) ? nullptr : message(moved);
 }

@@ -17,6 +17,7 @@
 
 /* base-internal includes */
 #include <base/internal/cap_space.h>
+#include <base/internal/restart.h>
 
 using namespace Genode;
 
@@ -35,4 +36,15 @@ unsigned long Object_pool_key::of_local_name(unsigned long name)
 	Cap_index const * const index = (badge == name) ? cap_map().find(badge) : nullptr;
 
 	return index ? index->slot() : ~0UL;
+}
+
+
+bool Object_pool_key::confirmed(Untyped_capability const &cap, unsigned long name)
+{
+	bool const result = cap.data() && cap.data()->id() == name;
+
+	/* opened by the receipt of a request */
+	Restart::leave_window(Restart::my_record());
+
+	return result;
 }

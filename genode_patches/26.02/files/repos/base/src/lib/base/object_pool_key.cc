@@ -24,3 +24,9 @@ unsigned long Object_pool_key::of_cap(Untyped_capability const &cap)
 
 
 unsigned long Object_pool_key::of_local_name(unsigned long name) { return name; }
+
+
+bool Object_pool_key::confirmed(Untyped_capability const &cap, unsigned long name)
+{
+	return (unsigned long)cap.local_name() == name;
+}

@@ -1,0 +1,4 @@
+TARGET   = test-lock_wakeup
+REQUIRES = foc
+SRC_CC   = main.cc
+LIBS     = base syscall-foc
