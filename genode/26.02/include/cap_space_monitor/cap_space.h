@@ -181,12 +181,14 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		 * \param num_slots  slots that the component gets, up to
 		 *                   'MAX_SLOTS'. The component pays for
 		 *                   what it needs to use more than 'NUM_SLOTS'.
+		 * \param area_bytes  memory behind the table for other use by component
+		 *                    and monitor
 		 *
 		 * \throw  what the allocation or attachment of memory throws
 		 */
 		Cap_space(Ram_reference, Local_rm_reference,
 		          Capability<Pd_session::Native_pd>, Identity const &identity,
-		          unsigned num_slots = NUM_SLOTS);
+		          unsigned num_slots = NUM_SLOTS, size_t area_bytes = 0);
 
 		/**
 		 * Return dataspace to be handed out to the component
@@ -205,6 +207,16 @@ class Cap_space_monitor::Cap_space : Noncopyable
 		 * of the table is of no interest anymore.
 		 */
 		Status attach();
+
+		/**
+		 * Return memory behind the table
+		 *
+		 * \param bytes    expected size
+		 * \param version  expected version of the content
+		 * \return  nullptr if the component does not use it (yet), or in another
+		 *          way than expected
+		 */
+		void *area(size_t bytes, unsigned version);
 
 		/**
 		 * Obtain stamp of the table

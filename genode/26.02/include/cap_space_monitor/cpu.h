@@ -37,6 +37,29 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 			Pd_session_capability const pd;  /* virtualized PD session */
 			Thread_capability     const cap;
 
+			/**
+			 * State of an ongoing freeze, see 'Freezer'
+			 */
+			struct Freeze
+			{
+				/* what tells whether the thread has moved between two looks */
+				struct Seen
+				{
+					addr_t   state, kernel_state;
+					unsigned exceptions;
+
+					bool operator == (Seen const &) const = default;
+
+				} seen { };
+
+				bool user    = false;  /* paused in user mode */
+				bool forward = false;  /* to be executed further */
+				bool parking = false;  /* sent away from 'ip' to be parked */
+
+				addr_t ip = 0;
+
+			} freeze { };
+
 			Thread(Cpu_session::Name const &name, Pd_session_capability pd,
 			       Thread_capability cap)
 			: name(name), pd(pd), cap(cap) { }
@@ -61,13 +84,13 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 		~Monitored_cpu() { _ep.dissolve(*this); }
 
 		/**
-		 * Call 'fn' with each 'Thread const &' of the specified PD
+		 * Call 'fn' with each 'Thread &' of the specified PD
 		 */
-		void for_each_thread(Pd const &pd, auto const &fn) const
+		void for_each_thread(Pd const &pd, auto const &fn)
 		{
 			Pd_session_capability const pd_cap = pd.cap();
 
-			for (Constructible<Thread> const &thread : _threads)
+			for (Constructible<Thread> &thread : _threads)
 				if (thread.constructed() && thread->pd == pd_cap)
 					fn(*thread);
 		}
@@ -76,17 +99,27 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 		 * Return capability that stands for the thread when creating an IPC
 		 * gate via 'Pd_session::alloc_rpc_cap'
 		 */
+		Native_capability native_cap(Thread_capability thread)
+		{
+			return Foc_native_cpu_client(_real.native_cpu()).native_cap(thread);
+		}
+
 		Native_capability native_cap(Thread const &thread)
 		{
-			return Foc_native_cpu_client(_real.native_cpu()).native_cap(thread.cap);
+			return native_cap(thread.cap);
 		}
 
 		/**
 		 * Return slot of the thread's own IPC gate, and the gate's badge
 		 */
+		Foc_thread_state native_state(Thread_capability thread)
+		{
+			return Foc_native_cpu_client(_real.native_cpu()).thread_state(thread);
+		}
+
 		Foc_thread_state native_state(Thread const &thread)
 		{
-			return Foc_native_cpu_client(_real.native_cpu()).thread_state(thread.cap);
+			return native_state(thread.cap);
 		}
 
 

@@ -32,9 +32,9 @@ namespace Cap_space_monitor {
  */
 struct Cap_space_monitor::Gate
 {
-	unsigned          const id;     /* in the order of creation */
-	Native_capability const thread; /* thread that serves the gate */
+	unsigned const id; /* in the order of creation */
 
+	Native_capability thread; /* thread that serves the gate */
 	Native_capability cap;
 
 	/* state of an ongoing replacement */

@@ -19,6 +19,9 @@
 #include <cap_space_monitor/gates.h>
 #include <pd_session/client.h>
 
+/* restart records of base-foc */
+#include <base_foc/restart_records.h>
+
 namespace Cap_space_monitor {
 
 	template <typename, typename> struct Newer_pd;
@@ -252,7 +255,8 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		             unsigned num_slots, Identity const &identity)
 		:
 			Pd(ep, real), _alloc(alloc), _gates(ram, local_rm, *this), name(name),
-			cap_space(ram, local_rm, Pd::real().native_pd(), identity, num_slots)
+			cap_space(ram, local_rm, Pd::real().native_pd(), identity, num_slots,
+			          sizeof(Base_foc::Restart::Area))
 		{
 			Foc_native_pd_client(Pd::real().native_pd())
 				.table(cap_space.ds(), identity.instance);
@@ -287,6 +291,28 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		void for_each_gate(auto const &fn) const
 		{
 			_gates.for_each([&] (Gate const &gate) { fn(gate); });
+		}
+
+		/**
+		 * Return true if the badge is the one of a gate of the component
+		 */
+		bool own_gate(unsigned badge) { return _gates.find(badge) != nullptr; }
+
+		/**
+		 * Let the gates of a thread be served by another one
+		 *
+		 * \param thread      badge of the thread's own gate, by which the thread
+		 *                    itself refers to it
+		 * \param from, to    the thread and the other one, as by
+		 *                    'Monitored_cpu::native_cap'
+		 *
+		 * This comes into effect as soon as the gates are replaced.
+		 */
+		void hand_over_gates(unsigned thread, Native_capability from, Native_capability to)
+		{
+			_gates.for_each([&] (Gate &gate) {
+				if (unsigned(gate.thread.local_name()) == thread || gate.thread == from)
+					gate.thread = to; });
 		}
 
 		/**

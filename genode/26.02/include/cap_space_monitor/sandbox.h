@@ -13,7 +13,7 @@
 
 /* Genode includes */
 #include <base/heap.h>
-#include <cap_space_monitor/cpu.h>
+#include <cap_space_monitor/freezer.h>
 #include <cpu_session/connection.h>
 #include <cpu_thread/client.h>
 #include <pd_session/connection.h>
@@ -257,6 +257,11 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 		Basic_sandbox(Env &env, Sandbox::State_handler &handler)
 		: _env(env), _sandbox(env, handler, _intrinsics) { }
 
+		/**
+		 * Return sandbox, to which further local services can be added
+		 */
+		Sandbox &sandbox() { return _sandbox; }
+
 		void apply_config(Node const &config) { _sandbox.apply_config(config); }
 
 		void generate_state_report(Generator &g) const {
@@ -274,14 +279,33 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 		 * Call 'fn' with each thread of the specified PD
 		 *
 		 * The arguments are of the types 'Monitored_cpu &' and
-		 * 'Monitored_cpu::Thread const &'.
+		 * 'Monitored_cpu::Thread &'.
 		 */
 		void for_each_thread(Pd const &pd, auto const &fn)
 		{
 			_cpus.for_each([&] (Cpu_component &cpu) {
-				cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread const &thread) {
+				cpu.for_each_thread(pd, [&] (Monitored_cpu::Thread &thread) {
 					fn(cpu, thread); }); });
 		}
+
+		/**
+		 * Threads of the specified PD, to be frozen
+		 */
+		struct Pd_threads : Freezer::Threads
+		{
+			Basic_sandbox &_sandbox;
+			Pd const      &_pd;
+
+			Pd_threads(Basic_sandbox &sandbox, Pd const &pd)
+			: _sandbox(sandbox), _pd(pd) { }
+
+			void _for_each(With_thread::Ft const &fn) override
+			{
+				_sandbox.for_each_thread(_pd, [&] (Monitored_cpu &cpu,
+				                                   Monitored_cpu::Thread &thread) {
+					fn(cpu, thread); });
+			}
+		};
 
 		/**
 		 * Call 'fn' while no thread of the specified PD executes

@@ -33,6 +33,19 @@ Status Cap_space::attach()
 }
 
 
+void *Cap_space::area(size_t bytes, unsigned version)
+{
+	Cap_map::Header header { };
+
+	/* the position has been checked against the size of the memory */
+	if (!Cap_map::ok(attach()) || !Cap_map::ok(_table.header(header))
+	 || !header.area_offset || header.area_bytes != bytes || header.area_version != version)
+		return nullptr;
+
+	return _ds.local_addr<char>() + header.area_offset;
+}
+
+
 Status Cap_space::stamp(Stamp &stamp)
 {
 	Status const status = attach();
@@ -112,9 +125,10 @@ static size_t table_size(unsigned slots)
 
 Cap_space::Cap_space(Ram_reference ram, Local_rm_reference local_rm,
                      Capability<Pd_session::Native_pd> native_pd,
-                     Identity const &identity, unsigned num_slots)
+                     Identity const &identity, unsigned num_slots,
+                     size_t area_bytes)
 :
-	_size(table_size(num_slots)), _ds(ram, local_rm, _size), _native_pd(native_pd)
+	_size(table_size(num_slots) + area_bytes), _ds(ram, local_rm, _size), _native_pd(native_pd)
 {
 	void * const memory = _ds.local_addr<void>();
 

@@ -25,12 +25,14 @@ struct Test::Shared
 	static constexpr char const *names[] = {
 		"compute 1", "compute 2", "caller 1", "caller 2", "server", "forwarder",
 		"semaphore 1", "semaphore 2", "mutex 1", "mutex 2", "receiver",
-		"submitter", "fault", "late 1", "late 2" };
+		"submitter", "fault", "deep", "late 1", "late 2" };
 
 	static constexpr unsigned NUM_THREADS = sizeof(names)/sizeof(names[0]);
 
 	/* the last ones exist from the beginning, but are started later */
 	static constexpr unsigned FIRST_LATE = NUM_THREADS - 2;
+
+	enum { SERVER = 4, FORWARDER = 5 };
 
 	enum Phase { STARTING, EARLY_THREADS, ALL_THREADS, STOP, SUCCEEDED, FAILED };
 

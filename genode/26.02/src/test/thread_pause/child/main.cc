@@ -284,6 +284,44 @@ namespace Test {
 		Fault(Env &env, Shared &shared, unsigned index)
 		: Worker(env, shared, index), _env(env) { }
 	};
+
+	/**
+	 * Thread that leaves little of its stack from time to time
+	 */
+	struct Deep : Worker
+	{
+		static constexpr unsigned REST = 1024;
+
+		uint64_t _sum(uint64_t n)
+		{
+			uint64_t volatile here = n;
+
+			if (addr_t(&here) - Thread::mystack().base < REST) {
+				for (unsigned volatile i = 0; i < 20'000; )
+					i = i + 1;
+				return here;
+			}
+			return here + _sum(n + 1) - here;
+		}
+
+		Step_result _step() override
+		{
+			uint64_t const depth = _sum(0);
+
+			for (unsigned volatile i = 0; i < 20'000; )
+				i = i + 1;
+
+			if (steps() && depth != _depth)
+				return Failed();
+
+			_depth = depth;
+			return Ok();
+		}
+
+		uint64_t _depth = 0;
+
+		using Worker::Worker;
+	};
 }
 
 
@@ -326,14 +364,16 @@ struct Test::Main
 	Submitter _submitter { _env, _shared, 11, _receiver };
 	Fault     _fault     { _env, _shared, 12 };
 
-	Compute _late_1 { _env, _shared, 13 },
-	        _late_2 { _env, _shared, 14 };
+	Deep      _deep      { _env, _shared, 13 };
+
+	Compute _late_1 { _env, _shared, 14 },
+	        _late_2 { _env, _shared, 15 };
 
 	void _for_each_early(auto const &fn)
 	{
 		fn(_compute_1);   fn(_compute_2);   fn(_caller_1); fn(_caller_2);
 		fn(_semaphore_1); fn(_semaphore_2); fn(_mutex_1);  fn(_mutex_2);
-		fn(_receiver);    fn(_submitter);   fn(_fault);
+		fn(_receiver);    fn(_submitter);   fn(_fault);    fn(_deep);
 	}
 
 	void _for_each_late(auto const &fn) { fn(_late_1); fn(_late_2); }

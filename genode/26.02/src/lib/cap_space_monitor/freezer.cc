@@ -1,0 +1,362 @@
+/*
+ * \brief  Bring all threads of a component to a state that its memory describes
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_space_monitor/freezer.h>
+#include <base/thread.h>
+#include <cpu_thread/client.h>
+
+using namespace Cap_space_monitor;
+
+
+/* bytes below the stack pointer that belong to the interrupted function */
+static constexpr addr_t RED_ZONE = (sizeof(long) == 8) ? 128 : 0;
+
+/* rounds without any change after which an attempt is given up */
+static constexpr unsigned IDLE_ROUNDS = 6;
+
+
+void Freezer::_sleep_ms(unsigned ms)
+{
+	using namespace Foc;
+
+	/* the exponent says multiples of 8 us */
+	for (unsigned i = 0; i < ms; i++)
+		l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
+}
+
+
+bool Freezer::_attach()
+{
+	if (_area)
+		return true;
+
+	Area * const area = (Area *)_cap_space.area(sizeof(Area), Base_foc::Restart::VERSION);
+
+	if (!area || area->num_records.acquire() != Base_foc::Restart::NUM_RECORDS)
+		return false;
+
+	_own = { .utcb       = area->utcb.get(),
+	         .utcb_size  = area->utcb_size.get(),
+	         .park       = area->park.get(),
+	         .restart    = area->restart.get(),
+	         .park_stack = area->park_stack.get() };
+
+	if (!_own.utcb_size)
+		return false;
+
+	_area = area;
+	return true;
+}
+
+
+Freezer::Record *Freezer::_record(Foc_thread_state const &state)
+{
+	addr_t const index = (state.utcb - _own.utcb)/_own.utcb_size;
+
+	return (index < Base_foc::Restart::NUM_RECORDS) ? &_area->records[index] : nullptr;
+}
+
+
+/**
+ * Return true if the thread can save its registers on its stack
+ */
+bool Freezer::_room(Foc_thread_state const &state, Record const &record) const
+{
+	addr_t const base = record.stack_base.get(),
+	             top  = base | (Genode::Thread::stack_virtual_size() - 1),
+	             sp   = state.cpu.sp;
+
+	return base && sp > base && sp <= top && sp - base >= _own.park_stack;
+}
+
+
+/**
+ * Find out what is to be done with a thread, and pause it if it is not paused
+ */
+Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
+                                  Record &record, Tally &tally)
+{
+	using Reason = Stuck::Reason;
+
+	auto unsettled = [&] (Class c, Reason reason, unsigned slot = 0)
+	{
+		_stuck = { .reason = reason, .thread = thread.name, .ip = state.cpu.ip,
+		           .slot = slot };
+		return c;
+	};
+
+	addr_t const s = record.state.get();
+
+	/* the thread has not taken its return address yet, let it do so */
+	if (thread.freeze.parking) {
+		if (s == State::USER && record.argument.get() == thread.freeze.ip) {
+			if (state.paused)
+				Cpu_thread_client(thread.cap).resume();
+			return unsettled(Class::TRANSIT, Reason::BUSY);
+		}
+		thread.freeze.parking = false;
+	}
+
+	if (!state.paused) {
+		Cpu_thread_client(thread.cap).pause();
+		return unsettled(Class::OTHER, Reason::BUSY);
+	}
+
+	if (s == State::PARKED)
+		return Class::SETTLED;
+
+	if (state.in_exception) {
+		if (!_critical(s, record.window.get()))
+			return unsettled(Class::USER, _room(state, record) ? Reason::BUSY
+			                                                   : Reason::NO_STACK);
+
+		tally.window++;
+		return unsettled(Class::FORWARD, Reason::WINDOW);
+	}
+
+	if (state.kernel_state & Foc_thread_state::READY)
+		return unsettled(Class::OTHER, Reason::BUSY);
+
+	switch (s) {
+
+	case State::WAIT:
+	case State::LOCK:
+	case State::SIGNAL:
+
+		if (!record.window.get())
+			return Class::SETTLED;
+		break;
+
+	case State::CALL:
+		{
+			if (record.window.get())
+				break;
+
+			if (state.kernel_state & Foc_thread_state::SEND_WAIT) {
+				tally.waiting++;
+				return Class::SETTLED;
+			}
+
+			/* the selector is what remains without the flags of the call */
+			unsigned const slot = unsigned(record.argument.get() >> Foc::L4_CAP_SHIFT);
+
+			Snapshot::Entry entry { };
+			if (Cap_map::ok(_cap_space.entry(slot, entry))
+			 && entry.state == CAP_MAP_STATE_USED && _own_gate(entry.badge))
+				return Class::SETTLED;
+
+			return unsettled(Class::OTHER, Reason::CALL, slot);
+		}
+
+	default:
+		break;
+	}
+
+	/* a lock that is needed in a window, a page fault, or any other call */
+	tally.window++;
+	return unsettled(Class::OTHER, s == State::USER ? Reason::BLOCKED : Reason::WINDOW);
+}
+
+
+void Freezer::_look(Threads &threads, Tally &tally)
+{
+	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+
+		Foc_thread_state const state = cpu.native_state(thread);
+
+		Class c = Class::SETTLED;
+
+		if (state.started) {
+
+			Record * const record = _record(state);
+
+			if (!record) {
+				_stuck = { .reason = Stuck::Reason::NO_RECORD, .thread = thread.name,
+				           .ip = 0, .slot = 0 };
+				tally.unsettled++;
+				return;
+			}
+
+			c = _class_of(thread, state, *record, tally);
+
+			Thread::Freeze::Seen const seen {
+				.state        = record->state.get(),
+				.kernel_state = state.kernel_state,
+				.exceptions   = state.exceptions };
+
+			if (seen != thread.freeze.seen) {
+				thread.freeze.seen = seen;
+				tally.changed++;
+
+				/* it may be on the move */
+				if (c == Class::SETTLED)
+					_stuck = { .reason = Stuck::Reason::BUSY, .thread = thread.name,
+					           .ip = 0, .slot = 0 };
+			}
+		}
+
+		thread.freeze.forward = (c == Class::FORWARD);
+		thread.freeze.user    = (c == Class::USER);
+
+		if (c == Class::FORWARD) tally.forward++;
+		if (c == Class::USER)    tally.user++;
+		if (c != Class::SETTLED) tally.unsettled++;
+	});
+}
+
+
+/**
+ * Let threads execute to the end of their critical windows
+ *
+ * At the end, they park themselves, unless they block in a system call before.
+ */
+void Freezer::_forward(Threads &threads, Frozen &result)
+{
+	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+
+		if (!thread.freeze.forward)
+			return;
+
+		if (Record * const record = _record(cpu.native_state(thread)))
+			record->request.set(Record::PARK);
+
+		Cpu_thread_client(thread.cap).resume();
+		result.forwarded++;
+	});
+
+	_sleep_ms(1);
+
+	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+		if (thread.freeze.forward)
+			Cpu_thread_client(thread.cap).pause(); });
+}
+
+
+/**
+ * Let threads in user mode save their registers
+ */
+void Freezer::_park(Threads &threads, Frozen &result)
+{
+	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+
+		if (!thread.freeze.user)
+			return;
+
+		Foc_thread_state  state  = cpu.native_state(thread);
+		Record    * const record = _record(state);
+
+		if (!record || !state.in_exception || !_room(state, *record))
+			return;
+
+		record->argument.set(state.cpu.ip);
+
+		thread.freeze.parking = true;
+		thread.freeze.ip      = state.cpu.ip;
+
+		/* room for the return address */
+		state.cpu.sp -= RED_ZONE + sizeof(addr_t);
+		state.cpu.ip  = _own.park;
+
+		Cpu_thread_client(thread.cap).state(state);
+		Cpu_thread_client(thread.cap).resume();
+		result.parked++;
+	});
+}
+
+
+bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
+{
+	/* those that an earlier freeze has sent to be parked may not be there yet */
+	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+		if (!thread.freeze.parking)
+			Cpu_thread_client(thread.cap).pause(); });
+
+	for (unsigned idle = 0; idle < IDLE_ROUNDS && result.rounds < bound.rounds; ) {
+
+		result.rounds++;
+
+		Tally tally { };
+		_look(threads, tally);
+
+		/* nothing to do, as already seen in the round before */
+		if (!tally.unsettled && !tally.changed) {
+			result.waiting = tally.waiting;
+			return true;
+		}
+
+		idle = tally.changed ? 0 : idle + 1;
+
+		/*
+		 * A thread in a window may need a lock of the base library. So threads
+		 * in user mode, which may hold it, come last.
+		 */
+		if (tally.forward)
+			_forward(threads, result);
+		else if (tally.user && !tally.window)
+			_park(threads, result);
+
+		if (!tally.forward)
+			_sleep_ms(1);
+	}
+
+	return false;
+}
+
+
+Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
+{
+	Frozen result { };
+
+	_stuck = { .reason = Stuck::Reason::NO_RECORDS, .thread = { }, .ip = 0, .slot = 0 };
+
+	if (!_attach())
+		return _stuck;
+
+	while (result.attempts < bound.attempts && result.rounds < bound.rounds) {
+
+		result.attempts++;
+
+		_area->hold.set(1);
+
+		if (_try(threads, bound, result))
+			return result;
+
+		thaw(threads);
+
+		/* different numbers, to get out of step with the component */
+		_sleep_ms(1 + result.attempts % 5);
+	}
+
+	return _stuck;
+}
+
+
+void Freezer::thaw(Threads &threads)
+{
+	if (_area)
+		_area->hold.set(0);
+
+	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+
+		if (_area)
+			if (Record * const record = _record(cpu.native_state(thread)))
+				record->request.set(0);
+
+		Cpu_thread_client(thread.cap).resume();
+	});
+}
+
+
+void Freezer::start_anew(Thread_capability cap, Foc_thread_state const &state)
+{
+	if (Record const * const record = _area ? _record(state) : nullptr)
+		Cpu_thread_client(cap).start(_own.restart, record->sp.get());
+}
