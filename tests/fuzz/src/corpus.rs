@@ -163,7 +163,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         let magic = cap_map_rs::layout::MAGIC.to_ne_bytes();
         let at = complete.windows(8).position(|window| window == magic).unwrap_or(0);
         let table = &complete[at..at + 0x400];
-        return vec![[&[1], &complete[..]].concat(), [&[2], table].concat()];
+        let mut labelled = [&[2], table].concat();
+        labelled[1 + OFF_LABEL..][..11].copy_from_slice(b"init -> one");
+        return vec![[&[1], &complete[..]].concat(), [&[2], table].concat(), labelled];
     }
     if target == "live" {
         return crate::look::machines();
