@@ -88,8 +88,10 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 
 	auto unsettled = [&] (Class c, Reason reason, unsigned slot = 0)
 	{
-		_stuck = { .reason = reason, .thread = thread.name, .ip = state.cpu.ip,
-		           .slot = slot };
+		/* threads that are merely not parked yet wait for one of the others */
+		if (_stuck.thread == "" || _stuck.reason == Reason::BUSY || reason != Reason::BUSY)
+			_stuck = { .reason = reason, .thread = thread.name, .ip = state.cpu.ip,
+			           .slot = slot };
 		return c;
 	};
 
@@ -168,6 +170,8 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 
 void Freezer::_look(Threads &threads, Tally &tally)
 {
+	_stuck = { .reason = Stuck::Reason::BUSY, .thread = { }, .ip = 0, .slot = 0 };
+
 	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
 
 		Foc_thread_state const state = cpu.native_state(thread);
@@ -197,7 +201,7 @@ void Freezer::_look(Threads &threads, Tally &tally)
 				tally.changed++;
 
 				/* it may be on the move */
-				if (c == Class::SETTLED)
+				if (c == Class::SETTLED && _stuck.thread == "")
 					_stuck = { .reason = Stuck::Reason::BUSY, .thread = thread.name,
 					           .ip = 0, .slot = 0 };
 			}
