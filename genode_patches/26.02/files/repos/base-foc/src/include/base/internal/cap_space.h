@@ -74,12 +74,10 @@ struct Genode::Foc_cap_platform
 	/**
 	 * Return true if both selectors refer to the same kernel object
 	 *
-	 * The kernel compares object IDs, not the rights of the selectors. This is
-	 * reliable between IPC gates, whose ID is the badge. But tasks, threads,
-	 * and factories have all the same ID, and the ID of an IRQ object is up to
-	 * the holder. So a component is able to pass such an object to core in the
-	 * place of a foreign capability the badge of which it knows. Whoever needs
-	 * certainty must not rely on this function alone.
+	 * The rights of the selectors do not matter. The kernel compares the
+	 * objects, as a patch of the port has it. It must not compare their IDs:
+	 * tasks, threads, and factories have all the same ID, and the ID of an IRQ
+	 * object is up to its holder.
 	 */
 	static bool cap_equal(addr_t kcap_1, addr_t kcap_2);
 
