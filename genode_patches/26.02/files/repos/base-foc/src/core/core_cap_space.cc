@@ -140,7 +140,7 @@ Native_capability Core_cap_index::thread() const
 bool const Foc_cap_platform::CORE = true;
 
 
-Cap_space &Foc_cap_platform::cap_space()
+Cap_space &Foc_cap_platform::create_cap_space()
 {
 	struct Space : Base_foc::Cap_space_with_memory<Foc_cap_platform, MAX_CAPS>
 	{
@@ -158,6 +158,7 @@ Cap_space &Foc_cap_platform::cap_space()
 	};
 
 	static Space space { };
+	cap_space_ptr = &space;
 	return space;
 }
 

@@ -21,6 +21,9 @@
 using namespace Genode;
 
 
+Cap_space *Foc_cap_platform::cap_space_ptr;
+
+
 Cap_index_allocator &Genode::cap_idx_alloc()
 {
 	static Cap_index_allocator alloc { };

@@ -24,7 +24,7 @@ using namespace Genode;
 bool const Foc_cap_platform::CORE = false;
 
 
-Cap_space &Foc_cap_platform::cap_space()
+Cap_space &Foc_cap_platform::create_cap_space()
 {
 	static constexpr unsigned NUM_SLOTS = Pd_session::Native_pd::NUM_SLOTS;
 
@@ -34,6 +34,7 @@ Cap_space &Foc_cap_platform::cap_space()
 	};
 
 	static Space space { };
+	cap_space_ptr = &space;
 	return space;
 }
 

@@ -51,7 +51,7 @@ namespace Genode {
 /**
  * What the capability table needs to know about its environment
  *
- * The functions 'cap_space', 'cap_valid', 'cap_vanished', 'cap_received', and
+ * The functions 'create_cap_space', 'cap_valid', 'cap_vanished', 'cap_received', and
  * 'caps_received' differ between core and the other components.
  */
 struct Genode::Foc_cap_platform
@@ -69,7 +69,15 @@ struct Genode::Foc_cap_platform
 	/* whether this is core */
 	static bool const CORE;
 
-	static Cap_space &cap_space();
+	/* set once there is a table; asked dozens of times during a RPC */
+	static Cap_space *cap_space_ptr;
+
+	static Cap_space &create_cap_space();
+
+	static Cap_space &cap_space()
+	{
+		return cap_space_ptr ? *cap_space_ptr : create_cap_space();
+	}
 
 	/**
 	 * Return true if both selectors refer to the same kernel object

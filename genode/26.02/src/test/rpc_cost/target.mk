@@ -1,0 +1,3 @@
+TARGET = test-rpc_cost
+SRC_CC = main.cc
+LIBS   = base
