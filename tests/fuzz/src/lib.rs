@@ -22,19 +22,19 @@ pub mod owner;
 mod hostile;
 mod memory;
 
-// The testbed's reader, compiled here so that its coverage is seen; the testbed
+// What cap_map_cli reads with, compiled here so that its coverage is seen. The crate
 // itself brings C++ and another `cap_map_relax`.
 #[allow(dead_code, missing_docs, unreachable_pub)]
-#[path = "../../../testbed/src/checkpoint/mod.rs"]
+#[path = "../../../cap_map_cli/src/checkpoint/mod.rs"]
 mod checkpoint;
 #[allow(dead_code, unused_imports)]
-#[path = "../../../testbed/src/image/mod.rs"]
+#[path = "../../../cap_map_cli/src/image/mod.rs"]
 mod image;
 #[allow(dead_code, unsafe_code, unused_imports)]
-#[path = "../../../testbed/src/live/mod.rs"]
+#[path = "../../../cap_map_cli/src/live/mod.rs"]
 mod live;
 #[allow(dead_code)]
-#[path = "../../../testbed/src/table.rs"]
+#[path = "../../../cap_map_cli/src/table.rs"]
 mod table;
 mod wire {
     pub(crate) const COMPONENT_CORE: u32 = 0;

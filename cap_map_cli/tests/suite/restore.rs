@@ -8,8 +8,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::{Outcome, cap_map, checkpoint, command, finish};
+use cap_map_cli::checkpoint::{Checkpoint, Object, RESERVED};
 use cap_map_rs::{SlotWord, layout};
-use testbed::checkpoint::{Checkpoint, Object, RESERVED};
 
 fn restore(file: &Path) -> Outcome {
     cap_map(&["restore", file.to_str().expect("path is UTF-8")])

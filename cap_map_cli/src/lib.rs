@@ -1,4 +1,5 @@
-//! The capability table between real Linux processes.
+//! The program `cap_map`: what looks into images and running systems, and the
+//! testbed, which is the capability table between real Linux processes.
 //!
 //! A *system* is a set of processes, all of them this program under hidden
 //! subcommands: `core` hands out badges and gates, `target` is the component

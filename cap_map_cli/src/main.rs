@@ -1,5 +1,5 @@
 //! The command `cap_map`; all of it is in the library.
 
 fn main() -> std::process::ExitCode {
-    testbed::run()
+    cap_map_cli::run()
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::{Outcome, cap_map, checkpoint};
-use testbed::checkpoint::Checkpoint;
+use cap_map_cli::checkpoint::Checkpoint;
 
 /// Number in front of the capabilities in the last line.
 fn restored(line: &str) -> u64 {

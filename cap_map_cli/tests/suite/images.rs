@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::Path;
 
+use cap_map_cli::checkpoint::{Checkpoint, Object, RESERVED, container};
 use cap_map_rs::{SlotWord, layout};
 use serde_json::Value;
-use testbed::checkpoint::{Checkpoint, Object, RESERVED, container};
 
 use crate::{Outcome, cap_map, checkpoint};
 
