@@ -31,16 +31,30 @@ fn main() {
     fs::write(target, constants(&header)).expect("abi.rs");
 }
 
-/// The commit of these sources; `unknown` outside of a repository.
+/// The commit that these sources are based on; `unknown` outside of their repository.
 fn commit() -> String {
-    let log = Path::new("../.git/logs/HEAD");
-    if log.exists() {
-        println!("cargo:rerun-if-changed={}", log.display());
+    let top = git(&["rev-parse", "--show-toplevel"]).map(fs::canonicalize);
+    // Sources without a repository may lie inside of another one.
+    if !matches!((top, fs::canonicalize("..")), (Some(Ok(top)), Ok(here)) if top == here) {
+        return "unknown".to_owned();
     }
-    let git = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
-    let said = git.ok().filter(|output| output.status.success());
-    let name = said.and_then(|output| String::from_utf8(output.stdout).ok());
-    name.map_or("unknown".to_owned(), |name| name.trim().to_owned())
+    // What changes with the commit, also in a work tree of its own, where `.git` is a file. `HEAD`
+    // names a branch, which gets a file of its own when it changes.
+    let names = ["HEAD", "packed-refs", "refs/heads"];
+    for path in names.iter().filter_map(|name| git(&["rev-parse", "--git-path", name])) {
+        // Cargo takes one that does not exist for one that has changed.
+        if Path::new(&path).exists() {
+            println!("cargo:rerun-if-changed={path}");
+        }
+    }
+    git(&["rev-parse", "--short=12", "HEAD"]).unwrap_or("unknown".to_owned())
+}
+
+/// What git says; nothing if it fails.
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git").args(arguments).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?.trim().to_owned();
+    (output.status.success() && !said.is_empty()).then_some(said)
 }
 
 /// One Rust constant for each `NAME = number,` inside an enumeration.

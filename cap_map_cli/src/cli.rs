@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use serde::Serialize;
 use signal_hook::consts::SIGPIPE;
 
 use cap_map_rs::layout;
@@ -23,7 +24,10 @@ use crate::{clients, live, monitor, observe, table};
 /// Capabilities were lost or misdirected, or files differ.
 const FAULTY: u8 = 1;
 
-/// The contents of a file were refused. (Status 2 is for a mistake in the arguments.)
+/// The arguments have a mistake.
+const USAGE: u8 = 2;
+
+/// The contents of a file were refused.
 const REFUSED: u8 = 3;
 
 /// What there is to know about this program when something does not fit.
@@ -51,17 +55,22 @@ const _: () =
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    habits: Habits,
 }
 
-/// Options of the commands that start systems.
+/// Options of all commands.
 #[derive(Args)]
-struct RunOptions {
-    /// Give up after this time
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
+struct Habits {
+    /// Give up after this time, whatever the command is doing
+    #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=1 << 31))]
     timeout: Option<u64>,
-    /// Print the result as JSON, also that of a failure
-    #[arg(long)]
-    json: bool,
+    /// Say on standard error what is being done
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// No progress bar, and no text that says what the exit status says, too
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 #[derive(Subcommand)]
@@ -80,15 +89,20 @@ enum Command {
         /// Keep the last checkpoint in this file
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
-        #[command(flatten)]
-        options: RunOptions,
+        /// Replace a file that is no checkpoint, too
+        #[arg(long, requires = "checkpoint")]
+        force: bool,
+        /// Print the result as JSON, also that of a failure
+        #[arg(long)]
+        json: bool,
     },
     /// Bring up a system from a checkpoint file, and check it
     Restore {
         /// The checkpoint; - for the standard input
         file: PathBuf,
-        #[command(flatten)]
-        options: RunOptions,
+        /// Print the result as JSON, also that of a failure
+        #[arg(long)]
+        json: bool,
     },
     /// Show what is in a checkpoint or table file
     Inspect {
@@ -106,7 +120,7 @@ enum Command {
         /// Write the bytes of one section of a checkpoint
         #[arg(long, value_name = "NAME", conflicts_with_all = ["slot", "badge", "state", "json", "lines"])]
         section: Option<String>,
-        /// Print JSON
+        /// Print JSON, also of a failure
         #[arg(long, conflicts_with = "lines")]
         json: bool,
         /// Print the table as lines without a frame, as doc/layout.md describes them
@@ -117,6 +131,9 @@ enum Command {
     Verify {
         /// The file; - for the standard input
         file: PathBuf,
+        /// Print JSON, also of a failure
+        #[arg(long)]
+        json: bool,
     },
     /// Compare two checkpoint or table files; exit status 0 if they say the same, 1 if not
     Diff {
@@ -127,7 +144,7 @@ enum Command {
         /// Leave badges aside, which are other ones in each system
         #[arg(long)]
         ignore_badges: bool,
-        /// Print JSON
+        /// Print JSON, also of a failure
         #[arg(long)]
         json: bool,
     },
@@ -170,12 +187,21 @@ enum Command {
 }
 
 impl Command {
-    /// What to call it in a result, and how to run it.
-    fn run_options(&self) -> Option<(&'static str, &RunOptions)> {
+    /// What to call it in a result, and whether that is to be JSON.
+    fn name_and_json(&self) -> (&'static str, bool) {
         match self {
-            Command::Migrate { options, .. } => Some(("migrate", options)),
-            Command::Restore { options, .. } => Some(("restore", options)),
-            _ => None,
+            Command::Migrate { json, .. } => ("migrate", *json),
+            Command::Restore { json, .. } => ("restore", *json),
+            Command::Inspect { json, .. } => ("inspect", *json),
+            Command::Verify { json, .. } => ("verify", *json),
+            Command::Diff { json, .. } => ("diff", *json),
+            Command::Observe(command) => command.name_and_json(),
+            Command::Manual { .. } => ("manual", false),
+            Command::Core { .. }
+            | Command::Target { .. }
+            | Command::Monitor { .. }
+            | Command::Rewriter { .. }
+            | Command::Clients { .. } => ("", false),
         }
     }
 }
@@ -183,20 +209,33 @@ impl Command {
 /// What a command has to say.
 enum Outcome {
     Report(Report),
-    Difference(Difference, bool),
+    Difference(Difference),
+    Faults(Faults),
     Bytes(Vec<u8>),
     /// A signal has ended it.
     Signal(i32),
     Nothing,
 }
 
+/// What `verify` found in an image whose structure and checksums are right.
+#[derive(Serialize)]
+struct Faults {
+    file: String,
+    slots: usize,
+    faults: Vec<String>,
+}
+
 /// Runs the command that the arguments ask for.
 pub(crate) fn run() -> ExitCode {
     let arguments = Arguments::try_parse().unwrap_or_else(|mistake| explain(&mistake));
-    let command = arguments.command;
-    let options =
-        command.run_options().map(|(name, options)| (name, options.json, options.timeout));
-    let (_, json, timeout) = options.unwrap_or(("", false, None));
+    let Arguments { command, habits } = arguments;
+    let (name, json) = command.name_and_json();
+    process::set_habits(process::Habits {
+        timeout: habits.timeout.map(Duration::from_secs),
+        reported_as: json.then_some(name),
+        verbose: habits.verbose,
+        quiet: habits.quiet,
+    });
     let mut result = execute(command);
     match process::end() {
         None => {}
@@ -209,17 +248,29 @@ pub(crate) fn run() -> ExitCode {
             return process::die_by(signal);
         }
         Some(End::TimeOver) => {
-            result = Err(anyhow!("gave up after {} s", timeout.unwrap_or_default()));
+            result = Err(anyhow!("gave up after {} s", habits.timeout.unwrap_or_default()));
         }
     }
     let printed = match &result {
         Ok(Outcome::Report(report)) if json => report.json().and_then(|text| print(&text)),
         Ok(Outcome::Report(report)) => {
             report.findings.iter().for_each(|finding| complain(finding));
-            print(&report.text())
+            print_unless_quiet(&report.text())
         }
-        Ok(Outcome::Difference(difference, json)) => {
-            difference_text(difference, *json).and_then(|text| print(&text))
+        Ok(Outcome::Difference(difference)) if json => {
+            table::json(difference).and_then(|text| print(&text))
+        }
+        Ok(Outcome::Difference(difference)) => {
+            difference.text().map_err(Into::into).and_then(|text| print_unless_quiet(&text))
+        }
+        Ok(Outcome::Faults(found)) if json => table::json(found).and_then(|text| print(&text)),
+        Ok(Outcome::Faults(found)) if found.faults.is_empty() => {
+            print_unless_quiet(&format!("{}: {} slots in use, all well\n", found.file, found.slots))
+        }
+        Ok(Outcome::Faults(found)) => {
+            found.faults.iter().for_each(|fault| complain(fault));
+            complain(&format!("{}: {} faults", found.file, found.faults.len()));
+            Ok(())
         }
         Ok(Outcome::Bytes(bytes)) => write(bytes),
         Ok(Outcome::Signal(signal)) => return process::die_by(*signal),
@@ -236,7 +287,8 @@ pub(crate) fn run() -> ExitCode {
             status_of(error)
         }
         (Ok(Outcome::Report(report)), _) if !report.good() => FAULTY,
-        (Ok(Outcome::Difference(difference, _)), _) if !difference.is_empty() => FAULTY,
+        (Ok(Outcome::Difference(difference)), _) if !difference.is_empty() => FAULTY,
+        (Ok(Outcome::Faults(found)), _) if !found.faults.is_empty() => REFUSED,
         (Ok(_), _) => 0,
     };
     ExitCode::from(status)
@@ -260,8 +312,9 @@ fn write(bytes: &[u8]) -> Result<()> {
     output.write_all(bytes).and_then(|()| output.flush()).context("standard output")
 }
 
-fn difference_text(difference: &Difference, json: bool) -> Result<String> {
-    if json { table::json(difference) } else { Ok(difference.text()?) }
+/// For what the exit status says, too.
+fn print_unless_quiet(text: &str) -> Result<()> {
+    if process::is_quiet() { Ok(()) } else { print(text) }
 }
 
 /// Whether people look at the standard output who want colours: <https://no-color.org>.
@@ -284,17 +337,18 @@ fn write_manual(folder: &Path) -> Result<()> {
 
 /// Checks an image beyond what its reader does.
 fn verify(file: &Path) -> Result<Outcome> {
-    let image = Image::load(file)?;
+    let image = load(file)?;
     let faults = image::verify(&image);
-    if faults.is_empty() {
-        let slots = image.rows.len();
-        return Ok(Outcome::Bytes(
-            format!("{}: {slots} slots in use, all well\n", file.display()).into_bytes(),
-        ));
-    }
-    faults.iter().for_each(|fault| complain(fault));
-    let reason = format!("{} faults", faults.len());
-    Err(Refusal::at(0, reason)).with_context(|| format!("{}", file.display()))
+    let file = file.display().to_string();
+    Ok(Outcome::Faults(Faults { file, slots: image.rows.len(), faults }))
+}
+
+/// Reads an image, and says so if asked to.
+fn load(file: &Path) -> Result<Image> {
+    process::tell(|| format!("reading {}", file.display()));
+    let image = Image::load(file)?;
+    process::tell(|| format!("{}: {} slots in use", file.display(), image.rows.len()));
+    Ok(image)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -305,6 +359,10 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// was asked for.
 fn explain(mistake: &clap::Error) -> ! {
     let text = mistake.to_string();
+    if mistake.use_stderr() && std::env::args().any(|argument| argument == "--json") {
+        let first = text.lines().next().unwrap_or_default();
+        process::print_failure(None, first.trim_start_matches("error: "), USAGE);
+    }
     // Cannot be reported anywhere else.
     let _ = mistake.print();
     if mistake.use_stderr() && !text.contains("Usage:") {
@@ -321,18 +379,18 @@ fn explain(mistake: &clap::Error) -> ! {
 }
 
 fn execute(command: Command) -> Result<Outcome> {
-    if let Some((name, options)) = command.run_options() {
-        let timeout = options.timeout.map(Duration::from_secs);
-        process::become_driver(timeout, options.json.then_some(name))?;
-    }
     match command {
-        Command::Migrate { objects, rounds, seed, checkpoint, .. } => {
-            let options = driver::Options { objects, rounds, seed, checkpoint };
+        Command::Migrate { objects, rounds, seed, checkpoint, force, .. } => {
+            process::become_driver()?;
+            let options = driver::Options { objects, rounds, seed, checkpoint, force };
             return driver::migrate(&options).map(Outcome::Report);
         }
-        Command::Restore { file, .. } => return driver::restore(&file).map(Outcome::Report),
+        Command::Restore { file, .. } => {
+            process::become_driver()?;
+            return driver::restore(&file).map(Outcome::Report);
+        }
         Command::Inspect { file, slot, badge, state, section, json, lines } => {
-            let image = Image::load(&file)?;
+            let image = load(&file)?;
             let choice = Choice { slots: slot, badges: badge, states: state };
             let bytes = if let Some(section) = section {
                 image.section(&section)?.to_vec()
@@ -345,11 +403,10 @@ fn execute(command: Command) -> Result<Outcome> {
             };
             return Ok(Outcome::Bytes(bytes));
         }
-        Command::Verify { file } => return verify(&file),
-        Command::Diff { before, after, ignore_badges, json } => {
-            let [before, after] = [Image::load(&before)?, Image::load(&after)?];
-            let difference = image::diff(&before, &after, ignore_badges);
-            return Ok(Outcome::Difference(difference, json));
+        Command::Verify { file, .. } => return verify(&file),
+        Command::Diff { before, after, ignore_badges, .. } => {
+            let [before, after] = [load(&before)?, load(&after)?];
+            return Ok(Outcome::Difference(image::diff(&before, &after, ignore_badges)));
         }
         Command::Manual { folder } => {
             return write_manual(&folder).map(|()| Outcome::Nothing);

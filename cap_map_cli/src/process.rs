@@ -151,6 +151,9 @@ fn end_driver(why: i32) {
         let _ = emulate_default_handler(why);
     } else if children.is_empty() {
         let reason = "gave up, as the time is over";
+        if let Some(leave) = LEAVE_SCREEN.get() {
+            leave();
+        }
         report_failure(reason, FAILED);
         // That this fails cannot be reported anywhere.
         let _ = writeln!(std::io::stderr(), "cap_map: {reason}");
@@ -164,16 +167,63 @@ fn end_driver(why: i32) {
     }
 }
 
-/// What the command is called, if a failure is to be reported as JSON.
-static COMMAND: OnceLock<&'static str> = OnceLock::new();
+/// What all commands have in common.
+pub(crate) struct Habits {
+    /// When to give up.
+    pub(crate) timeout: Option<Duration>,
+    /// What the command is called, if a failure is to be reported as JSON.
+    pub(crate) reported_as: Option<&'static str>,
+    /// Whether to say what is being done.
+    pub(crate) verbose: bool,
+    /// Whether the exit status is enough.
+    pub(crate) quiet: bool,
+}
+
+static HABITS: OnceLock<Habits> = OnceLock::new();
+
+/// How to leave a screen that is shown.
+static LEAVE_SCREEN: OnceLock<fn()> = OnceLock::new();
+
+/// Takes up what all commands have in common, once.
+pub(crate) fn set_habits(habits: Habits) {
+    if let Some(timeout) = HABITS.get_or_init(|| habits).timeout {
+        std::thread::spawn(move || {
+            std::thread::sleep(timeout);
+            end_driver(TIME_OVER);
+        });
+    }
+}
+
+/// Says how to leave the screen that is shown from now on, if the time is over.
+pub(crate) fn leave_screen_by(leave: fn()) {
+    LEAVE_SCREEN.get_or_init(|| leave);
+}
+
+/// Whether the exit status is enough.
+pub(crate) fn is_quiet() -> bool {
+    HABITS.get().is_some_and(|habits| habits.quiet)
+}
+
+/// Says what is being done, on standard error, if that was asked for.
+pub(crate) fn tell(text: impl FnOnce() -> String) {
+    if HABITS.get().is_some_and(|habits| habits.verbose) {
+        // That this fails cannot be reported anywhere.
+        let _ = writeln!(std::io::stderr(), "cap_map: {}", text());
+    }
+}
 
 /// Prints a failure as JSON, if that was asked for.
 pub(crate) fn report_failure(error: &str, status: u8) {
-    if let Some(command) = COMMAND.get() {
-        let text = serde_json::json!({"command": command, "error": error, "status": status});
-        // That this fails cannot be reported anywhere: the failure itself is.
-        let _ = writeln!(std::io::stdout(), "{text}");
+    if let Some(command) = HABITS.get().and_then(|habits| habits.reported_as) {
+        print_failure(Some(command), error, status);
     }
+}
+
+/// Prints a failure as JSON. Without a command, the arguments were not understood.
+pub(crate) fn print_failure(command: Option<&str>, error: &str, status: u8) {
+    let text = serde_json::json!({"command": command, "error": error, "status": status});
+    // That this fails cannot be reported anywhere: the failure itself is.
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// What is said of an end by a signal.
@@ -186,28 +236,19 @@ pub(crate) fn status_of_signal(signal: i32) -> u8 {
     u8::try_from(128 + signal).unwrap_or(u8::MAX)
 }
 
-/// Driver: prepares for having children and their children, and for an end before its time.
-pub(crate) fn become_driver(
-    timeout: Option<Duration>,
-    reported_as: Option<&'static str>,
-) -> Result<()> {
-    if let Some(command) = reported_as {
-        COMMAND.get_or_init(|| command);
-    }
-    let ignored = ignored_signals()?;
-    // What is ignored, as under nohup, stays ignored.
-    let caught = [SIGHUP, SIGINT, SIGTERM].into_iter().filter(|signal| !ignored.contains(signal));
-    let mut signals = Signals::new(caught).context("signal handlers")?;
+/// Driver: prepares for having children and their children, and for an end by a signal.
+pub(crate) fn become_driver() -> Result<()> {
+    let mut signals = Signals::new(ending_signals()?).context("signal handlers")?;
     std::thread::spawn(move || signals.forever().for_each(end_driver));
-    if let Some(timeout) = timeout {
-        std::thread::spawn(move || {
-            std::thread::sleep(timeout);
-            end_driver(TIME_OVER);
-        });
-    }
     // Whatever a killed monitor leaves behind is ours to end.
     set_child_subreaper(Some(rustix::process::getpid()))?;
     Ok(())
+}
+
+/// Signals that end the program. What is ignored, as under nohup, stays ignored.
+pub(crate) fn ending_signals() -> Result<impl Iterator<Item = i32>> {
+    let ignored = ignored_signals()?;
+    Ok([SIGHUP, SIGINT, SIGTERM].into_iter().filter(move |signal| !ignored.contains(signal)))
 }
 
 /// Numbers of the signals that this process ignores.

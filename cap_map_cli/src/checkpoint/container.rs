@@ -30,6 +30,11 @@ const MAX_BYTES: u64 = 64 << 20;
 /// First bytes of a file that zstd has compressed.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
+/// Whether a file that begins so claims to be a checkpoint, compressed or not.
+pub(crate) fn begins(start: [u8; 8]) -> bool {
+    start == MAGIC || start.starts_with(&ZSTD_MAGIC)
+}
+
 /// Memory for decompression: twice what the longest file needs.
 const MAX_WINDOW_LOG: u32 = MAX_BYTES.ilog2() + 1;
 

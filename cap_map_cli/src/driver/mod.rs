@@ -17,7 +17,7 @@ use self::verify::{FINDINGS, Verdict, verify};
 use crate::checkpoint::{Checkpoint, ClientState, Refusal};
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};
 use crate::memory::{image_bytes, table_address, table_bytes};
-use crate::process::{raise_descriptor_limit, this_program};
+use crate::process::{is_quiet, raise_descriptor_limit, tell, this_program};
 use crate::wire::{IMAGE_ADDRESS, TARGET_ENTRYPOINTS};
 
 /// Calls per object in each system.
@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) seed: u64,
     /// Where to keep the checkpoint.
     pub(crate) checkpoint: Option<PathBuf>,
+    /// Whether it may replace a file that is none.
+    pub(crate) force: bool,
 }
 
 /// Starts a system and moves its target on, from system to system.
@@ -50,7 +52,8 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     raise_descriptor_limit(objects)?;
     let mut report = Report { command: "migrate", objects, seed, ..Report::default() };
     let begin = Instant::now();
-    let destination = options.checkpoint.as_deref().map(Destination::new).transpose()?;
+    let destination = options.checkpoint.as_deref();
+    let destination = destination.map(|name| Destination::new(name, options.force)).transpose()?;
     let bar = progress(u64::from(rounds) * STEPS);
 
     let mut state = ClientState::default();
@@ -61,15 +64,20 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
     while report.rounds < rounds && report.good() {
         report.rounds += 1;
         let round = report.rounds;
-        bar.set_message(format!("round {round}: serving"));
+        let show = |doing: &str| {
+            bar.set_message(format!("round {round}: {doing}"));
+            tell(|| format!("round {round}: {doing}"));
+        };
+        show("serving");
         let saved = work_and_save(&system, &mut report, objects, &bar)?;
         if let Some(destination) = &destination {
             destination.write(&saved)?;
         }
+        tell(|| format!("round {round}: {} bytes saved", saved.len()));
         let checkpoint = Checkpoint::decode(&saved)?;
         state.clone_from(&checkpoint.clients);
         drop(system);
-        bar.set_message(format!("round {round}: restoring"));
+        show("restoring");
         system = System::start(numbering(seed, round, objects), seed + u64::from(round), &state)?;
         restore_and_verify(&mut system, &checkpoint, &saved, &mut report, &bar)?;
     }
@@ -86,6 +94,7 @@ pub(crate) fn migrate(options: &Options) -> Result<Report> {
 pub(crate) fn restore(file: &Path) -> Result<Report> {
     let begin = Instant::now();
     let (checkpoint, saved) = Checkpoint::load(file)?;
+    tell(|| format!("{}: {} bytes read", file.display(), saved.len()));
     check_fits(&checkpoint).with_context(|| format!("{}", file.display()))?;
     let objects = u32::try_from(checkpoint.clients.permanent.len())?;
     raise_descriptor_limit(objects)?;
@@ -277,7 +286,7 @@ impl Report {
 
 /// A progress bar where somebody can see it.
 pub(crate) fn progress(steps: u64) -> ProgressBar {
-    let visible = std::io::stderr().is_terminal();
+    let visible = std::io::stderr().is_terminal() && !is_quiet();
     let target = if visible { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let style = ProgressStyle::with_template("{bar:40} {pos}/{len} {msg}");
     let bar = ProgressBar::with_draw_target(Some(steps), target);

@@ -1,7 +1,7 @@
 //! A system: core, clients, and a monitor with its target.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use tempfile::NamedTempFile;
 
-use crate::checkpoint::ClientState;
+use crate::checkpoint::{ClientState, container};
 use crate::control::{ClientAnswer, ClientOrder, Control, MonitorAnswer, MonitorOrder};
 use crate::memory::{contents, file_of};
 use crate::process::Process;
@@ -192,12 +192,15 @@ impl Destination {
     /// Looks at what is there now, so that a mistake shows before the work.
     ///
     /// # Errors
-    /// There is something else than a regular file, or no folder for it.
-    pub(crate) fn new(name: &Path) -> Result<Self> {
+    /// There is something else than a regular file, a file that is no checkpoint (unless that
+    /// is to be replaced by `force`), or no folder for it.
+    pub(crate) fn new(name: &Path, force: bool) -> Result<Self> {
         let shown = name.display();
         let (path, permissions) = match fs::metadata(name) {
             Ok(found) => {
                 ensure!(found.is_file(), "{shown}: is not a regular file");
+                let is_ours = force || found.len() == 0 || is_checkpoint(name);
+                ensure!(is_ours, "{shown}: is no checkpoint; --force replaces it");
                 let path = fs::canonicalize(name).with_context(|| format!("{shown}"))?;
                 (path, found.permissions())
             }
@@ -247,6 +250,13 @@ impl Destination {
     }
 }
 
+/// Whether the first bytes of a file are those of a checkpoint. One that cannot be read is none.
+fn is_checkpoint(path: &Path) -> bool {
+    let mut start = [0; 8];
+    let is_read = File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok();
+    is_read && container::begins(start)
+}
+
 /// A new file, which vanishes unless it gets another name.
 fn temporary_in(folder: &Path) -> io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(".cap_map.").tempfile_in(folder)
@@ -258,7 +268,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-        Destination::new(path)?.write(bytes)
+        Destination::new(path, false)?.write(bytes)
     }
 
     fn mode(path: &Path) -> u32 {
@@ -295,7 +305,7 @@ mod tests {
         symlink("checkpoint", &link).unwrap();
         let error = write(&link, b"new").unwrap_err();
         assert!(error.to_string().ends_with("link: is a link that leads nowhere"), "{error:#}");
-        fs::write(&path, b"old").unwrap();
+        fs::write(&path, b"").unwrap();
         write(&link, b"new").unwrap();
         assert!(link.is_symlink());
         assert_eq!(crate::checkpoint::read_file(&path).unwrap(), b"new");
@@ -305,26 +315,43 @@ mod tests {
     fn only_regular_files_are_replaced() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path(), Path::new("/dev/null"), Path::new("/")] {
-            let error = Destination::new(path).unwrap_err();
+            let error = Destination::new(path, true).unwrap_err();
             assert!(error.to_string().ends_with(": is not a regular file"), "{error:#}");
         }
-        let error = Destination::new(&folder.path().join("none/checkpoint")).unwrap_err();
+        let error = Destination::new(&folder.path().join("none/checkpoint"), false).unwrap_err();
         assert!(error.to_string().contains(": there is no folder "), "{error:#}");
         let path = folder.path().join("checkpoint");
         fs::write(&path, b"old").unwrap();
-        assert!(Destination::new(&path.join("below")).is_err());
-        let error = Destination::new(&folder.path().join("none/")).unwrap_err();
+        assert!(Destination::new(&path.join("below"), false).is_err());
+        let error = Destination::new(&folder.path().join("none/"), false).unwrap_err();
         assert!(error.to_string().ends_with(": names a folder"), "{error:#}");
         // Nobody makes files there.
-        let error = Destination::new(Path::new("/proc/checkpoint")).unwrap_err();
+        let error = Destination::new(Path::new("/proc/checkpoint"), false).unwrap_err();
         assert!(error.to_string().ends_with(": no file can be made there"), "{error:#}");
+    }
+
+    #[test]
+    fn a_file_that_is_no_checkpoint_is_replaced_by_force_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notes");
+        for notes in [&b"notes"[..], b"a longer text of mine"] {
+            fs::write(&path, notes).unwrap();
+            let error = Destination::new(&path, false).unwrap_err();
+            assert!(error.to_string().ends_with("is no checkpoint; --force replaces it"));
+            assert_eq!(fs::read(&path).unwrap(), notes);
+        }
+        Destination::new(&path, true).unwrap().write(b"new").unwrap();
+        // What it has written, it replaces, and what others have written without compression.
+        write(&path, b"newer").unwrap();
+        fs::write(&path, container::encode(&[])).unwrap();
+        write(&path, b"newest").unwrap();
     }
 
     #[test]
     fn a_failed_write_keeps_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint");
-        let destination = Destination::new(&path).unwrap();
+        let destination = Destination::new(&path, false).unwrap();
         fs::create_dir(&path).unwrap();
         let error = destination.write(b"new").unwrap_err();
         assert!(format!("{error:#}").contains("checkpoint"), "{error:#}");

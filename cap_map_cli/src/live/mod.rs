@@ -24,7 +24,7 @@ pub(crate) use self::directory::VERSION as DIRECTORY_VERSION;
 use self::directory::{Directory, Kind, Life, Shape, choose_core, choose_directory};
 pub(crate) use self::picture::Pictures;
 use self::picture::{Picture, bytes_of, header_at};
-pub(crate) use self::ram::Ram;
+pub(crate) use self::ram::{Place, Ram};
 
 /// Tables and directories that a search keeps. Hostile memory may be full of them; whatever
 /// core's directory names is found all the same.
@@ -78,6 +78,17 @@ impl Search {
             Ok(())
         })?;
         Ok(Search { tables, directories, seen, time: begin.elapsed(), is_cut })
+    }
+
+    /// What was found where.
+    pub(crate) fn summary(&self) -> String {
+        format!(
+            "{} tables and {} directories in {} bytes with contents, searched in {:.3} s",
+            self.tables.len(),
+            self.directories.len(),
+            self.seen,
+            self.time.as_secs_f64()
+        )
     }
 }
 
@@ -171,6 +182,7 @@ impl Machine {
         machine.add_unknown(ram, headers, &mut accepted)?;
         machine.objects_afterwards = machine.badges_of_core(ram)?;
         machine.one_instant = ram.stands_still() || machine.is_current(ram);
+        ram.check_whole()?;
         Ok(machine)
     }
 

@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
@@ -15,7 +15,7 @@ use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
 use super::gdb::Stub;
-use super::mapping::Mapping;
+use super::mapping::{Mapping, kept};
 use crate::checkpoint::Refusal;
 
 /// Bytes that are read at once.
@@ -33,12 +33,39 @@ const SMALL_HOLE: u64 = 1 << 20;
 /// those of a sanitizer, and looking through them would take hours.
 const MAX_MAPPING: u64 = 1 << 36;
 
+const HOLE_END: u64 = 1 << 32;
+
 /// Addresses that can be read, and where the source has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Part {
     address: u64,
     bytes: u64,
     at: u64,
+}
+
+/// Where the bytes of a raw file are in the memory of the machine.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Place {
+    /// Address of the first one.
+    pub(crate) base: u64,
+    /// Where the hole for devices begins, which ends at 4 GiB.
+    pub(crate) hole: Option<u64>,
+}
+
+impl Place {
+    fn parts(self, bytes: u64) -> Result<Vec<Part>> {
+        let Place { base, hole } = self;
+        ensure!(base.is_multiple_of(STEP), "its address is no multiple of {STEP}");
+        ensure!(base.checked_add(bytes).is_some(), "it does not end within 64 bits");
+        let Some(hole) = hole.filter(|hole| base + bytes > *hole) else {
+            return Ok(vec![Part { address: base, bytes, at: 0 }]);
+        };
+        let is_possible = hole.is_multiple_of(STEP) && (base + 1..HOLE_END).contains(&hole);
+        ensure!(is_possible, "there is no hole from {hole:#x} to 4 GiB");
+        let below = hole - base;
+        let above = Part { address: HOLE_END, bytes: bytes - below, at: below };
+        Ok(vec![Part { address: base, bytes: below, at: 0 }, above])
+    }
 }
 
 enum Source {
@@ -59,13 +86,14 @@ pub(crate) struct Ram {
 }
 
 impl Ram {
-    /// Opens `gdb:HOST:PORT`, `pid:NUMBER`, or a file, whose first byte has the address `base`
-    /// unless it is an ELF file.
-    pub(crate) fn open(name: &OsStr, base: u64) -> Result<Self> {
+    /// Opens `gdb:HOST:PORT`, `pid:NUMBER`, or a file, whose bytes are at their `place` unless it
+    /// is an ELF file. `-` is the standard input.
+    pub(crate) fn open(name: &OsStr, place: Place) -> Result<Self> {
         let opened = match name.to_str().and_then(|name| name.split_once(':')) {
             Some(("gdb", address)) => Self::of_stub(address),
             Some(("pid", number)) => Self::of_process(number),
-            _ => Self::of_file(Path::new(name), base),
+            _ if name == "-" => Self::of_file(Path::new("/dev/stdin"), place),
+            _ => Self::of_file(Path::new(name), place),
         };
         opened.with_context(|| Path::new(name).display().to_string())
     }
@@ -94,8 +122,11 @@ impl Ram {
         Ok(Ram { source: Source::File(memory), parts: joined(parts), left_out })
     }
 
-    fn of_file(path: &Path, base: u64) -> Result<Self> {
-        let file = File::open(path)?;
+    fn of_file(path: &Path, place: Place) -> Result<Self> {
+        let mut file = File::open(path)?;
+        if file.metadata()?.file_type().is_fifo() {
+            file = kept(file)?;
+        }
         let metadata = file.metadata()?;
         ensure!(metadata.is_file(), "not a regular file");
         let mut start = [0; 6];
@@ -107,19 +138,17 @@ impl Ram {
             let parts = elf_parts(&file, metadata.len())?;
             return Ok(Ram { source: Source::File(file), parts, left_out: 0 });
         }
-        ensure!(base.is_multiple_of(STEP), "its address is no multiple of {STEP}");
         let mapping = Mapping::new(&file)?;
-        let bytes = mapping.words().len() as u64 * WORD;
-        ensure!(base.checked_add(bytes).is_some(), "it does not end within 64 bits");
-        let parts = vec![Part { address: base, bytes, at: 0 }];
+        let parts = place.parts(mapping.words().len() as u64 * WORD)?;
         Ok(Ram { source: Source::Shared(mapping, file), parts, left_out: 0 })
     }
 
-    /// Refuses a file that has become shorter than what is mapped of it.
-    pub(crate) fn check_size(&self) -> Result<()> {
+    /// Refuses what was read of a file that has become shorter meanwhile.
+    pub(crate) fn check_whole(&self) -> Result<()> {
         if let Source::Shared(mapping, file) = &self.source {
             let bytes = size_of_val(mapping.words()) as u64;
-            ensure!(file.metadata()?.len() >= bytes, "the file has become shorter");
+            let is_whole = mapping.is_whole() && file.metadata()?.len() >= bytes;
+            ensure!(is_whole, "the file has become shorter");
         }
         Ok(())
     }
@@ -163,6 +192,7 @@ impl Ram {
                 for (word, source) in words.iter_mut().zip(source) {
                     *word = source.load(Ordering::Relaxed);
                 }
+                ensure!(mapping.is_whole(), "the file has become shorter");
             }
             Source::File(file) => read_words(file, at, words)?,
             Source::Stub(stub) => stub.read(at, words)?,

@@ -14,13 +14,14 @@ use clap::{Args, Subcommand};
 use self::watch::{Recorder, Watched, plainly};
 use crate::checkpoint::read_file;
 use crate::live::leaks::Mark;
-use crate::live::{Known, Machine, Pictures, Ram, Search};
+use crate::live::{Known, Machine, Pictures, Place, Ram, Search};
+use crate::process::tell;
 
 /// The memory to look into.
 #[derive(Args)]
 pub(crate) struct Memory {
-    /// A shared memory file of a running guest, a raw or ELF dump, pid:NUMBER of a Linux process, or
-    /// gdb:HOST:PORT of QEMU's stub for debuggers
+    /// A shared memory file of a running guest, a raw or ELF dump (- for the standard input), pid:NUMBER
+    /// of a Linux process, or gdb:HOST:PORT of QEMU's stub for debuggers
     #[arg(value_name = "RAM")]
     ram: OsString,
     /// Physical address of the first byte of a file that is no ELF file
@@ -32,7 +33,10 @@ pub(crate) struct Memory {
     /// Physical address of core's table, if several claim to be it
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     core: Option<u64>,
-    /// Print JSON
+    /// Physical address where the memory of a file ends below 4 GiB, with the rest behind 4 GiB
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    hole: Option<u64>,
+    /// Print JSON, also of a failure
     #[arg(long)]
     json: bool,
 }
@@ -83,6 +87,9 @@ pub(crate) enum Command {
         /// Add a line of JSON to this file for each look
         #[arg(long, value_name = "FILE")]
         record: Option<PathBuf>,
+        /// Add them to a file with other contents, too
+        #[arg(long, requires = "record")]
+        force: bool,
     },
     /// Show which counts of capabilities have grown in the memory of a machine or process
     Leaks {
@@ -92,6 +99,20 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
     },
+}
+
+impl Command {
+    /// What to call it in a result, and whether that is to be JSON.
+    pub(crate) fn name_and_json(&self) -> (&'static str, bool) {
+        let (name, memory) = match self {
+            Command::Scan { memory } => ("scan", memory),
+            Command::Show { memory, .. } => ("show", memory),
+            Command::Who { memory, .. } => ("who", memory),
+            Command::Watch { memory, .. } => ("watch", memory),
+            Command::Leaks { memory, .. } => ("leaks", memory),
+        };
+        (name, memory.json)
+    }
 }
 
 /// A number, with 0x in front if its digits are hexadecimal.
@@ -122,11 +143,18 @@ impl Memory {
         self.open().map(|(_, machine)| machine)
     }
 
+    fn ram(&self) -> Result<Ram> {
+        let ram = Ram::open(&self.ram, Place { base: self.base, hole: self.hole })?;
+        tell(|| format!("{}: {} bytes of memory", Path::new(&self.ram).display(), ram.bytes()));
+        Ok(ram)
+    }
+
     fn open(&self) -> Result<(Ram, Machine)> {
-        let mut ram = Ram::open(&self.ram, self.base)?;
+        let mut ram = self.ram()?;
         let known = self.known();
         let look = |ram: &mut Ram| {
             let search = Search::new(ram)?;
+            tell(|| search.summary());
             Machine::look(ram, &search, known)
         };
         let machine = look(&mut ram);
@@ -146,8 +174,9 @@ pub(crate) enum End {
 /// Carries out a command.
 pub(crate) fn run(command: &Command) -> Result<End> {
     let text = match command {
-        Command::Watch { memory, interval, plain, count, record } => {
-            return watch(memory, *interval, *plain, *count, record.as_deref());
+        Command::Watch { memory, interval, plain, count, record, force } => {
+            let recorder = record.as_deref().map(|path| Recorder::new(path, *force)).transpose()?;
+            return watch(memory, *interval, *plain, *count, recorder);
         }
         Command::Scan { memory } => {
             let machine = memory.look()?;
@@ -189,14 +218,13 @@ fn watch(
     interval: Duration,
     plain: bool,
     count: Option<u64>,
-    record: Option<&Path>,
+    recorder: Option<Recorder>,
 ) -> Result<End> {
     if memory.json {
         bail!("watch prints no JSON, but --record writes it");
     }
-    let recorder = record.map(Recorder::new).transpose()?;
     let name = Path::new(&memory.ram).display().to_string();
-    let ram = Ram::open(&memory.ram, memory.base)?;
+    let ram = memory.ram()?;
     let watched = Watched::new(ram, memory.known());
     let on_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if plain || !on_terminal {

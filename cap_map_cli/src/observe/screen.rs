@@ -12,13 +12,14 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, TableState};
 use ratatui::{DefaultTerminal, Frame};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
+use signal_hook::consts::SIGTSTP;
 use signal_hook::{flag, low_level};
 
 use super::watch::{Order, Recorder, Tick, Watched};
 use crate::live::leaks::{Growth, Mark};
 use crate::live::report::{Row as SlotRow, quoted};
 use crate::live::who::Holders;
+use crate::process::{ending_signals, leave_screen_by};
 use crate::table::escaped;
 
 /// How long keys may wait for a look at what signals have come.
@@ -79,7 +80,7 @@ pub(super) fn show(
     // The first look says what is wrong before the terminal changes.
     let tick = watched.look()?;
     let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGHUP, SIGINT, SIGTERM] {
+    for number in ending_signals()? {
         let value = usize::try_from(number)?;
         flag::register_usize(number, Arc::clone(&signal), value).context("signal handlers")?;
     }
@@ -88,6 +89,7 @@ pub(super) fn show(
 
     let mut screen = Screen::new(name, tick);
     let mut terminal = ratatui::try_init().context("the terminal")?;
+    leave_screen_by(ratatui::restore);
     let result = screen.run(&mut terminal, &mut watched, interval, &mut recorder, &signal, &stop);
     ratatui::restore();
     result?;

@@ -2,13 +2,14 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Serialize;
 
 use crate::image::columns;
@@ -41,7 +42,6 @@ impl Watched {
 
     /// Looks once more. Tables come and go, so the memory is searched each time.
     pub(super) fn look(&mut self) -> Result<Tick> {
-        self.ram.check_size()?;
         let search = Search::new(&mut self.ram)?;
         let now = Instant::now();
         let machine = Machine::look(&mut self.ram, &search, self.known)?;
@@ -96,12 +96,25 @@ impl Order {
 }
 
 /// Use over time, one line of JSON for each look.
-pub(super) struct Recorder(std::fs::File);
+pub(super) struct Recorder(File);
+
+/// What each record begins with.
+const RECORD_START: &[u8] = b"{\"time\":";
 
 impl Recorder {
-    pub(super) fn new(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(path);
-        file.map(Recorder).with_context(|| path.display().to_string())
+    /// Opens a file to add to it: a new one, an earlier record, or by `force` any other.
+    pub(super) fn new(path: &Path, force: bool) -> Result<Self> {
+        let open = || {
+            let is_file = path.metadata().is_ok_and(|found| found.is_file());
+            if is_file && !force {
+                let mut start = [0; RECORD_START.len()];
+                let count = File::open(path)?.read_at(&mut start, 0)?;
+                let is_ours = RECORD_START.starts_with(&start[..count]);
+                ensure!(is_ours, "is no record of watch; --force adds to it");
+            }
+            Ok(OpenOptions::new().create(true).append(true).open(path)?)
+        };
+        open().map(Recorder).with_context(|| path.display().to_string())
     }
 
     pub(super) fn add(&mut self, tick: &Tick) -> Result<()> {

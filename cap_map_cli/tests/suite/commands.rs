@@ -154,6 +154,70 @@ fn mistakes_show_the_usage_and_end_with_status_2() {
     }
 }
 
+/// Programs that call this one read one line of JSON, whatever went wrong, and where.
+#[test]
+fn failures_are_told_as_json_where_results_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("text");
+    fs::write(&text, [b't'; 4096]).unwrap();
+    let text = text.to_str().unwrap();
+    let cases: [(&[&str], &str, i32, &str); 13] = [
+        (&["restore", "none", "--json"], "restore", 4, "none: No such file"),
+        (&["restore", text, "--json"], "restore", 3, "this is not a checkpoint file"),
+        (&["inspect", "none", "--json"], "inspect", 4, "none: No such file"),
+        (&["inspect", text, "--json"], "inspect", 3, "bad magic"),
+        (&["verify", text, "--json"], "verify", 3, "bad magic"),
+        (&["diff", text, text, "--json"], "diff", 3, "bad magic"),
+        (&["scan", "none", "--json"], "scan", 4, "none: No such file"),
+        (&["show", "none", "label", "--json"], "show", 4, "none: No such file"),
+        (&["who", "none", "4", "--json"], "who", 4, "none: No such file"),
+        (&["leaks", text, "--since", text, "--json"], "leaks", 3, "no output of leaks --json"),
+        (&["watch", text, "--json"], "watch", 4, "watch prints no JSON"),
+        (&["migrate", "--objects=0", "--json"], "", 2, "invalid value '0' for '--objects"),
+        (&["emigrate", "--json"], "", 2, "unrecognized subcommand 'emigrate'"),
+    ];
+    for (arguments, command, status, error) in cases {
+        let outcome = cap_map(arguments);
+        assert_eq!(outcome.status.code(), Some(status), "{arguments:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stdout.lines().count(), 1, "{arguments:?}: {}", outcome.stdout);
+        let said: serde_json::Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+        assert_eq!(said["command"].as_str().unwrap_or_default(), command, "{said}");
+        assert_eq!(said["status"], status, "{said}");
+        assert!(said["error"].as_str().unwrap().contains(error), "{said}");
+        assert!(outcome.stderr.contains(error), "{arguments:?}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn the_user_decides_how_much_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("checkpoint");
+    let path = file.to_str().unwrap();
+    let migrate = ["migrate", "--objects=20", "--rounds=1", "--checkpoint", path];
+    let quiet = cap_map(&[&migrate[..], &["-q"]].concat()).expect_success();
+    assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+    let verbose = cap_map(&["-v", "restore", path]).expect_success();
+    assert!(verbose.stderr.contains("bytes read\n"), "{}", verbose.stderr);
+    for arguments in [&["verify", path][..], &["diff", path, path]] {
+        let quiet = cap_map(&[arguments, &["--quiet"]].concat()).expect_success();
+        assert_eq!((quiet.stdout.as_str(), quiet.stderr.as_str()), ("", ""));
+        let verbose = cap_map(&[arguments, &["--verbose"]].concat()).expect_success();
+        assert!(verbose.stderr.contains(&format!("cap_map: reading {path}\n")));
+        let usual = cap_map(arguments).expect_success();
+        assert_eq!(usual.stdout, verbose.stdout);
+        assert_eq!(usual.stderr, "");
+    }
+    assert_eq!(cap_map(&["verify", "-q", "-v", path]).status.code(), Some(2));
+    // What is not a checkpoint stays, unless it is not wanted any more.
+    fs::write(&file, "my notes").unwrap();
+    let outcome = cap_map(&migrate);
+    assert_eq!(outcome.status.code(), Some(4));
+    assert!(outcome.stderr.ends_with("is no checkpoint; --force replaces it\n"));
+    assert_eq!(fs::read(&file).unwrap(), b"my notes");
+    cap_map(&[&migrate[..], &["--force"]].concat()).expect_success();
+    cap_map(&["verify", path]).expect_success();
+}
+
 #[test]
 fn help_is_no_mistake_and_hides_the_roles() {
     let outcome = cap_map(&["--help"]).expect_success();

@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
 
@@ -30,7 +29,7 @@ fn json(arguments: &[&str], path: &Path) -> Value {
 }
 
 /// States and labels of the components.
-fn components(scan: &Value) -> Vec<(&str, &str)> {
+pub(crate) fn components(scan: &Value) -> Vec<(&str, &str)> {
     let components = scan["components"].as_array().unwrap();
     components
         .iter()
@@ -319,25 +318,49 @@ fn holes_of_a_file_are_skipped() {
 }
 
 #[test]
-fn the_memory_of_a_process_is_looked_through() {
-    let arguments = ["migrate", "--objects=100", "--rounds=10000", "--timeout=60"];
-    let mut driver = command().args(arguments).stdout(Stdio::null()).spawn().unwrap();
-    let found = (0..200).find_map(|_| {
-        thread::sleep(Duration::from_millis(50));
-        let children = format!("/proc/{0}/task/{0}/children", driver.id());
-        fs::read_to_string(children).ok()?.split_whitespace().find_map(|monitor| {
-            let scan = cap_map(&["scan", "--json", &format!("pid:{monitor}")]);
-            let scan: Value = serde_json::from_str(&scan.stdout).ok()?;
-            let components = components(&scan).iter().any(|(_, label)| *label == "init -> target");
-            components.then_some(scan)
-        })
-    });
-    driver.kill().unwrap();
-    driver.wait().unwrap();
-    let scan = found.expect("no table of the target in its monitor");
-    assert!(scan["doubts"].to_string().contains("no directory of core"), "{scan}");
-    let outcome = cap_map(&["scan", "pid:0"]);
-    assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
+fn a_dump_may_come_through_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let ram = in_file(folder.path(), "ram", &machine(6));
+    let dump = elf(true, &[(0, 0x201, 4 * MIB as u64)], &machine(6));
+    let expected = json(&["scan"], &ram)["components"].clone();
+    for bytes in [machine(6), dump] {
+        let scan = command().args(["scan", "--json", "-"]).stdin(Stdio::piped()).spawn();
+        let mut scan = scan.unwrap();
+        let mut pipe = scan.stdin.take().unwrap();
+        let writer = thread::spawn(move || pipe.write_all(&bytes).unwrap());
+        let scan: Value = serde_json::from_str(&finish(scan).expect_success().stdout).unwrap();
+        assert_eq!(scan["components"], expected);
+        writer.join().unwrap();
+    }
+}
+
+/// As QEMU has it: what does not fit below the hole for devices is behind 4 GiB.
+#[test]
+fn memory_behind_the_hole_is_where_core_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut ram = machine(6);
+    let expected = json(&["scan"], &in_file(folder.path(), "low", &ram));
+    let hole = SERVER as u64;
+    for i in 0..3 {
+        let at = DIRECTORY + 0xc0 + 128 * i + 16;
+        let address = u64::from_ne_bytes(ram[at..at + 8].try_into().unwrap());
+        put(&mut ram, at, &[address - hole + (1 << 32)]);
+    }
+    let file = in_file(folder.path(), "high", &ram);
+    let found = json(&["scan", "--hole=0x200000"], &file);
+    let (expected, found) = (components(&expected), components(&found));
+    assert_eq!(found, expected);
+    let outcome = run(&["show", "--hole=0x200000"], &file);
+    assert_eq!(outcome.status.code(), Some(2), "a label is missing");
+    // Nobody finds a table where core says.
+    let missed = json(&["scan"], &file);
+    assert_eq!(components(&missed).iter().filter(|(state, _)| *state == "unknown").count(), 4);
+    for hole in ["0", "0x200001", "0x200000000"] {
+        let base = if hole == "0x200000000" { "0x1ffffff00" } else { "0" };
+        let outcome = run(&["scan", "--hole", hole, "--base", base], &file);
+        assert_eq!(outcome.status.code(), Some(4), "{hole}");
+        assert!(outcome.stderr.contains("there is no hole from "), "{}", outcome.stderr);
+    }
 }
 
 /// A stub for debuggers with this memory, as QEMU's is one; it answers `count` packets.

@@ -1,6 +1,8 @@
-//! No process outlives the driver, however it ends.
+//! How the program ends: by itself, with its time, by signals, and with what it looks at. No process
+//! outlives it.
 
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,8 +11,11 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::Value;
 
-use crate::{command, finish};
+use crate::live::components;
+use crate::machine::machine;
+use crate::{cap_map, command, finish};
 
 /// An environment variable that all processes of a run inherit.
 const MARK: &str = "CAP_MAP_TEST_RUN";
@@ -59,15 +64,17 @@ fn start(mark: &str, temporary: &Path) -> Child {
 
 #[test]
 fn all_processes_end_with_a_killed_driver() {
+    let folder = tempfile::tempdir().unwrap();
     for i in 0..4 {
         let mark = format!("{}-killed-{i}", std::process::id());
-        let mut driver = start(&mark, &std::env::temp_dir());
+        let mut driver = start(&mark, folder.path());
         // At other moments of a round each time.
         thread::sleep(Duration::from_millis(120 * i));
         driver.kill().unwrap();
         driver.wait().unwrap();
         wait_until("processes are left", || marked(&mark).is_empty());
     }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "files are left");
 }
 
 #[test]
@@ -172,6 +179,39 @@ fn waiting_for_a_file_ends_like_all_else() {
     drop(input);
 }
 
+/// Whatever a command waits for, or does without end.
+#[test]
+fn each_command_ends_when_its_time_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let ram = folder.path().join("ram");
+    fs::write(&ram, machine(6)).unwrap();
+    let ram = ram.to_str().unwrap();
+    // Somebody who never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stub = format!("gdb:{}", listener.local_addr().unwrap());
+    let cases: [&[&str]; 8] = [
+        &["inspect", "-"],
+        &["verify", "-"],
+        &["diff", "-", ram],
+        &["scan", "-"],
+        &["scan", &stub],
+        &["leaks", ram, "--since", "-"],
+        &["watch", ram, "--plain"],
+        &["show", ram, "client", "--repeat=1000000000000"],
+    ];
+    for arguments in cases {
+        let mut child =
+            command().args(arguments).arg("--timeout=1").stdin(Stdio::piped()).spawn().unwrap();
+        let input = child.stdin.take();
+        let begin = Instant::now();
+        let outcome = finish(child);
+        assert!(begin.elapsed() < Duration::from_secs(9), "{arguments:?}");
+        assert_eq!(outcome.status.code(), Some(4), "{arguments:?}: {}", outcome.stderr);
+        assert_eq!(outcome.stderr, "cap_map: gave up, as the time is over\n", "{arguments:?}");
+        drop(input);
+    }
+}
+
 /// Each call to a target that stands still takes ten seconds, and there are hundreds.
 #[test]
 fn a_target_that_stands_still_is_given_up() {
@@ -242,4 +282,42 @@ fn all_processes_end_with_the_target() {
     assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
     assert!(!outcome.stderr.is_empty());
     wait_until("processes are left", || marked(&mark).is_empty());
+}
+
+/// Its machine may end at any time. What was read then is not shown.
+#[test]
+fn a_file_that_becomes_shorter_meanwhile_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let ram = folder.path().join("ram");
+    fs::write(&ram, machine(6)).unwrap();
+    let path = ram.to_str().unwrap();
+    let arguments = ["show", path, "client", "--repeat=1000000000000", "--timeout=60"];
+    let child = command().args(arguments).spawn().unwrap();
+    thread::sleep(Duration::from_millis(500));
+    fs::OpenOptions::new().write(true).open(&ram).unwrap().set_len(0x1000).unwrap();
+    let outcome = finish(child);
+    assert_eq!(outcome.status.code(), Some(4), "{}: {}", outcome.status, outcome.stderr);
+    assert!(outcome.stderr.contains("the file has become shorter"), "{}", outcome.stderr);
+}
+
+#[test]
+fn the_memory_of_a_process_is_looked_through() {
+    let arguments = ["migrate", "--objects=100", "--rounds=10000", "--timeout=60"];
+    let mut driver = command().args(arguments).stdout(Stdio::null()).spawn().unwrap();
+    let found = (0..200).find_map(|_| {
+        thread::sleep(Duration::from_millis(50));
+        let children = format!("/proc/{0}/task/{0}/children", driver.id());
+        fs::read_to_string(children).ok()?.split_whitespace().find_map(|monitor| {
+            let scan = cap_map(&["scan", "--json", &format!("pid:{monitor}")]);
+            let scan: Value = serde_json::from_str(&scan.stdout).ok()?;
+            let components = components(&scan).iter().any(|(_, label)| *label == "init -> target");
+            components.then_some(scan)
+        })
+    });
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+    let scan = found.expect("no table of the target in its monitor");
+    assert!(scan["doubts"].to_string().contains("no directory of core"), "{scan}");
+    let outcome = cap_map(&["scan", "pid:0"]);
+    assert_eq!(outcome.status.code(), Some(4), "{}", outcome.stderr);
 }

@@ -12,7 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use crate::checkpoint_file::{repair, samples};
 use crate::hostile::Input;
 use crate::image::{Choice, Image, diff, verify};
-use crate::live::{Known, Machine, Ram, Search};
+use crate::live::{Known, Machine, Place, Ram, Search};
 use crate::memory::checksum;
 
 /// The target for files with an image or a table.
@@ -78,7 +78,7 @@ pub fn live(data: &[u8]) {
     let mut file = File::from(memfd_create("machine", MemfdFlags::CLOEXEC).expect("memory"));
     file.write_all(&bytes).expect("memory");
     let name = format!("/proc/self/fd/{}", file.as_raw_fd());
-    let Ok(mut ram) = Ram::open(name.as_ref(), 0) else { return };
+    let Ok(mut ram) = Ram::open(name.as_ref(), Place::default()) else { return };
     let search = Search::new(&mut ram).expect("a search");
     let known = |bit, place: usize| (mode & bit != 0).then_some(place as u64);
     let known = Known { directory: known(4, DIRECTORY), core: known(8, TABLES[0]) };
