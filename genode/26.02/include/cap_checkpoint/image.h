@@ -1,0 +1,342 @@
+/*
+ * \brief  Records of the image of a component
+ * \date   2026-11-29
+ *
+ * The text that describes them is doc/checkpoint.md of the project that the
+ * capability table comes from. Any change of meaning is a new version of the
+ * contents.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__IMAGE_H_
+#define _INCLUDE__CAP_CHECKPOINT__IMAGE_H_
+
+/* Genode includes */
+#include <base/output.h>
+#include <base/stdint.h>
+
+/* checkpoint includes */
+#include <cap_checkpoint/sha256.h>
+
+namespace Cap_checkpoint { namespace Image {
+
+	using Genode::Output;
+	using Genode::uint8_t;
+	using Genode::uint32_t;
+	using Genode::uint64_t;
+	using Genode::size_t;
+
+	/* container */
+	static constexpr char     MAGIC[]        = "CAPCKPT\n";
+	static constexpr uint32_t FORMAT_VERSION = 2;
+	static constexpr size_t   MAX_SECTIONS   = 32,
+	                          HEADER_SIZE    = 32,
+	                          ENTRY_SIZE     = 40,
+	                          NAME_SIZE      = 16,
+	                          SECTION_ALIGN  = 8;
+
+	/* contents */
+	static constexpr uint32_t CONTENTS_VERSION = 1,
+	                          NONE             = ~0U,
+	                          MAX_THREADS      = 128;
+	static constexpr size_t   PAGE_SIZE        = 4096;
+
+	enum Section : unsigned {
+		SYSTEM, TABLE, OBJECTS, SESSIONS, PARTS, HANDLERS, DATASPACES, ROMS, REGIONS,
+		THREADS, GATES, SOURCES, CONTEXTS, TIMERS, PAGES, NUM_SECTIONS };
+
+	static constexpr char const *SECTION_NAMES[NUM_SECTIONS] = {
+		"system", "table", "objects", "sessions", "parts", "handlers", "dataspaces",
+		"roms", "regions", "threads", "gates", "sources", "contexts", "timers", "pages" };
+
+	/*
+	 * Records, as they are in an image
+	 *
+	 * A number is the position of a record in its section. A slot is the one in
+	 * which the component holds the capability of the object, or 'NONE'. Texts
+	 * end with a zero, and what follows are zeros.
+	 */
+
+	struct System
+	{
+		static constexpr Section SECTION = SYSTEM;
+
+		enum Architecture : uint32_t { X86_64 = 1, ARM_V7 = 2 };
+		enum Kernel       : uint32_t { FOC = 1 };
+
+		/* bytes of the parent capability as passed to a component */
+		static constexpr size_t PARENT_CAP_SIZE = 32;
+
+		uint32_t version;          /* 'CONTENTS_VERSION' */
+		uint32_t architecture;
+		uint32_t page_size;
+		uint32_t kernel;
+		char     release[32];
+		uint64_t ram_quota;
+		uint64_t cap_quota;
+		uint64_t checkpoint;       /* counts the checkpoints of the component */
+		uint32_t main_thread;      /* number of thread */
+		uint32_t parent_slot;
+		uint32_t parent_dataspace; /* number of dataspace with the parent capability */
+		uint32_t zero;
+		uint64_t parent_offset;    /* where in the dataspace */
+		char     label[160];
+	};
+
+	/**
+	 * What a slot with a badge leads to
+	 */
+	struct Object
+	{
+		static constexpr Section SECTION = OBJECTS;
+
+		enum Kind : uint32_t {
+			PARENT = 1, SESSION, PART, DATASPACE, THREAD, NATIVE_THREAD, THREAD_GATE,
+			GATE, SOURCE, SEMAPHORE, CONTEXT, PSEUDO, DEAD };
+
+		uint32_t slot;
+		uint32_t badge;  /* at the time of the checkpoint */
+		uint32_t kind;
+		uint32_t number; /* of the record in the section that belongs to the kind */
+		uint64_t zero;
+	};
+
+	struct Session
+	{
+		static constexpr Section SECTION = SESSIONS;
+
+		uint64_t id;           /* 'Parent::Client::Id' */
+		uint32_t slot;
+		uint32_t zero;
+		uint64_t ram_quota;    /* donated, including upgrades */
+		uint64_t cap_quota;
+		uint32_t affinity[6];  /* width, height of space; x, y, width, height of location */
+		char     service[64];
+		char     label[160];
+		char     args[160];
+	};
+
+	/**
+	 * Further capability that a session has handed out
+	 */
+	struct Part
+	{
+		static constexpr Section SECTION = PARTS;
+
+		/* parts of a PD session */
+		enum Pd  : uint32_t { ADDRESS_SPACE, STACK_AREA, LINKER_AREA, NATIVE_PD, NUM_PD };
+		enum Cpu : uint32_t { NATIVE_CPU, NUM_CPU };
+
+		uint32_t session;
+		uint32_t part;
+		uint32_t slot;
+		uint32_t zero;
+	};
+
+	/**
+	 * Signal context that the component has registered at a session
+	 */
+	struct Handler
+	{
+		static constexpr Section SECTION = HANDLERS;
+
+		/* parts if the session is 'NONE' */
+		enum Parent : uint32_t { SESSION_SIGH, RESOURCE_AVAIL, YIELD, HEARTBEAT, NUM_PARENT };
+
+		uint32_t session;
+		uint32_t part;
+		uint32_t context;
+		uint32_t zero;
+	};
+
+	struct Dataspace
+	{
+		static constexpr Section SECTION = DATASPACES;
+
+		enum Kind  : uint32_t { RAM = 1, ROM, STACK_AREA, LINKER_AREA, CAP_SPACE, TRACE, SESSION };
+		enum Cache : uint32_t { UNCACHED, WRITE_COMBINED, CACHED, NUM_CACHE };
+
+		uint32_t kind;
+		uint32_t cache;
+		uint64_t size;   /* bytes, a multiple of the page size */
+		uint32_t owner;  /* number of ROM module or session */
+		uint32_t part;   /* of the session */
+		uint32_t slot;
+		uint32_t zero;
+
+		bool has_pages() const { return kind == RAM || kind == TRACE || kind == SESSION; }
+	};
+
+	struct Rom
+	{
+		static constexpr Section SECTION = ROMS;
+
+		char           name[160];
+		uint64_t       size;    /* of the dataspace */
+		uint32_t       session;
+		uint32_t       zero;
+		Sha256::Digest hash;    /* of the whole dataspace */
+	};
+
+	struct Region
+	{
+		static constexpr Section SECTION = REGIONS;
+
+		enum Map    : uint32_t { ADDRESS_SPACE, STACK_AREA, LINKER_AREA, NUM_MAPS };
+		enum Rights : uint32_t { WRITE = 1, EXECUTE = 2 };
+
+		uint32_t map;
+		uint32_t dataspace;
+		uint64_t at;
+		uint64_t size;
+		uint64_t offset;
+		uint32_t rights;
+		uint32_t zero;
+	};
+
+	struct Thread
+	{
+		static constexpr Section SECTION = THREADS;
+
+		/* corresponds to 'Base_foc::Restart::State' */
+		enum State : uint32_t { NOT_STARTED = 0, CALL = 2, WAIT, LOCK, SIGNAL, PARKED };
+
+		uint32_t index;       /* of the restart record */
+		uint32_t state;
+		uint32_t session;     /* number of the CPU session */
+		uint32_t called;      /* thread that has received the request of this one */
+		uint32_t serves;      /* thread that this one owes a reply */
+		uint32_t handler;     /* number of the signal context for exceptions */
+		uint32_t slot;
+		uint32_t native_slot;
+		uint32_t gate_slot;
+		uint32_t zero;
+		uint64_t utcb;
+		uint64_t ip;          /* values to start the thread with */
+		uint64_t sp;
+		uint32_t affinity[4]; /* x, y, width, height */
+		char     name[32];
+	};
+
+	struct Gate
+	{
+		static constexpr Section SECTION = GATES;
+
+		uint32_t thread; /* 'NONE' if the thread is gone */
+		uint32_t slot;
+	};
+
+	struct Source
+	{
+		static constexpr Section SECTION = SOURCES;
+
+		uint32_t thread;
+		uint32_t slot;
+		uint32_t semaphore_slot;
+		uint32_t zero;
+	};
+
+	struct Context
+	{
+		static constexpr Section SECTION = CONTEXTS;
+
+		uint32_t source;
+		uint32_t slot;
+		uint64_t imprint;
+		uint32_t pending; /* number of signals that are not delivered yet */
+		uint32_t zero;
+	};
+
+	struct Timer
+	{
+		static constexpr Section SECTION = TIMERS;
+
+		uint32_t session;
+		uint32_t zero;
+		uint64_t elapsed;  /* us */
+		uint64_t deadline; /* us, as elapsed; 0 none */
+		uint64_t period;   /* us, 0 none */
+	};
+
+	/**
+	 * Page that contains anything but zeros
+	 */
+	struct Page
+	{
+		static constexpr Section SECTION = PAGES;
+
+		uint32_t dataspace;
+		uint32_t page;
+		uint8_t  bytes[PAGE_SIZE];
+	};
+
+	static_assert(sizeof(System)    == 256 && sizeof(Object) ==  24 && sizeof(Session) == 440 &&
+	              sizeof(Part)      ==  16 && sizeof(Handler) == 16 && sizeof(Rom)     == 208 &&
+	              sizeof(Dataspace) ==  32 && sizeof(Region)  == 40 && sizeof(Thread)  == 112 &&
+	              sizeof(Gate)      ==   8 && sizeof(Source)  == 16 && sizeof(Context) ==  24 &&
+	              sizeof(Timer)     ==  32 && sizeof(Page)  == 4104);
+
+	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are used as they are");
+
+	/**
+	 * Return size of the records of a section, 1 for a section of bytes
+	 */
+	static inline size_t record_size(Section section)
+	{
+		static constexpr size_t SIZES[NUM_SECTIONS] = {
+			sizeof(System), 1, sizeof(Object), sizeof(Session), sizeof(Part), sizeof(Handler),
+			sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread), sizeof(Gate),
+			sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Page) };
+
+		return SIZES[section];
+	}
+
+	/**
+	 * Put text into a field of a record
+	 *
+	 * \return  false if the text is too long
+	 */
+	template <size_t N>
+	static inline bool put_text(char (&field)[N], char const *text)
+	{
+		size_t length = 0;
+		for (; length < N - 1 && text[length]; length++)
+			field[length] = text[length];
+
+		for (size_t i = length; i < N; i++)
+			field[i] = 0;
+
+		return !text[length];
+	}
+
+	/**
+	 * Why an image is refused
+	 */
+	struct Refusal
+	{
+		static constexpr uint64_t NO_RECORD = ~0ULL;
+
+		char const *reason;   /* nullptr if all is well */
+		char const *section;  /* nullptr if it is about the container */
+		uint64_t    record;   /* number in the section */
+		uint64_t    offset;   /* byte of the image */
+
+		void print(Output &out) const
+		{
+			Genode::print(out, "at offset ", offset, ": ");
+
+			if (section)
+				Genode::print(out, "section \"", section, "\": ");
+			if (record != NO_RECORD)
+				Genode::print(out, "record ", record, ": ");
+
+			Genode::print(out, reason);
+		}
+	};
+} }
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__IMAGE_H_ */

@@ -1,0 +1,233 @@
+/*
+ * \brief  Reader of the image of a component
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__IMAGE_READER_H_
+#define _INCLUDE__CAP_CHECKPOINT__IMAGE_READER_H_
+
+/* checkpoint includes */
+#include <cap_checkpoint/image.h>
+
+namespace Cap_checkpoint { namespace Image {
+
+	class Container;
+	class Reader;
+} }
+
+
+/**
+ * Sections of an image
+ *
+ * The bytes come from somebody who is not trusted. They must be memory that nobody
+ * else can write while it is in use.
+ */
+class Cap_checkpoint::Image::Container
+{
+	protected:
+
+		struct Place { size_t offset, length; };
+
+		char const * const _start;
+		size_t       const _num_bytes;
+
+		Place   _places[NUM_SECTIONS] { };
+		Refusal _refusal { nullptr, nullptr, Refusal::NO_RECORD, 0 };
+
+		/*
+		 * Noncopyable
+		 */
+		Container(Container const &);
+		Container &operator = (Container const &);
+
+		template <typename T>
+		T _read(size_t offset) const
+		{
+			T value;
+			__builtin_memcpy(&value, _start + offset, sizeof(value));
+			return value;
+		}
+
+		bool _refuse(size_t offset, char const *reason);
+		bool _refuse(Section, size_t offset, char const *reason);
+
+		bool _parse_name(size_t, char (&)[NAME_SIZE]);
+		bool _parse_entry(size_t, size_t, Place &);
+		bool _parse_unique(size_t);
+		bool _parse();
+		bool _find_sections();
+
+	public:
+
+		Container(void const *bytes, size_t num_bytes)
+		: _start((char const *)bytes), _num_bytes(num_bytes) { }
+
+		/**
+		 * Return size of an image, given its first bytes, or 0 if it is none
+		 *
+		 * This is for media that do not know where an image ends.
+		 */
+		static uint64_t size(void const *bytes, size_t num_bytes);
+};
+
+
+/**
+ * Reader of an image
+ *
+ * All is checked at construction time: checksums, ranges, and whether the parts of
+ * the image agree with each other. Nothing is allocated. The time depends on the
+ * number of bytes and, by a logarithm, on the number of slots.
+ */
+class Cap_checkpoint::Image::Reader : private Container
+{
+	private:
+
+		template <typename> struct Item;
+
+		using Kind = Object::Kind;
+
+		/* what the header of the capability table says */
+		struct
+		{
+			uint32_t num_slots = 0, first_user = 0, high_water = 0;
+			unsigned bank = 0;
+
+		} _table { };
+
+		struct Slot
+		{
+			enum { FREE, USED, DETACHED, CORRUPT } state;
+			uint32_t badge;
+		};
+
+		/* sizes of the region maps, obtained from their dataspaces */
+		uint64_t _map_sizes[Region::NUM_MAPS] { };
+
+		bool const _valid;
+
+		uint64_t _table_word(size_t) const;
+		uint64_t _table_checksum() const;
+		Slot     _table_slot(uint32_t) const;
+
+		char const *_table_fault();
+
+		template <typename RECORD>
+		bool _check_each(auto const &);
+
+		size_t   _num_records(Kind) const;
+		uint32_t _slot_of(Object const &) const;
+		bool     _leads_to(uint32_t slot, Kind, size_t number) const;
+		bool     _service(uint32_t session, char const *) const;
+		bool     _circle(size_t thread) const;
+
+		bool _check_system();
+		bool _check_table();
+		bool _check_objects();
+		bool _check_start();
+		bool _check_sessions();
+		bool _check_parts();
+		bool _check_handlers();
+		bool _check_dataspaces();
+		bool _check_roms();
+		bool _check_regions();
+		bool _check_threads();
+		bool _check_gates();
+		bool _check_sources();
+		bool _check_contexts();
+		bool _check_timers();
+		bool _check_pages();
+		bool _check();
+
+	public:
+
+		Reader(void const *bytes, size_t num_bytes)
+		: Container(bytes, num_bytes), _valid(_check()) { }
+
+		/**
+		 * Return true if the image can be used
+		 *
+		 * Nothing else but 'refusal' may be called otherwise.
+		 */
+		bool valid() const { return _valid; }
+
+		Refusal const &refusal() const { return _refusal; }
+
+		/**
+		 * Return number of records of a type
+		 */
+		template <typename RECORD>
+		size_t num() const { return _places[RECORD::SECTION].length/sizeof(RECORD); }
+
+		/**
+		 * Return record
+		 *
+		 * \param number  lower than 'num<RECORD>()'
+		 */
+		template <typename RECORD>
+		RECORD get(size_t number) const
+		{
+			return _read<RECORD>(_places[RECORD::SECTION].offset + number*sizeof(RECORD));
+		}
+
+		/**
+		 * Call 'fn' with number and 'RECORD const &' of each record
+		 */
+		template <typename RECORD>
+		void for_each(auto const &fn) const
+		{
+			size_t const count = num<RECORD>();
+			for (size_t i = 0; i < count; i++)
+				fn(i, get<RECORD>(i));
+		}
+
+		/**
+		 * Call 'fn' with dataspace number, page number, and 'char const *' of each page
+		 */
+		void for_each_page(auto const &fn) const
+		{
+			char const *page = _start + _places[PAGES].offset;
+			for (size_t i = 0; i < num<Page>(); i++, page += sizeof(Page)) {
+				uint32_t head[2];
+				__builtin_memcpy(head, page, sizeof(head));
+				fn(head[0], head[1], page + sizeof(head));
+			}
+		}
+
+		System system() const { return get<System>(0); }
+
+		/**
+		 * Call 'fn' with address and size of the memory of the capability table
+		 */
+		void with_table(auto const &fn) const
+		{
+			fn(_start + _places[TABLE].offset, _places[TABLE].length);
+		}
+
+		/**
+		 * Call 'fn' with what a slot leads to if it carries a badge
+		 */
+		void with_object(uint32_t slot, auto const &fn) const
+		{
+			size_t first = 0, behind = num<Object>();
+
+			while (first < behind) {
+				size_t const middle = first + (behind - first)/2;
+				Object const object = get<Object>(middle);
+				if (object.slot == slot) {
+					fn(object);
+					return;
+				}
+				if (object.slot < slot)
+					first = middle + 1;
+				else
+					behind = middle;
+			}
+		}
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__IMAGE_READER_H_ */

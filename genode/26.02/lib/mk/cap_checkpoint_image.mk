@@ -1,0 +1,4 @@
+SRC_CC := container.cc table.cc check.cc check_threads.cc writer.cc
+LIBS   := base
+
+vpath %.cc $(REP_DIR)/src/lib/cap_checkpoint_image
