@@ -191,7 +191,7 @@ inline Testbed::Answer Testbed::Gates::create(uint32_t creator, uint32_t entrypo
 	if (!badge)
 		return discard(ANSWER_NO_SLOT);
 
-	auto * const index = cap_map().insert(badge);
+	Cap_index const index = cap_map().insert(badge);
 	if (!index) {
 		_badges.free(badge);
 		return discard(ANSWER_NO_SLOT);
@@ -208,7 +208,7 @@ inline Testbed::Answer Testbed::Gates::create(uint32_t creator, uint32_t entrypo
 	}
 
 	uint64_t const inode = Kernel::inode(ends[0]);
-	Kernel::put(ends[0], Kernel::slot_fd(index->slot()));
+	Kernel::put(ends[0], Kernel::slot_fd(index.slot()));
 
 	if (dead)
 		close(ends[1]);
@@ -239,11 +239,11 @@ inline bool Testbed::Gates::destroy(uint32_t creator, uint32_t badge)
 		_by_name.erase(named);
 
 	/* for all holders of either end, in whatever process */
-	int const fd = Kernel::slot_fd(record.cap.data()->slot());
+	int const fd = Kernel::slot_fd(Cap_index(record.cap).slot());
 	shutdown(fd, SHUT_RDWR);
 	close(fd);
 
-	cap_map().remove(const_cast<Platform::Cap_index *>(record.cap.data()));
+	cap_map().remove(Cap_index(record.cap));
 	_badges.free(badge);
 	return true;
 }

@@ -51,7 +51,7 @@ static uint32_t _marshal(Rpc const &rpc, Message &msg, int *fd, uint32_t fds)
 	for (uint32_t i = 0; i < msg.caps; i++) {
 		Native_capability const &cap = rpc.cap[i];
 		msg.badge[i] = uint32_t(cap.local_name());
-		fd[fds++]    = Kernel::slot_fd(cap.data()->slot());
+		fd[fds++]    = Kernel::slot_fd(Cap_index(cap).slot());
 	}
 
 	if (rpc.kernel_fd >= 0) {
@@ -82,7 +82,7 @@ void Testbed::extract(Kernel::Packet &packet, uint32_t first,
 		 || !Kernel::put(packet.take(first + i), Kernel::slot_fd(slot)))
 			continue;
 
-		auto * const index =
+		Cap_index const index =
 			cap_map().insert_map(packet.msg.badge[i], size_t(slot) << CAP_SHIFT);
 
 		rpc.cap[i] = Native_capability::adopt(index);
@@ -144,7 +144,7 @@ Answer Testbed::call(Native_capability const &dst, Rpc &rpc)
 	msg.id    = ++gate.id;
 
 	Answer const sent =
-		Kernel::send(Kernel::slot_fd(dst.data()->slot()), msg, fd, fds, true);
+		Kernel::send(Kernel::slot_fd(Cap_index(dst).slot()), msg, fd, fds, true);
 
 	if (sent != ANSWER_OK)
 		return fail(sent);

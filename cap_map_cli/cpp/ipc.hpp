@@ -64,9 +64,7 @@ class Testbed::Receive_window
 		bool alloc()
 		{
 			if (!_first) {
-				auto * const index = cap_idx_alloc().alloc_range(WINDOW_SLOTS);
-				if (index)
-					_first = index->slot();
+				_first = cap_idx_alloc().alloc_range(WINDOW_SLOTS).slot();
 			}
 			return _first != 0;
 		}
@@ -74,7 +72,7 @@ class Testbed::Receive_window
 		void free()
 		{
 			if (_first)
-				cap_idx_alloc().free(Platform::Cap_index::from_slot(_first), WINDOW_SLOTS);
+				cap_idx_alloc().free(Cap_index::from_slot(_first), WINDOW_SLOTS);
 
 			_first = 0;
 		}

@@ -22,6 +22,7 @@ namespace Testbed {
 	struct Platform;
 
 	using Cap_space         = Base_foc::Cap_space<Platform>;
+	using Cap_index         = Base_foc::Cap_index<Platform>;
 	using Native_capability = Base_foc::Native_capability<Platform>;
 
 	/*
@@ -51,9 +52,8 @@ struct Testbed::Mutex
 
 struct Testbed::Platform
 {
-	class Cap_index;
-
 	using addr_t             = size_t;
+	using Cap_data           = struct Testbed_cap_data; /* there is none */
 	using Untyped_capability = Base_foc::Native_capability<Platform>;
 	using Mutex              = Testbed::Mutex;
 	using Object_cast        = Base_foc::Dynamic_object_cast;
@@ -87,9 +87,6 @@ struct Testbed::Platform
 	 */
 	static void cap_vanished(addr_t, uint32_t) { }
 };
-
-
-class Testbed::Platform::Cap_index : public Base_foc::Cap_index<Platform> { };
 
 
 inline Base_foc::Capability_map<Testbed::Platform> &Testbed::cap_map()

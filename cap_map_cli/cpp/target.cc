@@ -203,7 +203,7 @@ Answer Agent::_start()
 			return ANSWER_FAILED;
 
 		if (!_image->construct_application(
-		        Native_capability(Platform::Cap_index::from_slot(FIRST_SLOT))))
+		        Native_capability(Cap_index::from_slot(FIRST_SLOT))))
 			return ANSWER_FAILED;
 	}
 

@@ -358,8 +358,8 @@ inline Testbed::Answer Testbed::Probe::_rpc(Rpc &request, Rpc &answer)
 
 	uint32_t const slot = uint32_t(request.msg.word[0]);
 
-	auto * const index = cap_idx_alloc().kcap_to_idx(size_t(slot) << CAP_SHIFT);
-	if (!index || !index->used())
+	Cap_index const index = cap_idx_alloc().kcap_to_idx(size_t(slot) << CAP_SHIFT);
+	if (!index || !index.used())
 		return ANSWER_EMPTY;
 
 	Native_capability const cap(index);

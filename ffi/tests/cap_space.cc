@@ -9,26 +9,34 @@ static void handles()
 	start_anew();
 	CHECK_STATUS(Platform::cap_space().status(), OK);
 
-	Cap_index * const index = cap_idx_alloc.alloc_range(4);
+	Cap_index const index = cap_idx_alloc.alloc_range(4);
 	CHECK(index != nullptr);
-	CHECK_EQ(index->slot(), 16);
-	CHECK_EQ(index->kcap(), 16 << 12);
-	CHECK_EQ(sizeof(Cap_index), 1);
-	CHECK_EQ((index + 3)->slot(), 19);
-	CHECK_EQ((index + 3) - index, 3);
+	CHECK_EQ(index.slot(), 16);
+	CHECK_EQ(index.kcap(), 16 << 12);
 
 	/* survives the way through a word, as in a UTCB */
-	unsigned long const word = (unsigned long)index;
-	CHECK(((Cap_index *)word)->slot() == 16);
+	unsigned long const word = (unsigned long)(Cap_index::Data *)index;
+	CHECK(Cap_index((Cap_index::Data *)word).slot() == 16);
 
-	CHECK(index->used() && !index->valid());
-	CHECK_EQ(index->id(), Cap_index::INVALID_ID);
-	CHECK(!(index + 4)->used() && !(index + 4)->valid());
+	CHECK(index.used() && !index.valid());
+	CHECK_EQ(index.id(), Cap_index::INVALID_ID);
+	CHECK(!Cap_index::from_slot(20).used() && !Cap_index::from_slot(20).valid());
 	CHECK(Cap_index::from_slot(16) == index);
 
 	/* the last slot of the largest table */
-	CHECK_EQ(Cap_index::from_slot(128*1024 - 1)->slot(), 128*1024 - 1);
+	CHECK_EQ(Cap_index::from_slot(128*1024 - 1).slot(), 128*1024 - 1);
 	CHECK(Cap_index::from_slot(0) != nullptr);
+
+	/* the null handle is a slot that is never in use */
+	Cap_index const none(nullptr);
+	CHECK(!none.used() && !none.valid());
+	CHECK_EQ(none.slot(), 0);
+	CHECK_EQ(none.kcap(), 0);
+	CHECK_EQ(none.id(), Cap_index::INVALID_ID);
+	none.inc();
+	none.dec();
+	CHECK(!none.used());
+	CHECK_EQ(Platform::kernel().vanished, 0);
 }
 
 
@@ -40,14 +48,15 @@ static void allocator()
 	CHECK(cap_idx_alloc.alloc_range(INITIAL_SLOTS) == nullptr);
 	CHECK(cap_idx_alloc.alloc_range(size_t(~0ul)) == nullptr);
 
-	Cap_index * const all = cap_idx_alloc.alloc_range(INITIAL_SLOTS - 16);
+	Cap_index const all = cap_idx_alloc.alloc_range(INITIAL_SLOTS - 16);
 	CHECK(all != nullptr);
+	Cap_index const eleventh = Cap_index::from_slot(all.slot() + 10);
 	CHECK(cap_idx_alloc.alloc_range(1) == nullptr);
-	CHECK_STATUS(cap_idx_alloc.free(all + 10, 5), OK);
-	CHECK_STATUS(cap_idx_alloc.free(all + 10, 5), NOT_ALLOCATED);
+	CHECK_STATUS(cap_idx_alloc.free(eleventh, 5), OK);
+	CHECK_STATUS(cap_idx_alloc.free(eleventh, 5), NOT_ALLOCATED);
 	CHECK_STATUS(cap_idx_alloc.free(nullptr, 1), BAD_ARGUMENT);
-	CHECK_STATUS(cap_idx_alloc.free(all + (INITIAL_SLOTS - 17), 2), BAD_SLOT);
-	CHECK(cap_idx_alloc.alloc_range(5) == all + 10);
+	CHECK_STATUS(cap_idx_alloc.free(Cap_index::from_slot(INITIAL_SLOTS - 1), 2), BAD_SLOT);
+	CHECK(cap_idx_alloc.alloc_range(5) == eleventh);
 
 	addr_t const kcap = cap_idx_alloc.idx_to_kcap(all);
 	CHECK_EQ(kcap, 16 << 12);
@@ -65,7 +74,7 @@ static void allocator()
 
 	cap_idx_alloc.reinit();
 	CHECK(cap_idx_alloc.alloc_range(1) == all);
-	CHECK(!all[1].used());
+	CHECK(!Cap_index::from_slot(17).used());
 }
 
 
@@ -74,24 +83,24 @@ static void map()
 	start_anew();
 	CHECK(cap_map.find(4) == nullptr);
 
-	Cap_index * const index = cap_map.insert(4);
+	Cap_index const index = cap_map.insert(4);
 	CHECK(index != nullptr && cap_map.find(4) == index);
-	CHECK_EQ(index->id(), 4);
-	CHECK(index->valid());
+	CHECK_EQ(index.id(), 4);
+	CHECK(index.valid());
 	CHECK_EQ(references(index), 0);
 	CHECK(cap_map.insert(4) == nullptr);
 	CHECK(cap_map.insert(0) == nullptr);
 	CHECK(cap_map.insert(Cap_index::INVALID_ID) == nullptr);
 
 	/* a given selector: badge replaced, taken from elsewhere, out of range */
-	Cap_index * const parent = cap_map.insert(8, 3 << 12);
+	Cap_index const parent = cap_map.insert(8, 3 << 12);
 	CHECK(parent == Cap_index::from_slot(3));
 	CHECK(cap_map.insert(12, 3 << 12) == parent);
-	CHECK_EQ(parent->id(), 12);
+	CHECK_EQ(parent.id(), 12);
 	CHECK(cap_map.find(8) == nullptr);
 	CHECK(cap_map.insert(4, 4 << 12) == Cap_index::from_slot(4));
 	CHECK(cap_map.find(4) == Cap_index::from_slot(4));
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK(cap_map.insert(16, addr_t(INITIAL_SLOTS) << 12) == nullptr);
 	CHECK(cap_map.insert(16, ~addr_t(0)) == nullptr);
 	if (sizeof(addr_t) > 4) {
@@ -104,7 +113,7 @@ static void map()
 	/* removal of a slot of core, once */
 	cap_map.remove(nullptr);
 	cap_map.remove(parent);
-	CHECK(cap_map.find(12) == nullptr && !parent->used());
+	CHECK(cap_map.find(12) == nullptr && !parent.used());
 	CHECK_EQ(Platform::kernel().vanished, 1);
 	CHECK_EQ(Platform::kernel().last_badge, 12);
 	CHECK_EQ(Platform::kernel().last_kcap, 3 << 12);
@@ -112,13 +121,13 @@ static void map()
 	CHECK_EQ(Platform::kernel().vanished, 1);
 
 	/* of a slot without references, but not of a plain slot */
-	Cap_index * const irq = cap_map.insert(20);
+	Cap_index const irq = cap_map.insert(20);
 	cap_map.remove(irq);
-	CHECK(!irq->used());
+	CHECK(!irq.used());
 	CHECK_EQ(Platform::kernel().last_badge, 20);
-	Cap_index * const plain = cap_idx_alloc.alloc_range(1);
+	Cap_index const plain = cap_idx_alloc.alloc_range(1);
 	cap_map.remove(plain);
-	CHECK(plain->used());
+	CHECK(plain.used());
 	CHECK_EQ(Platform::kernel().vanished, 2);
 	CHECK_STATUS(cap_idx_alloc.free(plain, 1), OK);
 }
@@ -132,7 +141,7 @@ static void capabilities()
 	CHECK(!invalid.valid() && invalid.data() == nullptr);
 	CHECK_EQ(invalid.local_name(), 0);
 
-	Cap_index *index = cap_map.insert(4);
+	Cap_index index = cap_map.insert(4);
 	{
 		Native_capability cap(index);
 		CHECK(cap.valid() && cap.local_name() == 4 && cap.data() == index);
@@ -158,7 +167,7 @@ static void capabilities()
 	CHECK_EQ(Platform::kernel().vanished, 1);
 	CHECK_EQ(Platform::kernel().last_badge, 4);
 	CHECK_EQ(Platform::kernel().last_kcap, 16 << 12);
-	CHECK(cap_map.find(4) == nullptr && !index->used());
+	CHECK(cap_map.find(4) == nullptr && !index.used());
 
 	/* assigning the last reference of one to another */
 	{
@@ -188,7 +197,7 @@ static void capabilities()
 		CHECK_EQ(Platform::kernel().vanished, 4);
 		CHECK_EQ(Platform::kernel().last_badge, 20);
 		CHECK(cap_map.find(20) == nullptr);
-		CHECK_EQ(state(index->slot()), CAP_MAP_STATE_DETACHED);
+		CHECK_EQ(state(index.slot()), CAP_MAP_STATE_DETACHED);
 		CHECK_EQ(references(index), 1);
 		cap_map.remove(index);
 		CHECK_EQ(Platform::kernel().vanished, 4);
@@ -196,7 +205,7 @@ static void capabilities()
 		/* its badge lives on elsewhere and does not end with it */
 		CHECK(cap_map.insert(20) != nullptr);
 	}
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK_EQ(Platform::kernel().vanished, 4);
 	CHECK(cap_map.find(20) != nullptr);
 }
@@ -210,30 +219,30 @@ static void removed_by_several()
 {
 	start_anew();
 	Platform::kernel().vanishing = [] (addr_t kcap) {
-		Cap_index * const index = cap_idx_alloc.kcap_to_idx(kcap);
+		Cap_index const index = cap_idx_alloc.kcap_to_idx(kcap);
 		cap_map.remove(index);
-		CHECK(index->used());
+		CHECK(index.used());
 	};
 
 	/* by the last reference */
-	Cap_index *index = cap_map.insert(4);
+	Cap_index index = cap_map.insert(4);
 	{ Native_capability const cap(index); }
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK_EQ(Platform::kernel().vanished, 1);
 
 	/* by removal, without a reference and with one */
 	index = cap_map.insert(8);
 	cap_map.remove(index);
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK_EQ(Platform::kernel().vanished, 2);
 	{
 		Native_capability const cap(cap_map.insert(12));
 		index = cap_map.find(12);
 		cap_map.remove(index);
 		CHECK_EQ(references(index), 1);
-		CHECK_EQ(state(index->slot()), CAP_MAP_STATE_DETACHED);
+		CHECK_EQ(state(index.slot()), CAP_MAP_STATE_DETACHED);
 	}
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK_EQ(Platform::kernel().vanished, 3);
 }
 
@@ -241,14 +250,14 @@ static void removed_by_several()
 static void received()
 {
 	start_anew();
-	addr_t const window = cap_idx_alloc.alloc_range(4)->kcap();
+	addr_t const window = cap_idx_alloc.alloc_range(4).kcap();
 
 	/* unknown */
 	Platform::store(window, 1001);
 	Native_capability first = Native_capability::adopt(cap_map.insert_map(4, window));
 	CHECK(first.valid() && first.local_name() == 4);
-	CHECK_EQ(references(first.data()), 1);
-	CHECK_EQ(Platform::load(first.data()->kcap()), 1001);
+	CHECK_EQ(references(Cap_index(first)), 1);
+	CHECK_EQ(Platform::load(Cap_index(first).kcap()), 1001);
 
 	/* known */
 	Platform::store(window, 1001);
@@ -256,14 +265,14 @@ static void received()
 		Native_capability const again =
 			Base_foc::adopt_capability<Native_capability>(cap_map.insert_map(4, window));
 		CHECK(again == first);
-		CHECK_EQ(references(first.data()), 2);
+		CHECK_EQ(references(Cap_index(first)), 2);
 	}
-	CHECK_EQ(references(first.data()), 1);
+	CHECK_EQ(references(Cap_index(first)), 1);
 
 	/* forged, refused by the kernel, out of range: an invalid capability */
 	Platform::store(window, 1002);
 	CHECK(!Native_capability::adopt(cap_map.insert_map(4, window)).valid());
-	CHECK_EQ(references(first.data()), 1);
+	CHECK_EQ(references(Cap_index(first)), 1);
 	Platform::kernel().refuse = true;
 	CHECK(!Native_capability::adopt(cap_map.insert_map(8, window)).valid());
 	Platform::kernel().refuse = false;
@@ -272,17 +281,17 @@ static void received()
 	CHECK_EQ(Platform::kernel().vanished, 0);
 
 	/* dead: replaced, the old one is kept but ends silently */
-	Platform::store(first.data()->kcap(), 0);
+	Platform::store(Cap_index(first).kcap(), 0);
 	{
 		Native_capability const second =
 			Native_capability::adopt(cap_map.insert_map(4, window));
 		CHECK(second.valid() && !(second == first));
-		CHECK(cap_map.find(4) == second.data());
+		CHECK(cap_map.find(4) == Cap_index(second));
 		CHECK_EQ(first.local_name(), 4);
-		Cap_index * const old = first.data();
+		Cap_index const old(first);
 		first = Native_capability();
-		CHECK(!old->used());
-		CHECK(cap_map.find(4) == second.data());
+		CHECK(!old.used());
+		CHECK(cap_map.find(4) == Cap_index(second));
 		CHECK_EQ(Platform::kernel().vanished, 0);
 	}
 	CHECK_EQ(Platform::kernel().vanished, 1);
@@ -291,12 +300,12 @@ static void received()
 	/* full */
 	Platform::store(window, 1003);
 	Native_capability const known(cap_map.insert(12));
-	Platform::store(known.data()->kcap(), 1003);
+	Platform::store(Cap_index(known).kcap(), 1003);
 	while (cap_idx_alloc.alloc_range(1));
 	CHECK(cap_map.insert(16) == nullptr);
 	CHECK(cap_map.insert_map(16, window) == nullptr);
 	CHECK(Native_capability::adopt(cap_map.insert_map(12, window)) == known);
-	CHECK_EQ(references(known.data()), 1);
+	CHECK_EQ(references(Cap_index(known)), 1);
 }
 
 
@@ -307,25 +316,25 @@ static void received()
 static void abandoned_during_comparison()
 {
 	start_anew();
-	addr_t const window = cap_idx_alloc.alloc_range(4)->kcap();
+	addr_t const window = cap_idx_alloc.alloc_range(4).kcap();
 
-	static Cap_index *index;
+	static Cap_index index(nullptr);
 	index = cap_map.insert(4);
-	index->inc();
-	Platform::store(index->kcap(), 1001);
+	index.inc();
+	Platform::store(index.kcap(), 1001);
 	Platform::store(window, 1002);
-	Platform::kernel().comparing = [] { index->dec(); };
+	Platform::kernel().comparing = [] { index.dec(); };
 	CHECK(cap_map.insert_map(4, window) == nullptr);
 
-	CHECK(!index->used());
+	CHECK(!index.used());
 	CHECK_EQ(Platform::kernel().vanished, 1);
 	CHECK_EQ(Platform::kernel().last_badge, 4);
-	CHECK_EQ(Platform::kernel().last_kcap, index->kcap());
+	CHECK_EQ(Platform::kernel().last_kcap, index.kcap());
 
 	/* a dead one ends silently, because its badge lives on */
 	index = cap_map.insert(8);
-	index->inc();
-	Platform::kernel().comparing = [] { index->dec(); };
+	index.inc();
+	Platform::kernel().comparing = [] { index.dec(); };
 	{
 		Native_capability const cap = Native_capability::adopt(cap_map.insert_map(8, window));
 		CHECK(cap.valid() && cap.data() == cap_map.find(8));
@@ -345,7 +354,7 @@ static void growth()
 	uint32_t area = 77;
 
 	Native_capability const cap(cap_map.insert(4));
-	Cap_index const * const before = cap.data();
+	Cap_index const before(cap);
 	CHECK_STATUS(Platform::cap_space().move(small, sizeof(small), publication, area), TOO_SMALL);
 	CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared), publication, area), OK);
 	CHECK_EQ(area, 0);
@@ -357,7 +366,7 @@ static void growth()
 	/* a monitor changes the badge behind the capability */
 	Cap_map::Monitor monitor;
 	CHECK_STATUS(monitor.attach(shared, sizeof(shared), 10), OK);
-	Cap_map::Rewrite rewrite { before->slot(), 4, 400, 0, 0, 0 };
+	Cap_map::Rewrite rewrite { before.slot(), 4, 400, 0, 0, 0 };
 	uint32_t slot = 0;
 	CHECK_STATUS(monitor.rewrite(&rewrite, 1, slot), OK);
 	CHECK_EQ(cap.local_name(), 400);
@@ -367,10 +376,10 @@ static void growth()
 	cap_idx_alloc.reinit();
 	CHECK_EQ(cap_idx_alloc.max_caps(), INITIAL_SLOTS);
 	Cap_map::Entry entry { CAP_MAP_STATE_CORRUPT, 0 };
-	CHECK_STATUS(monitor.entry(before->slot(), entry), OK);
+	CHECK_STATUS(monitor.entry(before.slot(), entry), OK);
 	CHECK_EQ(entry.badge, 400);
 	CHECK(cap_map.insert(4) == before);     /* for the destructor of 'cap' */
-	CHECK_STATUS(owner().acquire(before->slot()), OK);
+	CHECK_STATUS(owner().acquire(before.slot()), OK);
 }
 
 

@@ -14,7 +14,7 @@ namespace {
 	using Platform = Test_platform<Base_foc::Static_object_cast>;
 
 	using Native_capability   = Base_foc::Native_capability<Platform>;
-	using Cap_index           = Native_capability::Data;
+	using Cap_index           = Base_foc::Cap_index<Platform>;
 	using Capability_map      = Base_foc::Capability_map<Platform>;
 	using Cap_index_allocator = Base_foc::Cap_index_allocator<Platform>;
 	using addr_t              = Platform::addr_t;
@@ -26,9 +26,9 @@ namespace {
 
 	inline Cap_map::Owner owner() { return Platform::cap_space().owner(); }
 
-	inline uint32_t references(Cap_index const *index)
+	inline uint32_t references(Cap_index index)
 	{
-		return owner().references(index->slot());
+		return owner().references(index.slot());
 	}
 
 	inline Cap_map::State state(uint32_t slot)

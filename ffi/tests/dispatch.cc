@@ -17,7 +17,7 @@ namespace {
 
 	using Platform            = Test_platform<Base_foc::Static_object_cast>;
 	using Native_capability   = Base_foc::Native_capability<Platform>;
-	using Cap_index           = Native_capability::Data;
+	using Cap_index           = Base_foc::Cap_index<Platform>;
 	using Capability_map      = Base_foc::Capability_map<Platform>;
 	using Cap_index_allocator = Base_foc::Cap_index_allocator<Platform>;
 
@@ -89,7 +89,7 @@ namespace {
 
 	uint32_t owner_references(Native_capability const &cap)
 	{
-		return Platform::cap_space().owner().references(cap.data()->slot());
+		return Platform::cap_space().owner().references(Cap_index(cap).slot());
 	}
 
 	void usleep_ms(unsigned ms)
@@ -160,21 +160,21 @@ static void *churn(void *)
 		}
 
 		unsigned const badge = new_badge(number);
-		Cap_index * const index = cap_map.insert(badge);
+		Cap_index const index = cap_map.insert(badge);
 		if (!CHECK(index != nullptr))
 			break;
 
 		/* the serial number of the badge is the name of the kernel object */
-		Platform::store(index->kcap(), 1 + number);
+		Platform::store(index.kcap(), 1 + number);
 		servers[number] = new Server(Native_capability(index), number);
 		pool.insert(servers[number]);
 
 		/* the monitor may have been faster */
 		unsigned last;
 		do {
-			last = index->id();
+			last = index.id();
 			store(current[number], last);
-		} while (last != index->id());
+		} while (last != index.id());
 		count(churns);
 
 		if (turn % 512 == 511) {
@@ -201,7 +201,7 @@ static void *receiver(void *)
 	enum { KEPT = 8 };
 	static Native_capability kept[KEPT];
 
-	Cap_index * const window = cap_idx_alloc.alloc_range(4);
+	Cap_index const window = cap_idx_alloc.alloc_range(4);
 	Random random { 7 };
 	while (!stopped()) {
 		unsigned const number = random.next(OBJECTS);
@@ -211,11 +211,11 @@ static void *receiver(void *)
 
 		/* now and then, the sender lies */
 		bool const lie = random.next(16) == 0;
-		Platform::store(window->kcap(), 1 + number + (lie ? OBJECTS : 0));
+		Platform::store(window.kcap(), 1 + number + (lie ? OBJECTS : 0));
 		Native_capability const cap =
-			Native_capability::adopt(cap_map.insert_map(badge, window->kcap()));
+			Native_capability::adopt(cap_map.insert_map(badge, window.kcap()));
 		if (cap.valid()) {
-			CHECK(cap.data()->used());
+			CHECK(Cap_index(cap).used());
 			CHECK_EQ(number_of(unsigned(cap.local_name())), number);
 			CHECK(owner_references(cap) >= 1);
 			if (!lie)
@@ -286,11 +286,11 @@ static void *monitor(void *)
 namespace {
 
 	using Lone_platform = Test_platform<Base_foc::Static_object_cast, 1>;
-	using Lone_index    = Base_foc::Native_capability<Lone_platform>::Data;
+	using Lone_index    = Base_foc::Cap_index<Lone_platform>;
 
 	enum { LONE_ROUNDS = 100000 };
 
-	Lone_index *lone;           /* slot whose last reference goes, with 'round' */
+	Lone_index  lone(nullptr);  /* slot whose last reference goes, with 'round' */
 	unsigned    round, round_done;
 
 	/* both threads run at once for most of the time */
@@ -307,7 +307,7 @@ static void *last_holder(void *)
 {
 	for (unsigned number = 1; number <= LONE_ROUNDS; number++) {
 		await(round, number);
-		lone->dec();
+		lone.dec();
 		store(round_done, number);
 	}
 	return nullptr;
@@ -326,14 +326,14 @@ static void removal_against_last_release()
 		unsigned const before = load(Lone_platform::kernel().vanished);
 
 		lone = map.insert(4*number);
-		lone->inc();
+		lone.inc();
 		store(round, number);
 		for (unsigned delay = number % 64; delay; delay--) __asm__ volatile ("");
 		map.remove(lone);
 		await(round_done, number);
 
 		wrong += (load(Lone_platform::kernel().vanished) != before + 1);
-		wrong += lone->used();
+		wrong += lone.used();
 	}
 	CHECK_EQ(pthread_join(thread, nullptr), 0);
 	CHECK_EQ(wrong, 0);
@@ -369,9 +369,9 @@ int main()
 	/* every slot is free again, every capability ended once */
 	CHECK(pools[0].empty() && pools[1].empty());
 	for (uint32_t slot = 0; slot < SLOTS; slot++) {
-		Cap_index const * const index = Cap_index::from_slot(slot);
-		if (!CHECK(!index->used()))
-			fprintf(stderr, "\tslot %u, badge %u\n", slot, index->id());
+		Cap_index const index = Cap_index::from_slot(slot);
+		if (!CHECK(!index.used()))
+			fprintf(stderr, "\tslot %u, badge %u\n", slot, index.id());
 	}
 	CHECK(cap_idx_alloc.alloc_range(SLOTS - unsigned(Platform::FIRST_SLOT)) != nullptr);
 

@@ -27,7 +27,7 @@ namespace Genode {
 
 	struct Platform;
 
-	using Cap_index           = Native_capability::Data;
+	using Cap_index           = Base_foc::Cap_index<Platform>;
 	using Capability_map      = Base_foc::Capability_map<Platform>;
 	using Cap_index_allocator = Base_foc::Cap_index_allocator<Platform>;
 
@@ -39,7 +39,7 @@ namespace Genode {
 struct Genode::Platform
 {
 	using addr_t             = Genode::addr_t;
-	using Cap_index          = Native_capability::Data;
+	using Cap_data           = Native_capability::Data;
 	using Untyped_capability = Native_capability;
 	using Object_cast        = Base_foc::Static_object_cast;
 
@@ -56,8 +56,6 @@ struct Genode::Platform
 };
 
 
-class Genode::Native_capability::Data : public Base_foc::Cap_index<Platform> { };
-
 namespace Core { class Core_cap_index; }
 
 
@@ -65,6 +63,8 @@ namespace Core { class Core_cap_index; }
 class Core::Core_cap_index : public Genode::Cap_index
 {
 	public:
+
+		explicit Core_cap_index(Genode::Native_capability const &cap) : Cap_index(cap) { }
 
 		void const *session() const;
 };
@@ -104,5 +104,5 @@ void const *received(Genode::Capability_map &map, Genode::addr_t kcap)
 	Genode::Native_capability const cap =
 		Base_foc::adopt_capability<Genode::Native_capability>(map.insert_map(4, kcap));
 
-	return static_cast<Core::Core_cap_index const *>(cap.data())->session();
+	return Core::Core_cap_index(cap).session();
 }

@@ -118,7 +118,7 @@ static void pool()
 		CHECK_EQ(pool.apply(4, Count { calls }), 0);
 
 		/* the key is what the capability says at the time of the call */
-		owner().insert_at(16, cap2.data()->slot());
+		owner().insert_at(16, Cap_index(cap2).slot());
 		CHECK_EQ(pool.apply(8, Count { calls }), 0);
 		CHECK_EQ(pool.apply(16, Count { calls }), 2);
 		CHECK_EQ(pool.apply(cap2, Count { calls }), 2);
@@ -126,7 +126,7 @@ static void pool()
 		/* a past capability does not lead to the object that has its badge */
 		Native_capability const past(cap_map.insert(20));
 		cap_map.remove(cap_map.find(20));
-		CHECK_STATUS(owner().insert_at(20, cap2.data()->slot()), OK);
+		CHECK_STATUS(owner().insert_at(20, Cap_index(cap2).slot()), OK);
 		CHECK(past.local_name() == 20 && cap2.local_name() == 20);
 		CHECK_EQ(pool.apply(past, Count { calls }), 0);
 		CHECK_EQ(pool.apply(cap2, Count { calls }), 2);
@@ -235,8 +235,8 @@ static void swapped_badges()
 		CHECK_STATUS(Platform::cap_space().move(shared, sizeof(shared),
 		                                        Cap_map::Publication { }, area), OK);
 		CHECK_STATUS(Watched_platform::monitor.attach(shared, sizeof(shared), 10), OK);
-		Watched_platform::swap[0] = { caps[0].data()->slot(), 4, 8, 0, 0, 0 };
-		Watched_platform::swap[1] = { caps[1].data()->slot(), 8, 4, 0, 0, 0 };
+		Watched_platform::swap[0] = { Cap_index(caps[0]).slot(), 4, 8, 0, 0, 0 };
+		Watched_platform::swap[1] = { Cap_index(caps[1]).slot(), 8, 4, 0, 0, 0 };
 
 		Watched_platform::uses_until_swap = use;
 		pool.apply(caps[0], [&] (Watched *w) { CHECK(w == &a); });

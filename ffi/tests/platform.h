@@ -28,7 +28,7 @@ template <typename CAST, unsigned UNIQUE = 0>
 struct Test_platform
 {
 	using addr_t             = unsigned long;
-	using Cap_index          = Base_foc::Cap_index<Test_platform>;
+	using Cap_data           = struct Test_cap_data; /* there is none */
 	using Untyped_capability = Base_foc::Native_capability<Test_platform>;
 	using Object_cast        = CAST;
 

@@ -1,5 +1,5 @@
 /*
- * \brief  Handle of a slot in the capability space
+ * \brief  Slot of the capability space
  *
  * SPDX-License-Identifier: MIT OR Apache-2.0
  */
@@ -13,35 +13,34 @@ namespace Base_foc { template <typename> class Cap_index; }
 
 
 /**
- * Handle of a slot in the capability space
+ * Slot of the capability space
  *
- * There is no object behind a pointer to a 'Cap_index'. The address is a
- * number, a constant base plus the slot, and it is never dereferenced: methods
- * use 'this' as the number it is. So the table can move while handles exist,
- * and a handle is as valid in a restored memory image as it was before.
+ * This is a value. In capabilities and UTCBs, it has the form of a handle, which
+ * is a pointer to 'Data'. There is no object behind a handle. Its address is a
+ * number, a constant base plus the slot, and it is never dereferenced. So the
+ * table can move while handles exist, and a handle is as valid in a restored
+ * memory image as it was before.
  *
- * The class is empty, which makes consecutive slots consecutive pointers.
+ * The null handle denotes no slot. All methods may be called for it. It has
+ * neither badge nor references, and its selector is one that is never in use.
  *
- * \param PLATFORM  see 'cap_space.h'. Its type 'Cap_index' is either this class
- *                  or one derived from it that adds no members.
+ * \param PLATFORM  see 'cap_space.h'
  */
 template <typename PLATFORM>
 class Base_foc::Cap_index
 {
 	public:
 
-		using addr_t = typename PLATFORM::addr_t;
-		using id_t   = unsigned;
+		using addr_t     = typename PLATFORM::addr_t;
+		using Data       = typename PLATFORM::Cap_data;
+		using Capability = typename PLATFORM::Untyped_capability;
+		using id_t       = unsigned;
 
 		static constexpr id_t INVALID_ID = ~0u;
 
-		Cap_index()                              = delete;
-		Cap_index(Cap_index const &)             = delete;
-		Cap_index &operator = (Cap_index const &) = delete;
-
 	private:
 
-		using Index = typename PLATFORM::Cap_index;
+		Data *_data;
 
 		/* in the kernel's part of any address space */
 		static constexpr addr_t BASE = addr_t(0xf) << (8*sizeof(addr_t) - 4);
@@ -50,33 +49,38 @@ class Base_foc::Cap_index
 
 	public:
 
-		static Index *from_slot(uint32_t slot)
+		/**
+		 * Constructor
+		 *
+		 * \param data  handle, or nullptr
+		 */
+		Cap_index(Data *data) : _data(data) { }
+
+		/**
+		 * Constructor for the slot of a capability
+		 */
+		explicit Cap_index(Capability const &cap)
+		: _data(const_cast<Data *>(cap.data())) { }
+
+		static Cap_index from_slot(uint32_t slot)
 		{
-			static_assert(sizeof(Index) == 1,
-			              "a class derived from Cap_index must stay empty");
-
-			static_assert(uint32_t(0 - BASE) - 1 >= uint32_t(Cap_map::MAX_SLOTS) - 1,
-			              "the null handle must not denote a slot");
-
-			return reinterpret_cast<Index *>(BASE + slot);
-		}
-
-		uint32_t slot() const
-		{
-			return uint32_t(reinterpret_cast<addr_t>(this) - BASE);
+			return Cap_index(reinterpret_cast<Data *>(BASE + slot));
 		}
 
 		/**
-		 * Return false for the null handle
-		 *
-		 * The number behind the null handle is far beyond the last slot on
-		 * 32-bit machines, and on 64-bit machines slot 0, which is never
-		 * allocated and carries no badge. (A comparison of 'this' with nullptr
-		 * is something that compilers leave out.)
+		 * Return handle, as it is kept by a capability
 		 */
-		bool in_range() const
+		operator Data * () const { return _data; }
+
+		/**
+		 * Return number of the slot
+		 *
+		 * The number of the null handle is 0. The slot 0 is never allocated, and
+		 * carries no badge.
+		 */
+		uint32_t slot() const
 		{
-			return slot() - 1 < uint32_t(Cap_map::MAX_SLOTS) - 1;
+			return _data ? uint32_t(reinterpret_cast<addr_t>(_data) - BASE) : 0;
 		}
 
 		/**
@@ -116,7 +120,7 @@ class Base_foc::Cap_index
 		 *
 		 * The caller holds one already, or has just inserted the slot.
 		 */
-		void inc() { (void)_owner().acquire(slot()); }
+		void inc() const { (void)_owner().acquire(slot()); }
 
 		/**
 		 * Give back a reference
@@ -124,7 +128,7 @@ class Base_foc::Cap_index
 		 * The last one takes the capability out of the map and frees the slot.
 		 * There is nothing left to do for the caller.
 		 */
-		void dec() { PLATFORM::cap_space().release(slot()); }
+		void dec() const { PLATFORM::cap_space().release(slot()); }
 };
 
 #endif /* _BASE_FOC__CAP_INDEX_H_ */

@@ -23,7 +23,7 @@ class Base_foc::Cap_index_allocator
 {
 	public:
 
-		using Index  = typename PLATFORM::Cap_index;
+		using Index  = Cap_index<PLATFORM>;
 		using addr_t = typename PLATFORM::addr_t;
 
 	private:
@@ -44,26 +44,26 @@ class Base_foc::Cap_index_allocator
 		/**
 		 * Allocate 'cnt' consecutive slots
 		 *
-		 * \return  handle of the first one, or nullptr if there is no such run
+		 * \return  the first one, or the null handle if there is no such run
 		 */
-		Index *alloc_range(size_t cnt)
+		Index alloc_range(size_t cnt)
 		{
 			uint32_t first = 0;
 			return _u32(cnt) && Cap_map::ok(_owner().alloc(uint32_t(cnt), first))
-			       ? Index::from_slot(first) : nullptr;
+			       ? Index::from_slot(first) : Index(nullptr);
 		}
 
 		/**
 		 * Allocate the slot at selector 'kcap'
 		 *
-		 * \return  handle, or nullptr if the slot is allocated already or out
-		 *          of range
+		 * \return  the slot, or the null handle if it is allocated already or
+		 *          out of range
 		 */
-		Index *alloc(addr_t kcap)
+		Index alloc(addr_t kcap)
 		{
-			Index * const index = kcap_to_idx(kcap);
-			return index && Cap_map::ok(_owner().alloc_at(index->slot()))
-			       ? index : nullptr;
+			Index const index = kcap_to_idx(kcap);
+			return index && Cap_map::ok(_owner().alloc_at(index.slot()))
+			       ? index : Index(nullptr);
 		}
 
 		/**
@@ -72,34 +72,35 @@ class Base_foc::Cap_index_allocator
 		 * \return  the reason if nothing was freed: a slot was not allocated,
 		 *          or is still referenced
 		 */
-		Status free(Index *idx, size_t cnt)
+		Status free(Index idx, size_t cnt)
 		{
 			if (!idx || !_u32(cnt))
 				return CAP_MAP_STATUS_BAD_ARGUMENT;
 
-			return _owner().free(idx->slot(), uint32_t(cnt));
+			return _owner().free(idx.slot(), uint32_t(cnt));
 		}
 
 		/**
 		 * Return selector of a slot
 		 */
-		addr_t idx_to_kcap(Index const *idx) const { return idx->kcap(); }
+		addr_t idx_to_kcap(Index idx) const { return idx.kcap(); }
 
 		/**
-		 * Return handle of the slot at a selector, or nullptr if out of range
+		 * Return slot at a selector, or the null handle if out of range
 		 */
-		Index *kcap_to_idx(addr_t kcap)
+		Index kcap_to_idx(addr_t kcap)
 		{
 			addr_t const slot = kcap >> unsigned(PLATFORM::CAP_SHIFT);
-			return slot < max_caps() ? Index::from_slot(uint32_t(slot)) : nullptr;
+			return slot < max_caps() ? Index::from_slot(uint32_t(slot))
+			                         : Index(nullptr);
 		}
 
 		/**
 		 * Return true if core decides about the slot, so it is not counted
 		 */
-		bool static_idx(Index const *idx) const
+		bool static_idx(Index idx) const
 		{
-			return Cap_space<PLATFORM>::static_slot(idx->slot());
+			return Cap_space<PLATFORM>::static_slot(idx.slot());
 		}
 
 		/**

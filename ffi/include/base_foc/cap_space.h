@@ -5,8 +5,7 @@
  * with the following members:
  *
  * :addr_t:              integer as wide as a selector and a pointer
- * :Cap_index:           type behind a handle, 'Base_foc::Cap_index<PLATFORM>'
- *                       or an empty class derived from it
+ * :Cap_data:            type that handles point to, see 'cap_index.h'
  * :FIRST_SLOT:          first slot that the component allocates itself
  * :CAP_SHIFT:           selector = slot << CAP_SHIFT
  * :BADGE_BITS:          significant bits of a badge, 1 to 28
@@ -27,7 +26,7 @@
  *                       thread may receive the capability once more and enter
  *                       it at another slot. A dead capability that is replaced
  *                       by a received one is not told, since its badge lives on.
- * :Untyped_capability:  capability with 'data' and 'local_name' (pool only)
+ * :Untyped_capability:  capability with 'data' and 'local_name'
  * :Mutex:               lock with 'acquire' and 'release' (pool only)
  * :Object_cast:         'Dynamic_object_cast', or 'Static_object_cast' where
  *                       run-time type information is missing (pool only)

@@ -26,7 +26,7 @@ class Base_foc::Capability_map
 {
 	public:
 
-		using Index  = typename PLATFORM::Cap_index;
+		using Index  = Cap_index<PLATFORM>;
 		using addr_t = typename PLATFORM::addr_t;
 		using id_t   = unsigned;
 
@@ -52,9 +52,9 @@ class Base_foc::Capability_map
 
 		static Cap_map::Owner _owner() { return _space().owner(); }
 
-		static Index *_index_if_ok(Status status, uint32_t slot)
+		static Index _index_if_ok(Status status, uint32_t slot)
 		{
-			return Cap_map::ok(status) ? Index::from_slot(slot) : nullptr;
+			return Cap_map::ok(status) ? Index::from_slot(slot) : Index(nullptr);
 		}
 
 	public:
@@ -64,11 +64,11 @@ class Base_foc::Capability_map
 		/**
 		 * Find the slot of a badge
 		 *
-		 * \return  handle, or nullptr if the badge is unknown
+		 * \return  slot, or the null handle if the badge is unknown
 		 *
 		 * The result is a hint only, it comes without a reference.
 		 */
-		Index *find(id_t id)
+		Index find(id_t id)
 		{
 			uint32_t slot = 0;
 			Status const status = _owner().find(id, slot);
@@ -78,11 +78,11 @@ class Base_foc::Capability_map
 		/**
 		 * Allocate a slot for a new badge
 		 *
-		 * \return  handle without references, or nullptr if the badge exists,
-		 *          is out of range, no slot is left, or a monitor that rewrites
+		 * \return  slot without references, or the null handle if the badge
+		 *          exists, is out of range, no slot is left, or a monitor that rewrites
 		 *          badges does not come to an end
 		 */
-		Index *insert(id_t id)
+		Index insert(id_t id)
 		{
 			uint32_t slot = 0;
 			Status const status = _owner().insert(id, slot);
@@ -94,13 +94,14 @@ class Base_foc::Capability_map
 		 *
 		 * Another slot that carries the same badge loses it.
 		 *
-		 * \return  handle, or nullptr if badge or selector are out of range
+		 * \return  slot, or the null handle if badge or selector are out of
+		 *          range
 		 */
-		Index *insert(id_t id, addr_t kcap)
+		Index insert(id_t id, addr_t kcap)
 		{
 			addr_t const slot = kcap >> unsigned(PLATFORM::CAP_SHIFT);
 			if (slot >= _owner().capacity())
-				return nullptr;
+				return Index(nullptr);
 
 			return _index_if_ok(_owner().insert_at(id, uint32_t(slot)),
 			                    uint32_t(slot));
@@ -111,14 +112,14 @@ class Base_foc::Capability_map
 		 *
 		 * A known capability is reused, a dead one replaced.
 		 *
-		 * \param index  handle together with one reference that the caller
-		 *               has to give back, or nullptr on failure
+		 * \param index  slot together with one reference that the caller has
+		 *               to give back, or the null handle on failure
 		 *
 		 * \return  reason of a failure: the badge belongs to another
 		 *          capability, the kernel refused, no slot is left, or the
 		 *          badge is out of range
 		 */
-		Status insert_map(id_t id, addr_t kcap, Index *&index)
+		Status insert_map(id_t id, addr_t kcap, Index &index)
 		{
 			Kernel   kernel { };
 			uint32_t slot = 0;
@@ -130,11 +131,11 @@ class Base_foc::Capability_map
 		/**
 		 * Enter a capability received at selector 'kcap'
 		 *
-		 * \return  handle with a reference, or nullptr, see above
+		 * \return  slot with a reference, or the null handle, see above
 		 */
-		Index *insert_map(id_t id, addr_t kcap)
+		Index insert_map(id_t id, addr_t kcap)
 		{
-			Index *index = nullptr;
+			Index index(nullptr);
 			(void)insert_map(id, kcap, index);
 			return index;
 		}
@@ -145,10 +146,10 @@ class Base_foc::Capability_map
 		 * A slot that is still referenced is freed with its last reference. A
 		 * slot without a badge is not in the map, and nothing happens to it.
 		 */
-		void remove(Index *index)
+		void remove(Index index)
 		{
 			if (index)
-				_space().remove(index->slot());
+				_space().remove(index.slot());
 		}
 };
 

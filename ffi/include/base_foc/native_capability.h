@@ -13,7 +13,8 @@ namespace Base_foc {
 
 	template <typename> class Native_capability;
 
-	template <typename CAP, typename INDEX> CAP adopt_capability(INDEX *);
+	template <typename CAP, typename PLATFORM>
+	CAP adopt_capability(Cap_index<PLATFORM>);
 }
 
 
@@ -23,14 +24,14 @@ namespace Base_foc {
  * For results of 'Capability_map::insert_map'. It works with any capability
  * type that counts a reference of its own when constructed from a handle.
  */
-template <typename CAP, typename INDEX>
-CAP Base_foc::adopt_capability(INDEX *index)
+template <typename CAP, typename PLATFORM>
+CAP Base_foc::adopt_capability(Cap_index<PLATFORM> index)
 {
 	/* gives back the handle's own reference, also if the copy should throw */
 	struct Reference
 	{
-		INDEX *index;
-		~Reference() { if (index) index->dec(); }
+		Cap_index<PLATFORM> index;
+		~Reference() { if (index) index.dec(); }
 	};
 
 	Reference const reference { index };
@@ -51,14 +52,15 @@ class Base_foc::Native_capability
 {
 	public:
 
-		using Data = typename PLATFORM::Cap_index;
+		using Index = Cap_index<PLATFORM>;
+		using Data  = typename PLATFORM::Cap_data;
 
 	private:
 
 		Data *_data = nullptr;
 
-		void _inc() { if (_data) _data->inc(); }
-		void _dec() { if (_data) _data->dec(); }
+		void _inc() { if (_data) Index(_data).inc(); }
+		void _dec() { if (_data) Index(_data).dec(); }
 
 	public:
 
@@ -80,9 +82,9 @@ class Base_foc::Native_capability
 		/**
 		 * Return capability for a result of 'Capability_map::insert_map'
 		 */
-		static Native_capability adopt(Data *data)
+		static Native_capability adopt(Index index)
 		{
-			return adopt_capability<Native_capability>(data);
+			return adopt_capability<Native_capability>(index);
 		}
 
 		Native_capability &operator = (Native_capability const &other)
@@ -102,9 +104,9 @@ class Base_foc::Native_capability
 		Data       *data()       { return _data; }
 		Data const *data() const { return _data; }
 
-		long local_name() const { return _data ? long(_data->id()) : 0; }
+		long local_name() const { return _data ? long(Index(_data).id()) : 0; }
 
-		bool valid() const { return _data && _data->valid(); }
+		bool valid() const { return _data && Index(_data).valid(); }
 };
 
 #endif /* _BASE_FOC__NATIVE_CAPABILITY_H_ */

@@ -7,7 +7,7 @@
 #ifndef _BASE_FOC__OBJECT_POOL_H_
 #define _BASE_FOC__OBJECT_POOL_H_
 
-#include <base_foc/cap_space.h>
+#include <base_foc/cap_index.h>
 
 namespace Base_foc {
 
@@ -147,7 +147,7 @@ class Base_foc::Object_pool
 		 */
 		static uint32_t _slot(Untyped_capability const &cap)
 		{
-			return cap.data() ? cap.data()->slot() : 0;
+			return Cap_index<PLATFORM>(cap).slot();
 		}
 
 		/**
@@ -162,7 +162,7 @@ class Base_foc::Object_pool
 			if (!cap.data())
 				return nullptr;
 
-			uint32_t const slot = cap.data()->slot();
+			uint32_t const slot = _slot(cap);
 
 			Cap_map::Entry entry { CAP_MAP_STATE_FREE, 0 };
 			if (!Cap_map::ok(_owner().entry(slot, entry))

@@ -26,6 +26,7 @@
 #include <base/rpc_client.h>
 #include <base/rpc_server.h>
 #include <cap_map_test/release.h>
+#include <foc/capability_space.h>
 #include <foc_native_pd/foc_native_pd.h>
 #include <timer_session/connection.h>
 #include <util/interface.h>
@@ -99,7 +100,7 @@ struct Test::Target
 		badge = unsigned(cap.local_name());
 
 		return !l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP,
-		                             l4_obj_fpage(cap.data()->kcap(), 0, L4_FPAGE_RWX),
+		                             l4_obj_fpage(Capability_space::kcap(cap), 0, L4_FPAGE_RWX),
 		                             selector(round) | L4_ITEM_MAP));
 	}
 };

@@ -103,8 +103,8 @@ class Test::Renewal : Noncopyable
 			Native_capability const sem = _pd.cap_space.request(slot, entry.badge, info);
 
 			return sem.valid()
-			    && !l4_error(l4_rcv_ep_bind_thread(sem.data()->kcap(),
-			                                       thread.data()->kcap(), 0));
+			    && !l4_error(l4_rcv_ep_bind_thread(Cap_index(sem).kcap(),
+			                                       Cap_index(thread).kcap(), 0));
 		}
 
 		/**

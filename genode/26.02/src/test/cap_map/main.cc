@@ -96,7 +96,7 @@ struct Test::Main
 
 		for (auto const &object : _objects)
 			if (object.constructed())
-				log("own cap ", object->cap().data()->slot(),
+				log("own cap ", Base_foc::Cap_index<Foc_cap_platform>(object->cap()).slot(),
 				    " ", object->cap().local_name());
 
 		log("stage ", _stage, " with ", count, " objects");

@@ -120,7 +120,7 @@ struct Test::Main
 			_caps[_count] = { };
 		}
 
-		Cap_index * const taken =
+		Cap_index const taken =
 			cap_idx_alloc().alloc_range(_capacity() - Foc_cap_platform::FIRST_SLOT
 			                            - LEFT - _used_at_start());
 		if (!taken)
@@ -153,8 +153,8 @@ struct Test::Main
 	static unsigned _used_at_start()
 	{
 		/* allocation begins with the first free slot */
-		Cap_index * const first = cap_idx_alloc().alloc_range(256);
-		unsigned const result = first->slot() - Foc_cap_platform::FIRST_SLOT;
+		Cap_index const first = cap_idx_alloc().alloc_range(256);
+		unsigned const result = first.slot() - Foc_cap_platform::FIRST_SLOT;
 		(void)cap_idx_alloc().free(first, 256);
 		return result;
 	}

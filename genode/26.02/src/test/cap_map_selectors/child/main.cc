@@ -94,11 +94,11 @@ struct Test::Main
 
 		addr_t const selectors[] = {
 			L4_BASE_TASK_CAP,
-			_thread_cap.data()->kcap(), _other_thread_cap.data()->kcap(),
+			Cap_index(_thread_cap).kcap(), Cap_index(_other_thread_cap).kcap(),
 			gate,                       other_gate,
 			gate + THREAD_PAGER_CAP,    other_gate + THREAD_PAGER_CAP,
 			gate + THREAD_IRQ_CAP,      other_gate + THREAD_IRQ_CAP,
-			_env.pd_session_cap().data()->kcap() };
+			Cap_index(_env.pd_session_cap()).kcap() };
 
 		unsigned pairs = 0, faults = 0;
 
@@ -136,7 +136,7 @@ struct Test::Main
 		addr_t const irq = state.kcap + THREAD_IRQ_CAP;
 
 		long const error = l4_error(
-			l4_rcv_ep_bind_thread(irq, _thread_cap.data()->kcap(), foreign_badge));
+			l4_rcv_ep_bind_thread(irq, Cap_index(_thread_cap).kcap(), foreign_badge));
 
 		log(error ? "unable to forge" : "forged", " ID ", foreign_badge,
 		    " of IRQ at selector ", Hex(irq));

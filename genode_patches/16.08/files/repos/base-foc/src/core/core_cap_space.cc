@@ -56,8 +56,7 @@ void Core_cap_index::reset()
 
 Native_capability Core_cap_index::create(Cap_id_allocator &cap_id_alloc)
 {
-	Core_cap_index * const index =
-		static_cast<Core_cap_index *>(cap_idx_alloc()->alloc_range(1));
+	Core_cap_index * const index = of(cap_idx_alloc()->alloc_range(1));
 
 	if (!index) {
 		error("out of capability slots");
@@ -103,7 +102,7 @@ Native_capability Core_cap_index::lookup(unsigned badge)
 	if (!Cap_map::ok(owner.find_acquire(badge, slot)))
 		return Native_capability();
 
-	return adopt_cap(from_slot(slot));
+	return adopt_cap(Base_foc::Cap_index<Foc_cap_platform>::from_slot(slot));
 }
 
 
@@ -144,8 +143,7 @@ static bool cap_present(addr_t kcap)
 
 bool Foc_cap_platform::cap_valid(addr_t kcap)
 {
-	Core_cap_index const &index =
-		*static_cast<Core_cap_index *>(cap_idx_alloc()->kcap_to_idx(kcap));
+	Core_cap_index const &index = *Core_cap_index::of(cap_idx_alloc()->kcap_to_idx(kcap));
 
 	/* the badge of a capability is taken even if its object does not exist yet */
 	return index.created() || cap_present(kcap);
@@ -173,8 +171,10 @@ Cap_index *Foc_cap_platform::cap_received(unsigned badge, addr_t kcap)
 
 	::uint32_t slot = 0;
 
-	return Cap_map::ok(cap_space().owner().insert_map(badge, kcap, kernel, slot))
-	     ? Cap_index::from_slot(slot) : nullptr;
+	if (!Cap_map::ok(cap_space().owner().insert_map(badge, kcap, kernel, slot)))
+		return nullptr;
+
+	return Base_foc::Cap_index<Foc_cap_platform>::from_slot(slot);
 }
 
 
@@ -186,8 +186,7 @@ void Foc_cap_platform::cap_vanished(addr_t kcap, unsigned)
 {
 	using namespace Fiasco;
 
-	Core_cap_index &index =
-		*static_cast<Core_cap_index *>(cap_idx_alloc()->kcap_to_idx(kcap));
+	Core_cap_index &index = *Core_cap_index::of(cap_idx_alloc()->kcap_to_idx(kcap));
 
 	/* leave objects alone that core does not own */
 	unsigned long const flags = index.created()

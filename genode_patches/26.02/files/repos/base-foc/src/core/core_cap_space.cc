@@ -54,7 +54,7 @@ Core_cap_index::Record &Core_cap_index::_record() const
 }
 
 
-void Core_cap_index::reset()
+void Core_cap_index::reset() const
 {
 	_record() = { };
 
@@ -67,7 +67,7 @@ Native_capability Core_cap_index::create(Cap_directory::Kind kind)
 	Native_capability const cap = create(platform_specific().cap_id_alloc());
 
 	if (cap.valid())
-		cap_directory().object(cap.data()->slot(), kind, nullptr);
+		cap_directory().object(Cap_index(cap).slot(), kind, nullptr);
 
 	return cap;
 }
@@ -75,8 +75,7 @@ Native_capability Core_cap_index::create(Cap_directory::Kind kind)
 
 Native_capability Core_cap_index::create(Cap_id_allocator &cap_id_alloc)
 {
-	Core_cap_index * const index =
-		static_cast<Core_cap_index *>(cap_idx_alloc().alloc_range(1));
+	Core_cap_index const index(cap_idx_alloc().alloc_range(1));
 
 	if (!index) {
 		error("out of capability slots");
@@ -89,21 +88,21 @@ Native_capability Core_cap_index::create(Cap_id_allocator &cap_id_alloc)
 	 */
 	Native_capability cap(index);
 
-	index->reset();
-	index->_record().created = true;
+	index.reset();
+	index._record().created = true;
 
 	try {
 		Cap_id_allocator::id_t const id = cap_id_alloc.alloc();
 
 		/* a slot that was received with an invented badge loses it */
-		if (cap_map().insert(id, index->kcap()))
+		if (cap_map().insert(id, index.kcap()))
 			return cap;
 
 		error("unable to enter capability ID ", id);
 	}
 	catch (Cap_id_allocator::Out_of_ids) { error("out of capability IDs"); }
 
-	index->reset();
+	index.reset();
 	return Native_capability();
 }
 
@@ -128,7 +127,7 @@ Native_capability Core_cap_index::thread() const
 	/* the badge may be that of something else by now */
 	Native_capability const cap = lookup(_record().thread_badge);
 
-	return cap.valid() && static_cast<Core_cap_index const *>(cap.data())->pt()
+	return cap.valid() && Core_cap_index(cap).pt()
 	     ? cap : Native_capability();
 }
 
@@ -167,8 +166,7 @@ bool Foc_cap_platform::cap_valid(addr_t kcap)
 {
 	using namespace Foc;
 
-	Core_cap_index const &index =
-		*static_cast<Core_cap_index *>(cap_idx_alloc().kcap_to_idx(kcap));
+	Core_cap_index const index(cap_idx_alloc().kcap_to_idx(kcap));
 
 	/* the badge of a capability is taken even if its object does not exist yet */
 	return index.created()
@@ -177,7 +175,7 @@ bool Foc_cap_platform::cap_valid(addr_t kcap)
 
 
 Cap_map::Status Foc_cap_platform::cap_received(unsigned badge, addr_t kcap,
-                                               Cap_index *&index)
+                                               Cap_index &index)
 {
 	struct Kernel
 	{
@@ -197,7 +195,7 @@ Cap_map::Status Foc_cap_platform::cap_received(unsigned badge, addr_t kcap,
 	Cap_map::Status const status =
 		cap_space().owner().insert_map(badge, kcap, kernel, slot);
 
-	index = Cap_map::ok(status) ? Cap_index::from_slot(slot) : nullptr;
+	index = Cap_map::ok(status) ? Cap_index::from_slot(slot) : Cap_index(nullptr);
 
 	return status;
 }
@@ -214,8 +212,7 @@ void Foc_cap_platform::cap_vanished(addr_t kcap, unsigned)
 {
 	using namespace Foc;
 
-	Core_cap_index &index =
-		*static_cast<Core_cap_index *>(cap_idx_alloc().kcap_to_idx(kcap));
+	Core_cap_index const index(cap_idx_alloc().kcap_to_idx(kcap));
 
 	/* leave objects alone that core does not own */
 	unsigned long const flags = index.created()

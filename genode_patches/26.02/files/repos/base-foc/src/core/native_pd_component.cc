@@ -56,14 +56,14 @@ namespace {
 		Borrowed_cap(Borrowed_cap const &);
 		Borrowed_cap &operator = (Borrowed_cap const &);
 
-		Cap_index * const _index = cap_idx_alloc().alloc_range(1);
+		Cap_index const _index = cap_idx_alloc().alloc_range(1);
 
 		bool _mapped = false;
 
 		/* refers to core's slot only, not to the copies made from it */
 		Foc::l4_fpage_t _fpage() const
 		{
-			return Foc::l4_obj_fpage(_index->kcap(), 0, Foc::L4_FPAGE_RWX);
+			return Foc::l4_obj_fpage(_index.kcap(), 0, Foc::L4_FPAGE_RWX);
 		}
 
 		Borrowed_cap(Foc::l4_cap_idx_t task, addr_t selector)
@@ -77,7 +77,7 @@ namespace {
 			l4_fpage_t const fpage = l4_obj_fpage(selector, 0, L4_CAP_FPAGE_RO);
 
 			_mapped = !l4_error(l4_task_map(L4_BASE_TASK_CAP, task, fpage,
-			                                _index->kcap() | L4_ITEM_MAP));
+			                                _index.kcap() | L4_ITEM_MAP));
 		}
 
 		~Borrowed_cap()
@@ -97,7 +97,7 @@ namespace {
 		 */
 		bool same_object_as(addr_t kcap) const
 		{
-			return _mapped && Foc_cap_platform::cap_equal(_index->kcap(), kcap);
+			return _mapped && Foc_cap_platform::cap_equal(_index.kcap(), kcap);
 		}
 	};
 }
@@ -105,7 +105,7 @@ namespace {
 
 Foc::l4_cap_idx_t Native_pd_component::_task()
 {
-	return _pd_session._pd.native_task().data()->kcap();
+	return Cap_index(_pd_session._pd.native_task()).kcap();
 }
 
 
@@ -142,7 +142,7 @@ Native_capability Native_pd_component::request(addr_t     selector,
 		return { };
 
 	Borrowed_cap const borrowed { task, selector };
-	if (!borrowed.same_object_as(hinted.data()->kcap()))
+	if (!borrowed.same_object_as(Cap_index(hinted).kcap()))
 		return { };
 
 	info.state = Slot_info::CONFIRMED;
@@ -160,7 +160,7 @@ Native_pd_component::install(Native_capability cap, addr_t selector, unsigned pr
 	 || selector >= selector_of(MAX_SLOTS) || selector % L4_CAP_SIZE)
 		return Install_result::OUT_OF_RANGE;
 
-	if (!cap.valid() || !occupied(L4_BASE_TASK_CAP, cap.data()->kcap()))
+	if (!cap.valid() || !occupied(L4_BASE_TASK_CAP, Cap_index(cap).kcap()))
 		return Install_result::INVALID_CAP;
 
 	l4_cap_idx_t const task = _task();
@@ -172,7 +172,7 @@ Native_pd_component::install(Native_capability cap, addr_t selector, unsigned pr
 		 * e.g., to bind an IPC gate to another thread, remains in core.
 		 */
 		l4_fpage_t const fpage =
-			l4_obj_fpage(cap.data()->kcap(), 0, L4_CAP_FPAGE_RW);
+			l4_obj_fpage(Cap_index(cap).kcap(), 0, L4_CAP_FPAGE_RW);
 
 		l4_msgtag_t const tag =
 			l4_task_map(task, L4_BASE_TASK_CAP, fpage, selector | L4_ITEM_MAP);
@@ -189,7 +189,7 @@ Native_pd_component::install(Native_capability cap, addr_t selector, unsigned pr
 
 	Borrowed_cap const borrowed { task, selector };
 
-	return borrowed.same_object_as(expected.data()->kcap()) ? map()
+	return borrowed.same_object_as(Cap_index(expected).kcap()) ? map()
 	                                                        : Install_result::IN_USE;
 }
 

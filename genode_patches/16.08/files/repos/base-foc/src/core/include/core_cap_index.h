@@ -57,6 +57,14 @@ class Genode::Core_cap_index final : public Native_capability::Data
 	public:
 
 		/**
+		 * Return handle of a slot as one of core
+		 */
+		static Core_cap_index *of(Native_capability::Data *index)
+		{
+			return static_cast<Core_cap_index *>(index);
+		}
+
+		/**
 		 * Allocate slot for a new kernel object, with a badge of its own
 		 *
 		 * The kernel object is destroyed, and the badge is released, along

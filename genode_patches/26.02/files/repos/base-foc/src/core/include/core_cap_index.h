@@ -44,11 +44,11 @@ namespace Core {
 
 
 /**
- * Handle of a slot, which gives access to core's record about the slot
+ * Slot of core's capability space, along with core's record about the slot
  *
  * The records reside in an array besides the capability table.
  */
-class Core::Core_cap_index final : public Native_capability::Data
+class Core::Core_cap_index final : public Cap_index
 {
 	private:
 
@@ -72,6 +72,10 @@ class Core::Core_cap_index final : public Native_capability::Data
 
 	public:
 
+		explicit Core_cap_index(Cap_index index) : Cap_index(index) { }
+
+		explicit Core_cap_index(Native_capability const &cap) : Cap_index(cap) { }
+
 		/**
 		 * Allocate slot for a new kernel object, with a badge of its own
 		 *
@@ -83,7 +87,7 @@ class Core::Core_cap_index final : public Native_capability::Data
 		 * \return  capability, or an invalid one if slots or badges are
 		 *          exhausted
 		 *
-		 * An invalid capability must not be invoked, see 'Native_capability::Data'.
+		 * An invalid capability must not be invoked, see 'base/internal/cap_space.h'.
 		 */
 		static Native_capability create(Cap_directory::Kind = Cap_directory::Kind::UNKNOWN);
 
@@ -159,7 +163,7 @@ class Core::Core_cap_index final : public Native_capability::Data
 		/**
 		 * Forget what is recorded about the slot
 		 */
-		void reset();
+		void reset() const;
 };
 
 #endif /* _CORE__CORE_CAP_INDEX_H_ */

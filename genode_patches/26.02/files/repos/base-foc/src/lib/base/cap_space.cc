@@ -81,13 +81,13 @@ void Foc_cap_platform::table_missing(Cap_map::Status status)
 
 Foc::l4_cap_idx_t Genode::Capability_space::alloc_kcap()
 {
-	Cap_index const * const index = cap_idx_alloc().alloc_range(1);
+	Cap_index const index = cap_idx_alloc().alloc_range(1);
 
 	if (!index) {
 		raw("out of capability selectors");
 		return Foc::L4_INVALID_CAP;
 	}
-	return index->kcap();
+	return index.kcap();
 }
 
 
@@ -100,11 +100,9 @@ void Genode::Capability_space::free_kcap(Foc::l4_cap_idx_t kcap)
 
 Foc::l4_cap_idx_t Genode::Capability_space::kcap(Native_capability cap)
 {
-	Cap_index const * const index = cap.data();
-
-	if (!index) {
+	if (!cap.data()) {
 		raw("selector of an invalid capability requested");
 		return Foc::L4_INVALID_CAP;
 	}
-	return index->kcap();
+	return Cap_index(cap).kcap();
 }

@@ -233,7 +233,7 @@ static bool few_slots_left(Msgbuf_base const &msg, bool window)
 
 	for (unsigned i = 0; i < msg.used_caps(); i++)
 		if (msg.cap(i).data())
-			last = max(last, unsigned(msg.cap(i).data()->slot()));
+			last = max(last, unsigned(Cap_index(msg.cap(i)).slot()));
 
 	return !window || last + Growth::RESERVE >= owner().capacity();
 }

@@ -48,7 +48,7 @@ bool Foc_cap_platform::cap_valid(addr_t kcap)
 
 
 Cap_map::Status Foc_cap_platform::cap_received(unsigned badge, addr_t kcap,
-                                               Cap_index *&index)
+                                               Cap_index &index)
 {
 	return cap_map().insert_map(badge, kcap, index);
 }
@@ -64,10 +64,10 @@ void Foc_cap_platform::cap_vanished(addr_t, unsigned) { }
 Parent_capability Genode::parent_cap()
 {
 	unsigned    const badge = unsigned(_parent_cap[0]);
-	Cap_index * const index = cap_idx_alloc().kcap_to_idx(Foc::PARENT_CAP);
+	Cap_index const index = cap_idx_alloc().kcap_to_idx(Foc::PARENT_CAP);
 
 	/* at the first time, and after the parent capability got reloaded */
-	if (index->id() != badge)
+	if (index.id() != badge)
 		(void)cap_map().insert(badge, Foc::PARENT_CAP);
 
 	return reinterpret_cap_cast<Parent>(Native_capability(index));

@@ -25,7 +25,7 @@ using namespace Genode;
 /* the slot 0 never carries a badge, objects without a capability are there */
 unsigned long Object_pool_key::of_cap(Untyped_capability const &cap)
 {
-	return cap.data() ? cap.data()->slot() : 0;
+	return Cap_index(cap).slot();
 }
 
 
@@ -33,15 +33,15 @@ unsigned long Object_pool_key::of_local_name(unsigned long name)
 {
 	unsigned const badge = unsigned(name);
 
-	Cap_index const * const index = (badge == name) ? cap_map().find(badge) : nullptr;
+	Cap_index const index = (badge == name) ? cap_map().find(badge) : Cap_index(nullptr);
 
-	return index ? index->slot() : ~0UL;
+	return index ? index.slot() : ~0UL;
 }
 
 
 bool Object_pool_key::confirmed(Untyped_capability const &cap, unsigned long name)
 {
-	bool const result = cap.data() && cap.data()->id() == name;
+	bool const result = cap.data() && Cap_index(cap).id() == name;
 
 	/* opened by the receipt of a request */
 	Restart::leave_window(Restart::my_record());

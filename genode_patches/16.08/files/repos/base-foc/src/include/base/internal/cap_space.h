@@ -65,8 +65,9 @@ namespace Genode {
  */
 struct Genode::Foc_cap_platform
 {
-	typedef Genode::addr_t    addr_t;
-	typedef Genode::Cap_index Cap_index;
+	typedef Genode::addr_t          addr_t;
+	typedef Native_capability::Data Cap_data;
+	typedef Native_capability       Untyped_capability;
 
 	enum {
 		FIRST_SLOT  = Fiasco::USER_BASE_CAP >> Fiasco::L4_CAP_SHIFT,
@@ -122,22 +123,42 @@ struct Genode::Foc_cap_platform
 /**
  * Handle of a slot in the capability space
  *
- * There is no object behind a pointer to it.
+ * There is no object behind a pointer to it. The release calls methods of what
+ * is behind a capability all over core, so they are there for 'this' as the
+ * number it is.
  */
-class Genode::Native_capability::Data : public Base_foc::Cap_index<Foc_cap_platform>
+class Genode::Native_capability::Data
 {
+	private:
+
+		typedef Base_foc::Cap_index<Foc_cap_platform> Value;
+
+		Value _value() const { return Value(const_cast<Data *>(this)); }
+
 	public:
+
+		typedef Value::id_t id_t;
+
+		unsigned slot() const { return _value().slot(); }
+
+		id_t id() const { return _value().id(); }
+
+		bool valid() const { return _value().valid(); }
+
+		void inc() { _value().inc(); }
+		void dec() { _value().dec(); }
 
 		/**
 		 * Return selector
 		 *
 		 * The null handle, as obtained when running out of slots, denotes an
-		 * invalid selector. The slot of selector 0 is never handed out.
+		 * invalid selector. (A comparison of 'this' with nullptr is something
+		 * that compilers leave out.)
 		 */
 		addr_t kcap() const
 		{
-			return in_range() ? Base_foc::Cap_index<Foc_cap_platform>::kcap()
-			                  : addr_t(Fiasco::L4_INVALID_CAP);
+			return slot() - 1 < unsigned(Cap_map::MAX_SLOTS) - 1
+			       ? _value().kcap() : addr_t(Fiasco::L4_INVALID_CAP);
 		}
 };
 
@@ -155,7 +176,8 @@ Genode::Native_capability Genode::adopt_cap(Cap_index *index)
 		Capability(Cap_index *index) : Native_capability(cap_of_index(index)) { }
 	};
 
-	return Base_foc::adopt_capability<Capability>(index);
+	return Base_foc::adopt_capability<Capability>(
+		Base_foc::Cap_index<Foc_cap_platform>(index));
 }
 
 #endif /* _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_ */

@@ -5,6 +5,12 @@
  * A capability is known to the kernel by its selector, and to Genode by its
  * badge. Both are brought together by a flat table with one entry per slot of
  * the capability space.
+ *
+ * 'Native_capability::Data' is never defined. A pointer to it stands for a slot,
+ * and 'Cap_index' tells what is known about the slot. An invalid capability, as
+ * obtained when running out of slots, has no slot. Its selector is 0, at which
+ * nothing ever is. Note that the kernel takes the invalid selector for the
+ * calling thread, so a thread that invokes it waits for itself.
  */
 
 /*
@@ -31,7 +37,7 @@ namespace Genode {
 
 	struct Foc_cap_platform;
 
-	using Cap_index           = class Native_capability::Data;
+	using Cap_index           = Base_foc::Cap_index<Foc_cap_platform>;
 	using Cap_space           = Base_foc::Cap_space<Foc_cap_platform>;
 	using Cap_index_allocator = Base_foc::Cap_index_allocator<Foc_cap_platform>;
 	using Capability_map      = Base_foc::Capability_map<Foc_cap_platform>;
@@ -56,8 +62,9 @@ namespace Genode {
  */
 struct Genode::Foc_cap_platform
 {
-	using addr_t    = Genode::addr_t;
-	using Cap_index = Genode::Cap_index;
+	using addr_t             = Genode::addr_t;
+	using Cap_data           = Native_capability::Data;
+	using Untyped_capability = Native_capability;
 
 	enum {
 		FIRST_SLOT  = Foc::USER_BASE_CAP >> Foc::L4_CAP_SHIFT,
@@ -107,10 +114,11 @@ struct Genode::Foc_cap_platform
 	/**
 	 * Enter a capability received by IPC at selector 'kcap' into the map
 	 *
-	 * \param index  handle together with a reference, or nullptr on failure
+	 * \param index  slot together with a reference, or the null handle on
+	 *               failure
 	 */
 	static Cap_map::Status cap_received(unsigned badge, addr_t kcap,
-	                                    Cap_index *&index);
+	                                    Cap_index &index);
 
 	/**
 	 * Respond to capabilities that came as the result of a call by IPC
@@ -129,17 +137,5 @@ struct Genode::Foc_cap_platform
 	 */
 	static void table_missing [[noreturn]] (Cap_map::Status);
 };
-
-
-/**
- * Handle of a slot in the capability space
- *
- * There is no object behind a pointer to it. An invalid capability, as obtained
- * when running out of slots, has no handle. So it must be checked before its
- * selector is asked for. Note that the kernel takes an invalid selector for the
- * calling thread, so a thread that invokes one waits for itself.
- */
-class Genode::Native_capability::Data : public Base_foc::Cap_index<Foc_cap_platform>
-{ };
 
 #endif /* _INCLUDE__BASE__INTERNAL__CAP_SPACE_H_ */
