@@ -33,7 +33,6 @@ mod record;
 mod references;
 mod refresh;
 mod slots;
-mod withdraw;
 
 use core::marker::PhantomData;
 
