@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::text::object;
-use super::{Image, Row, State, Target, kind_name};
+use super::{Image, Row, State, Target, UNKNOWN_CREATOR, kind_name};
 use crate::checkpoint::{Checkpoint, ObjectState, RESERVED};
 use crate::table::escaped;
 
@@ -190,6 +190,9 @@ fn check_slots(image: &Image, checkpoint: &Checkpoint, faults: &mut Vec<String>)
             Some(Target::Gate { creator, entrypoint, name }) => {
                 if creator == "target" && *entrypoint >= checkpoint.meta.entrypoints {
                     faults.push(format!("slot {slot}: there is no entrypoint {entrypoint}"));
+                }
+                if creator.starts_with(UNKNOWN_CREATOR) {
+                    faults.push(format!("slot {slot}: nobody knows {creator}"));
                 }
                 if let Some(other) = seen.insert((creator, name), slot) {
                     faults.push(format!("slot {slot}: leads to the object of slot {other}"));

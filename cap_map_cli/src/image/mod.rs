@@ -51,6 +51,9 @@ impl State {
     }
 }
 
+/// In front of the number of a component that is none of the testbed's.
+const UNKNOWN_CREATOR: &str = "component ";
+
 /// What a slot leads to, according to kernel and core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
@@ -76,7 +79,7 @@ impl From<Object> for Target {
                     COMPONENT_TARGET => "target".to_owned(),
                     COMPONENT_CLIENTS => "clients".to_owned(),
                     COMPONENT_MONITOR => "monitor".to_owned(),
-                    number => format!("component {number}"),
+                    number => format!("{UNKNOWN_CREATOR}{number}"),
                 };
                 Target::Gate { creator, entrypoint, name }
             }

@@ -82,7 +82,7 @@ fn parts_that_contradict_each_other_are_found() {
     let (file, good) = sample(folder.path());
     let outcome = run(&["verify"], &file).expect_success();
     assert!(outcome.stdout.ends_with(" slots in use, all well\n"), "{}", outcome.stdout);
-    let cases: [(&str, Change); 9] = [
+    let cases: [(&str, Change); 10] = [
         ("is not zero, but behind the high-water mark", |checkpoint| {
             put_word(checkpoint, 4090, SlotWord::used(4));
         }),
@@ -117,6 +117,14 @@ fn parts_that_contradict_each_other_are_found() {
                 }
             }
         }),
+        ("nobody knows component 7", |checkpoint| {
+            let of_clients = |object| matches!(object, Object::Gate { creator: 2, .. });
+            let mut entries = checkpoint.kernel.iter_mut();
+            let entry = entries.find(|entry| of_clients(entry.object)).expect("one of a client");
+            if let Object::Gate { creator, .. } = &mut entry.object {
+                *creator = 7;
+            }
+        }),
         ("leads to the object of slot", |checkpoint| {
             let own = |object| matches!(object, Object::Gate { creator: 1, .. });
             let mut entries = checkpoint.kernel.iter_mut().filter(|entry| own(entry.object));
@@ -134,9 +142,14 @@ fn parts_that_contradict_each_other_are_found() {
     for (reason, change) in cases {
         let mut altered = good.clone();
         change(&mut altered);
-        let outcome = run(&["verify"], &write(folder.path(), "altered", &altered));
+        let altered = write(folder.path(), "altered", &altered);
+        let outcome = run(&["verify"], &altered);
         assert_eq!(outcome.status.code(), Some(3), "{reason}: {}", outcome.stdout);
         assert!(outcome.stderr.contains(reason), "{reason}: {}", outcome.stderr);
+        let outcome = run(&["verify", "--json"], &altered);
+        assert_eq!((outcome.status.code(), outcome.stderr.as_str()), (Some(3), ""));
+        let said: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        assert!(said["faults"].to_string().contains(reason), "{said}");
     }
 }
 
