@@ -11,16 +11,13 @@
 /* Genode includes */
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
-#include <cap_space_monitor/sandbox.h>
 #include <os/reporter.h>
 #include <timer_session/connection.h>
 
-namespace Cap_monitor {
+/* local includes */
+#include <observed_pd.h>
 
-	using namespace Cap_space_monitor;
-
-	struct Main;
-}
+namespace Cap_monitor { struct Main; }
 
 
 struct Cap_monitor::Main : Sandbox::State_handler
@@ -31,12 +28,21 @@ struct Cap_monitor::Main : Sandbox::State_handler
 
 	Timer::Connection _timer { _env };
 
-	Monitored_sandbox _sandbox { _env, *this };
+	Basic_sandbox<Observed_pd> _sandbox { _env, *this };
 
 	Expanding_reporter _reporter { _env, "cap_spaces", "cap_spaces", { 64*1024 } };
 
 	/* too large for the stack */
 	Snapshot_with_memory<> _snapshot { };
+	Holders                _holders  { };
+
+	Observed_pds _pds { };
+
+	/* parts of the report */
+	bool _caps = true, _leaks = false;
+
+	uint64_t _mark_ms    = 0;  /* when to take the mark, by '_timer' */
+	bool     _mark_taken = false;
 
 	uint64_t _reported_state = ~0ULL;
 
@@ -47,7 +53,7 @@ struct Cap_monitor::Main : Sandbox::State_handler
 	{
 		uint64_t sum = 0, count = 0;
 
-		_sandbox.for_each_pd([&] (Monitored_pd &pd) {
+		_sandbox.for_each_pd([&] (Observed_pd &pd) {
 			count++;
 			Stamp stamp { };
 			Status const status = pd.cap_space.stamp(stamp);
@@ -57,7 +63,50 @@ struct Cap_monitor::Main : Sandbox::State_handler
 		return (count << 56) + sum;
 	}
 
-	void _gen_cap_space(Generator &g, Monitored_pd &pd)
+	/**
+	 * Call 'fn' with the child that made the gate of the badge, if one did
+	 */
+	void _with_creator(unsigned badge, auto const &fn)
+	{
+		_pds.for_each([&] (Observed_pd &pd) {
+			if (pd.own_gate(badge))
+				fn(pd); });
+	}
+
+	/**
+	 * Count who holds and who made what
+	 *
+	 * The tables are looked at one after another. A gate that is passed on
+	 * meanwhile may be missed.
+	 */
+	void _count()
+	{
+		_holders.clear();
+
+		_pds.for_each([&] (Observed_pd &pd) {
+
+			pd.counts = { };
+
+			if (!Cap_map::ok(pd.cap_space.take(_snapshot)))
+				return;
+
+			for (unsigned slot = 0; slot < _snapshot.num_slots(); slot++)
+				if (_snapshot.entry(slot).state == CAP_MAP_STATE_DETACHED)
+					pd.counts.detached++;
+
+			_snapshot.for_each([&] (unsigned, unsigned badge) {
+				pd.counts.used++;
+				_with_creator(badge, [&] (Observed_pd &) { _holders.add(badge); }); });
+		});
+
+		_pds.for_each([&] (Observed_pd &pd) {
+			pd.for_each_gate([&] (Gate const &gate) {
+				pd.counts.gates++;
+				if (!_holders.count(unsigned(gate.cap.local_name())))
+					pd.counts.unheld++; }); });
+	}
+
+	void _gen_cap_space(Generator &g, Observed_pd &pd)
 	{
 		g.attribute("name", pd.name);
 
@@ -71,12 +120,47 @@ struct Cap_monitor::Main : Sandbox::State_handler
 		g.attribute("generation", _snapshot.stamp().generation);
 		g.attribute("consistent", _snapshot.consistent());
 
+		if (!_caps)
+			return;
+
 		_snapshot.for_each([&] (unsigned slot, unsigned badge) {
 			g.node("cap", [&] {
 				g.attribute("slot",      slot);
 				g.attribute("selector",  String<32>(Hex(selector(slot))));
 				g.attribute("badge",     badge);
-				g.attribute("confirmed", pd.cap_space.confirmed(slot, badge)); }); });
+				g.attribute("confirmed", pd.cap_space.confirmed(slot, badge));
+				_with_creator(badge, [&] (Observed_pd const &creator) {
+					g.attribute("made_by", creator.name);
+					g.attribute("holders", _holders.count(badge)); }); }); });
+	}
+
+	/**
+	 * Report what has grown since the mark
+	 */
+	void _gen_leaks(Generator &g)
+	{
+		uint64_t const now_ms = _timer.elapsed_ms();
+
+		if (!_mark_taken && now_ms >= _mark_ms) {
+			_pds.for_each([&] (Observed_pd &pd) { pd.mark = pd.counts; });
+			_mark_ms    = now_ms;
+			_mark_taken = true;
+		}
+
+		if (!_mark_taken)
+			return;
+
+		g.node("leaks", [&] {
+			g.attribute("seconds", (now_ms - _mark_ms)/1000);
+			_pds.for_each([&] (Observed_pd &pd) {
+				pd.counts.for_each(pd.mark, [&] (char const *what, unsigned before,
+				                                 unsigned now) {
+					if (now > before)
+						g.node("growth", [&] {
+							g.attribute("name",   pd.name);
+							g.attribute("what",   what);
+							g.attribute("before", before);
+							g.attribute("now",    now); }); }); }); });
 	}
 
 	void _report()
@@ -84,9 +168,16 @@ struct Cap_monitor::Main : Sandbox::State_handler
 		/* determine state first to not miss any change */
 		_reported_state = _curr_state();
 
+		_pds.clear();
+		_sandbox.for_each_pd([&] (Observed_pd &pd) { _pds.add(pd); });
+
+		_count();
+
 		_reporter.generate([&] (Generator &g) {
-			_sandbox.for_each_pd([&] (Monitored_pd &pd) {
-				g.node("cap_space", [&] { _gen_cap_space(g, pd); }); }); });
+			_pds.for_each([&] (Observed_pd &pd) {
+				g.node("cap_space", [&] { _gen_cap_space(g, pd); }); });
+			if (_leaks)
+				_gen_leaks(g); });
 	}
 
 	uint64_t _period_us = 0;
@@ -116,6 +207,11 @@ struct Cap_monitor::Main : Sandbox::State_handler
 		Node const config = _config.node();
 
 		_period_us = 1000*max(10UL, config.attribute_value("period_ms", 1000UL));
+		_caps      = config.attribute_value("caps",  true);
+		_leaks     = config.attribute_value("leaks", false);
+
+		_mark_taken = false;
+		_mark_ms    = _timer.elapsed_ms() + config.attribute_value("mark_ms", 0UL);
 
 		_sandbox.apply_config(config);
 
