@@ -26,7 +26,6 @@
 #include <base/rpc_client.h>
 #include <base/rpc_server.h>
 #include <cap_map_test/release.h>
-#include <foc/capability_space.h>
 #include <foc_native_pd/foc_native_pd.h>
 #include <timer_session/connection.h>
 #include <util/interface.h>
@@ -99,8 +98,10 @@ struct Test::Target
 
 		badge = unsigned(cap.local_name());
 
+		addr_t const kcap = Base_foc::Cap_index<Foc_cap_platform>(cap).kcap();
+
 		return !l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP,
-		                             l4_obj_fpage(Capability_space::kcap(cap), 0, L4_FPAGE_RWX),
+		                             l4_obj_fpage(kcap, 0, L4_FPAGE_RWX),
 		                             selector(round) | L4_ITEM_MAP));
 	}
 };
