@@ -69,7 +69,7 @@ pub(crate) enum ClientOrder {
     Attach,
     /// Let the target create this many objects.
     Populate { objects: u32 },
-    /// Call objects. Answered after so many calls, but the threads go on.
+    /// Call objects. Answered after so many calls since they began, or after a while. The threads go on.
     Run { calls: u64 },
     /// Stop calling, after the answers to all calls.
     Pause,
@@ -82,6 +82,8 @@ pub(crate) enum ClientOrder {
 pub(crate) enum ClientAnswer {
     /// Done.
     Done,
+    /// So many calls were answered.
+    Running { calls: u64 },
     /// The threads stand still.
     Stopped {
         /// What they expect from now on.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use rustix::event::epoll::{Event, EventFlags, wait};
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -19,7 +19,7 @@ use crate::checkpoint::{ClientState, ObjectState, THREADS, ThreadState};
 use crate::control::{ClientAnswer, ClientOrder, Control};
 use crate::wire::{Caller, Cap, *};
 
-/// Longest time for the calls of one run.
+/// Longest time without an answer to the order.
 const RUN_TIMEOUT: Duration = Duration::from_millis(5 * CALL_TIMEOUT_MS as u64);
 
 /// An object of the target that all threads call.
@@ -103,7 +103,7 @@ impl Clients {
             ClientOrder::Setup { .. } => anyhow::bail!("set up already"),
             ClientOrder::Attach => self.attach()?,
             ClientOrder::Populate { objects } => self.populate(objects)?,
-            ClientOrder::Run { calls } => self.start(calls)?,
+            ClientOrder::Run { calls } => return self.run(calls),
             ClientOrder::Pause => return self.stop(false),
             ClientOrder::Stop => return self.stop(true),
         }
@@ -139,7 +139,19 @@ impl Clients {
         Ok(())
     }
 
-    fn start(&mut self, calls: u64) -> Result<()> {
+    fn run(&mut self, calls: u64) -> Result<ClientAnswer> {
+        if self.running.is_none() {
+            self.start()?;
+        }
+        let (shared, _) = self.running.as_ref().context("not running")?;
+        let begin = Instant::now();
+        while shared.calls.load(Ordering::Relaxed) < calls && begin.elapsed() < RUN_TIMEOUT {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(ClientAnswer::Running { calls: shared.calls.load(Ordering::Relaxed) })
+    }
+
+    fn start(&mut self) -> Result<()> {
         let factory = self.lookup(COMPONENT_TARGET, NAME_FACTORY)?;
         let mut services = Vec::new();
         for name in NAME_SERVICE..NAME_SERVICE + SERVICES {
@@ -169,11 +181,6 @@ impl Clients {
             let shared = Arc::clone(&shared);
             let thread = std::thread::Builder::new().name("client".into());
             threads.push(thread.spawn(move || worker.run(&shared))?);
-        }
-        let begin = Instant::now();
-        while shared.calls.load(Ordering::Relaxed) < calls {
-            ensure!(begin.elapsed() < RUN_TIMEOUT, "clients make no progress");
-            std::thread::sleep(Duration::from_millis(1));
         }
         self.running = Some((shared, threads));
         Ok(())

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -139,7 +139,7 @@ fn populate(system: &mut System, report: &mut Report, objects: u32) -> Result<()
     if first == objects {
         return Ok(());
     }
-    system.clients(&ClientOrder::Run { calls: 1 })?;
+    run(system, 1)?;
     let mut missing = objects - first;
     while missing > 0 {
         let more = missing.min(MORE_OBJECTS);
@@ -159,7 +159,7 @@ fn work_and_save(
     bar: &ProgressBar,
 ) -> Result<Vec<u8>> {
     let calls = CALLS + CALLS_PER_OBJECT * u64::from(objects);
-    system.clients(&ClientOrder::Run { calls })?;
+    run(system, calls)?;
     bar.inc(1);
     system.monitor(&MonitorOrder::LoseRewriter)?;
     let (observed, _) = system.monitor(&MonitorOrder::Observe)?;
@@ -177,13 +177,30 @@ fn work_and_save(
 /// Lets clients work, and stops them.
 fn serve(system: &System, report: &mut Report, objects: u32) -> Result<()> {
     let calls = CALLS + u64::from(objects);
-    system.clients(&ClientOrder::Run { calls })?;
+    run(system, calls)?;
     stop(system, report, &ClientOrder::Stop).map(|_| ())
+}
+
+/// Lets clients work until so many calls were answered, for as long as there is progress: the
+/// work grows with the objects, and machines differ.
+fn run(system: &System, calls: u64) -> Result<()> {
+    let mut before = 0;
+    loop {
+        let ClientAnswer::Running { calls: now } = system.clients(&ClientOrder::Run { calls })?
+        else {
+            bail!("clients do not run");
+        };
+        if now >= calls {
+            return Ok(());
+        }
+        ensure!(now > before, "clients make no progress");
+        before = now;
+    }
 }
 
 fn stop(system: &System, report: &mut Report, how: &ClientOrder) -> Result<ClientState> {
     let ClientAnswer::Stopped { state, calls, wrong, first_wrong } = system.clients(how)? else {
-        anyhow::bail!("clients do not stop");
+        bail!("clients do not stop");
     };
     report.calls += calls;
     // An answer that was not the expected one came from the wrong object, or
