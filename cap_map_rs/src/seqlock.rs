@@ -18,7 +18,8 @@
 //! looks at `coming`, scans the table, and flips only while `undisturbed` is set.
 //! Clearing and setting are read-modify-writes of one word, so one comes first:
 //! * The owner clears first. The scan sees the announcement, or the slot that carries
-//!   the badge, and refuses a batch that gives the badge to another slot.
+//!   the badge, and refuses a batch that gives the badge to another slot. A batch that
+//!   takes the badge from the slot where it is found may give it to another slot.
 //! * The owner clears between setting and flip. The flip fails.
 //! * The owner clears after the flip. Its look finds another generation, and it makes
 //!   its look-up again.

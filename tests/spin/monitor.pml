@@ -15,6 +15,9 @@
 
 #define OURS         (claimed && number == ours && generation == g)
 #define IS_NEW(b)    ((b) != 0 && ((b) == new[0] || (b) == new[1] || (b) == new[2]))
+/* a badge that the batch takes from a slot has to be found there, so it comes nowhere else */
+#define TAKES(b, s)  (new[s] && (b) == expected[s])
+#define IS_COMING(b) (IS_NEW(b) && !TAKES(b, 0) && !TAKES(b, 1) && !TAKES(b, 2))
 /* the word that staging made of the expected one */
 #define IS_STAGED(s) (new[s] && w == STAGED(WORD(USED, expected[s], expected[s]), g, new[s]))
 
@@ -111,7 +114,7 @@ inline flip() {
 
 /* one attempt of a batch: decided, refused, or disturbed by the owner */
 inline attempt() {
-	atomic { MONITOR; announced = coming; refused = refused || IS_NEW(announced) };
+	atomic { MONITOR; announced = coming; refused = refused || IS_COMING(announced) };
 	/* behind `coming`, as the owner raises it before it says that nothing comes any more */
 	atomic { MONITOR; below = high_water };
 	at = 0;

@@ -149,6 +149,16 @@ impl<'b> Batch<'b> {
         badge.wrapping_sub(self.lowest) <= self.span
     }
 
+    /// Whether the batch takes the badge from a slot.
+    ///
+    /// A badge that is announced, and then found in that slot, comes into no other one:
+    /// the announcement is for this slot, and about to be withdrawn, or it is void since the
+    /// generation has changed.
+    #[cold]
+    pub(super) fn takes(&self, badge: u32) -> bool {
+        self.entries.iter().any(|entry| entry.expected == badge)
+    }
+
     /// The entry with that new badge.
     #[inline]
     pub(super) fn find(&self, replacement: u32) -> Option<&Rewrite> {

@@ -109,7 +109,7 @@ impl<R: RelaxStrategy> Monitor<'_, R> {
     /// One attempt: stages all entries, looks at all other slots, and decides.
     fn attempt(&self, batch: &Batch<'_>, attempt: BatchWord) -> Result<(), Failure> {
         let coming = u32::try_from(coming_badge(self.region)).unwrap_or(0);
-        if let Some(entry) = batch.find(coming) {
+        if let Some(entry) = batch.find(coming).filter(|_| !batch.takes(coming)) {
             return Err(Failure::of(Status::DuplicateBadge, entry.slot));
         }
         let cells = self.region.written_slots();

@@ -299,6 +299,20 @@ fn a_batch_with_a_coming_badge_is_refused() {
     assert_eq!(monitor.rewrite_one(9, 404, 400), Ok(()));
 }
 
+/// An owner that stopped before it withdrew the announcement does not keep the badge that it
+/// has put into its slot.
+#[test]
+fn a_batch_may_pass_on_a_badge_that_has_just_come() {
+    let swap = [Rewrite::new(8, 400, 104), Rewrite::new(9, 104, 400)];
+    let table = stopped_owner(true);
+    assert_eq!(table.monitor().rewrite(&mut { swap }), Ok(()));
+    let seen = snapshot(&table.monitor());
+    assert_eq!((seen[8], seen[9]), (Slot::Used(104), Slot::Used(400)));
+    // The badge has not come yet.
+    let refusal = stopped_owner(false).monitor().rewrite(&mut { swap }).unwrap_err();
+    assert_eq!((refusal.status, refusal.slot), (Status::UnexpectedBadge, Some(8)));
+}
+
 #[test]
 fn an_announcement_that_is_no_badge_hinders_nobody() {
     for coming in [1 << 32 | 400, u64::MAX, 1 << 28, 404] {
