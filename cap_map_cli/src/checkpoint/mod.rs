@@ -1,5 +1,6 @@
 //! A checkpoint of the target: what is in it, and its file.
 
+pub(crate) mod component;
 pub mod container;
 
 use std::path::Path;

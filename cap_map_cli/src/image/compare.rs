@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::text::object;
 use super::{Image, Row, State, Target, UNKNOWN_CREATOR, kind_name};
+use crate::checkpoint::component::Component;
 use crate::checkpoint::{Checkpoint, ObjectState, RESERVED};
 use crate::table::escaped;
 
@@ -22,19 +23,19 @@ pub(crate) struct Difference {
 
 #[derive(Debug, PartialEq, Serialize)]
 struct Fact {
-    name: &'static str,
+    name: String,
     before: String,
     after: String,
 }
 
 /// Compares two images. Badges are other ones in each system, so they may be left aside.
 pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Difference {
-    let facts =
+    let general =
         general_facts(before, ignore_badges).into_iter().zip(general_facts(after, ignore_badges));
-    let facts = facts
-        .map(|((name, before), (_, after))| Fact { name, before, after })
-        .filter(|fact| fact.before != fact.after)
-        .collect();
+    let general =
+        general.map(|((name, before), (_, after))| Fact { name: name.to_owned(), before, after });
+    let facts =
+        general.chain(records(before, after)).filter(|fact| fact.before != fact.after).collect();
     let by_slot = |image: &Image| -> BTreeMap<u32, Row> {
         image.rows.iter().map(|row| (row.slot, row.clone())).collect()
     };
@@ -55,6 +56,23 @@ pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Differ
     }
     difference.came = after.into_values().collect();
     difference
+}
+
+/// The records of two components by name, in the order of the first, then of the second.
+fn records(before: &Image, after: &Image) -> Vec<Fact> {
+    let of = |image: &Image| image.component.as_ref().map_or_else(Vec::new, Component::facts);
+    let mut rest: HashMap<_, _> = of(after).into_iter().collect();
+    let nothing = || "nothing".to_owned();
+    let mut facts: Vec<_> = of(before)
+        .into_iter()
+        .map(|(name, before)| {
+            let after = rest.remove(&name).unwrap_or_else(nothing);
+            Fact { name, before, after }
+        })
+        .collect();
+    let new = of(after).into_iter().filter(|(name, _)| rest.contains_key(name));
+    facts.extend(new.map(|(name, after)| Fact { name, before: nothing(), after }));
+    facts
 }
 
 /// What an image says besides its slots: the same names in the same order for each.

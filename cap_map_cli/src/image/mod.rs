@@ -1,6 +1,7 @@
 //! Looking into checkpoint and table files, without starting anything.
 
 mod compare;
+mod component;
 mod text;
 
 use std::path::Path;
@@ -12,6 +13,7 @@ use serde::Serialize;
 
 pub(crate) use self::compare::{Difference, diff, verify};
 pub(crate) use self::text::columns;
+use crate::checkpoint::component::Component;
 use crate::checkpoint::{
     Checkpoint, Meta, Object, RESERVED, Refusal, Section, container, read_file,
 };
@@ -64,6 +66,12 @@ pub(crate) enum Target {
         #[serde(serialize_with = "hexadecimal")]
         name: u64,
     },
+    /// An object that a record of a component's image is about.
+    Record {
+        what: &'static str,
+        number: u32,
+        name: String,
+    },
     Dead,
     Thread,
 }
@@ -111,8 +119,10 @@ pub(crate) struct Row {
 pub(crate) struct Image {
     bytes: Vec<u8>,
     pub(crate) table: Table,
-    /// `None` for a file with a table only.
+    /// What a file has that is a checkpoint of the testbed.
     pub(crate) checkpoint: Option<Checkpoint>,
+    /// What a file has that is the image of a Genode component.
+    pub(crate) component: Option<Component>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -125,6 +135,10 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
+    fn is_all(&self) -> bool {
+        self.slots.is_empty() && self.badges.is_empty() && self.states.is_empty()
+    }
+
     fn has(&self, row: &Row) -> bool {
         fn allows<T: PartialEq>(list: &[T], value: &T) -> bool {
             list.is_empty() || list.contains(value)
@@ -144,12 +158,21 @@ impl Image {
 
     pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
         let refused = |status: cap_map_rs::Status| Refusal::at(0, status.message());
-        let is_checkpoint = bytes.starts_with(&container::MAGIC);
-        let checkpoint = is_checkpoint.then(|| Checkpoint::decode(&bytes)).transpose()?;
-        let table_bytes = checkpoint.as_ref().map_or(&bytes, |checkpoint| &checkpoint.table);
-        let table = table::read(table_bytes).map_err(refused)?;
-        let rows = rows(&table, checkpoint.as_ref());
-        Ok(Image { bytes, table, checkpoint, rows })
+        if !bytes.starts_with(&container::MAGIC) {
+            let table = table::read(&bytes).map_err(refused)?;
+            let rows = rows(&table, None, None);
+            return Ok(Image { bytes, table, checkpoint: None, component: None, rows });
+        }
+        let sections = container::decode(&bytes)?;
+        if Component::is_in(&sections) {
+            let (component, table) = Component::decode(&sections)?;
+            let rows = rows(&table, None, Some(&component));
+            return Ok(Image { bytes, table, checkpoint: None, component: Some(component), rows });
+        }
+        let checkpoint = Checkpoint::decode(&bytes)?;
+        let table = table::read(&checkpoint.table).map_err(refused)?;
+        let rows = rows(&table, Some(&checkpoint), None);
+        Ok(Image { bytes, table, checkpoint: Some(checkpoint), component: None, rows })
     }
 
     /// The bytes of one section of a checkpoint.
@@ -162,12 +185,14 @@ impl Image {
         Ok(found.bytes)
     }
 
+    /// Whether the file holds more than a table.
+    fn is_checkpoint(&self) -> bool {
+        self.checkpoint.is_some() || self.component.is_some()
+    }
+
     /// None for a file with a table only.
     fn sections(&self) -> Result<Vec<Section<'_>>, Refusal> {
-        match &self.checkpoint {
-            Some(_) => container::decode(&self.bytes),
-            None => Ok(Vec::new()),
-        }
+        if self.is_checkpoint() { container::decode(&self.bytes) } else { Ok(Vec::new()) }
     }
 
     /// The chosen slots and the facts about all as JSON, in one line.
@@ -176,6 +201,8 @@ impl Image {
         struct Shown<'a> {
             format: Option<u32>,
             meta: Option<&'a Meta>,
+            #[serde(flatten)]
+            component: Option<&'a Component>,
             label: &'a str,
             kind: &'static str,
             capacity: u32,
@@ -190,8 +217,9 @@ impl Image {
         }
         let header = &self.table.header;
         let shown = Shown {
-            format: self.checkpoint.as_ref().map(|_| container::VERSION),
+            format: self.is_checkpoint().then_some(container::VERSION),
             meta: self.checkpoint.as_ref().map(|checkpoint| &checkpoint.meta),
+            component: self.component.as_ref(),
             label: header.identity.label(),
             kind: kind_name(header.kind),
             capacity: header.geometry.capacity,
@@ -216,9 +244,13 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// All slots that are not free.
-fn rows(table: &Table, checkpoint: Option<&Checkpoint>) -> Vec<Row> {
+fn rows(table: &Table, checkpoint: Option<&Checkpoint>, component: Option<&Component>) -> Vec<Row> {
     let geometry = &table.header.geometry;
-    let mut objects = checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.kernel);
+    let kernel = checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.kernel);
+    let records = component
+        .into_iter()
+        .flat_map(|component| component.objects.iter().map(|object| component.target(object)));
+    let mut objects = kernel.map(|entry| entry.object.into()).chain(records);
     let mut rows = Vec::new();
     for (slot, content) in (0u32..).zip(&table.slots) {
         let counted =
@@ -238,7 +270,7 @@ fn rows(table: &Table, checkpoint: Option<&Checkpoint>) -> Vec<Row> {
             badge,
             references: counted.filter(|count| *count != RESERVED),
             // The reader has checked that there is one for each badge, in this order.
-            object: if badge == 0 { None } else { objects.next().map(|entry| entry.object.into()) },
+            object: if badge == 0 { None } else { objects.next() },
         });
     }
     rows

@@ -22,6 +22,11 @@ impl Image {
             text.push('\n');
             text += &table_of(&rows, colours);
         }
+        if let Some(component) = &self.component
+            && choice.is_all()
+        {
+            text += &component.text();
+        }
         Ok(text)
     }
 
@@ -40,6 +45,13 @@ impl Image {
                 meta.seed,
                 meta.rounds
             )?;
+        }
+        if let Some(component) = &self.component {
+            let (version, bytes) = (container::VERSION, self.bytes.len());
+            writeln!(text, "checkpoint of format {version}, {bytes} bytes, of a component")?;
+            text += &component.summary();
+        }
+        if self.is_checkpoint() {
             let sections = self.sections()?;
             let sections: Vec<_> = sections
                 .iter()
@@ -138,6 +150,9 @@ pub(super) fn object(object: &Target) -> String {
     match object {
         Target::Gate { creator, entrypoint, name } => {
             format!("{name:#x} of {creator}, entrypoint {entrypoint}")
+        }
+        Target::Record { what, number, name } => {
+            format!("{what} {number} {name}").trim_end().to_owned()
         }
         Target::Dead => "dead".to_owned(),
         Target::Thread => "thread".to_owned(),

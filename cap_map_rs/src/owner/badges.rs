@@ -1,4 +1,4 @@
-//! Slots with badges: giving a badge to a slot, and taking it away.
+//! Slots with badges: giving a badge to a slot, taking it away, and learning which one it was.
 
 use super::Owner;
 use super::capacity_of;

@@ -7,7 +7,7 @@
 use core::cell::Cell;
 
 use super::Owner;
-use super::refresh::is_current;
+use super::filing::is_current;
 use crate::index::Found;
 use crate::limits::LOOK_UPS;
 use crate::region::Region;

@@ -12,14 +12,12 @@
 //! |---|---|
 //! | `insert_map` | entering a received capability, as the kernel decides |
 //! | `references` | taking and giving back references, alone or with a look-up |
-//! | `withdraw` | taking a badge away, and learning which one it was |
-//! | `badges` | giving a badge to a slot, and taking it away |
+//! | `badges` | giving a badge to a slot, taking it away, and learning which one it was |
 //! | `slots` | allocating and freeing slots without badges |
-//! | `filing` | changes of a slot word together with its entry in the index |
+//! | `filing` | keeping the index up to date with slot words and with batches of monitors |
 //! | `growth` | room for more slots, while the table is in use |
 //! | `placement` | publishing the table, moving it, taking it up again |
 //! | `lookup` | from a badge to its slot: fast, slow and contended path |
-//! | `refresh` | keeping the index up to date with batches of monitors |
 //! | `mod` | the table itself, and what its geometry tells |
 //! | `record` | the private record of a slot, as a value |
 
@@ -31,7 +29,6 @@ mod lookup;
 mod placement;
 mod record;
 mod references;
-mod refresh;
 mod slots;
 
 use core::marker::PhantomData;

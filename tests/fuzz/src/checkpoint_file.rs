@@ -4,6 +4,7 @@ use cap_map_rs::SlotWord;
 use cap_map_rs::layout::*;
 
 use crate::checkpoint::ClientState;
+use crate::checkpoint::component::Component;
 use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, container};
 use crate::memory::{allocations, checksum};
 
@@ -21,6 +22,7 @@ pub fn run(data: &[u8]) {
         Ok(count) => assert!(count <= container::MAX_SECTIONS),
         Err(refusal) => assert!(refusal.offset <= file.len() as u64, "{refusal}"),
     }
+    compare(&file);
     let Ok(sections) = container::decode(&file) else { return };
     let again: Vec<_> = sections.iter().map(|section| (section.name, section.bytes)).collect();
     assert_eq!(container::encode(&again), file, "one form for each content");
@@ -34,6 +36,34 @@ pub fn run(data: &[u8]) {
             assert_eq!(again, Ok(checkpoint), "what was read can be written");
         }
     }
+}
+
+/// Both readers of images of Genode components say the same of a file.
+fn compare(file: &[u8]) {
+    let cpp = cap_checkpoint_image_host::read(file);
+    let decode = |sections: Vec<_>| Component::decode(&sections).map(|_| ());
+    let (ours, _, sum) = allocations(|| container::decode(file).and_then(decode));
+    assert!(sum <= 64 * file.len() + 16384, "allocated {sum} bytes for {}", file.len());
+    match (ours, cpp) {
+        (Ok(()), Ok(())) => {}
+        (Err(ours), Err((offset, text))) => {
+            assert_eq!(ours.offset, offset, "{ours}; {text}");
+            // Reasons that are about a section are the same, but for those that a table's header has.
+            if text.contains("section \"") && !text.contains("\"table\"") {
+                assert_eq!(ours.to_string(), text);
+            }
+        }
+        (ours, cpp) => panic!("Rust: {ours:?}; C++: {cpp:?}"),
+    }
+}
+
+/// What the reader of images of components says to a file, having been compared with the other one.
+///
+/// # Errors
+/// The text of a refusal.
+pub fn read_component(file: &[u8]) -> Result<(), String> {
+    compare(file);
+    cap_checkpoint_image_host::read(file).map_err(|(_, text)| text)
 }
 
 /// What a reader says to a file.

@@ -155,6 +155,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
                 with(1, &[file.as_slice(), &[0]].concat()),
             ]);
         }
+        for pages in [0, 1] {
+            let image = cap_checkpoint_image_host::sample(pages);
+            seeds.extend([with(0, &image), with(1, &image)]);
+        }
         return seeds;
     }
     if target == "image" {
@@ -165,7 +169,13 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         let table = &complete[at..at + 0x400];
         let mut labelled = [&[2], table].concat();
         labelled[1 + OFF_LABEL..][..11].copy_from_slice(b"init -> one");
-        return vec![[&[1], &complete[..]].concat(), [&[2], table].concat(), labelled];
+        let component = cap_checkpoint_image_host::sample(0);
+        return vec![
+            [&[1], &complete[..]].concat(),
+            [&[2], table].concat(),
+            labelled,
+            [&[1], &component[..]].concat(),
+        ];
     }
     if target == "live" {
         return crate::look::machines();

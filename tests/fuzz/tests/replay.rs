@@ -3,7 +3,7 @@
 use std::fs;
 
 use cap_map_fuzz::TARGETS;
-use cap_map_fuzz::checkpoint_file::{read, repair, samples};
+use cap_map_fuzz::checkpoint_file::{read, read_component, repair, samples};
 use cap_map_fuzz::corpus::seeds;
 use cap_map_fuzz::corpus::{Corpus, path};
 
@@ -74,9 +74,13 @@ fn lines_that_are_no_input_are_refused() {
 fn seeds_fit_into_an_input() {
     let campaign = concat!(env!("CARGO_MANIFEST_DIR"), "/campaign");
     let text = fs::read_to_string(campaign).expect("beside the tests");
-    let limit = text.lines().find_map(|line| line.strip_prefix("MAX_LENGTH = "));
-    let limit: usize = limit.expect("a limit").parse().expect("a number");
+    let limit = |name: &str| -> usize {
+        let limit = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
+        limit.expect("a limit").parse().expect("a number")
+    };
     for (name, _) in TARGETS {
+        let images = ["checkpoint", "image"].contains(&name);
+        let limit = limit(if images { "IMAGE_LENGTH" } else { "MAX_LENGTH" });
         let longest = seeds(name).iter().map(Vec::len).max().expect("there are some");
         assert!(longest <= limit, "{name}: a seed of {longest} bytes");
     }
@@ -102,4 +106,37 @@ fn a_repaired_file_gets_behind_all_checksums() {
         }
     }
     assert!(accepted > 100 && refused > 100, "{accepted} accepted, {refused} refused");
+}
+
+/// The readers in C++ and in Rust refuse an image for the same reason, at the same place, whatever
+/// word of it is another one.
+#[test]
+fn both_readers_of_components_agree() {
+    let [image, page] = [0, 1].map(cap_checkpoint_image_host::sample);
+    let pages = page.len() - 4104;
+    let words = (0..image.len()).step_by(4).map(|at| (&image, at));
+    let words = words.chain([(&page, pages), (&page, pages + 4)]);
+    let (mut accepted, mut refused) = (0, 0);
+    let values = [0, 1, 2, 3, 5, 8, 13, 64, 128, 0x1000, 0x1001, u32::MAX];
+    for (image, at) in words {
+        assert_eq!(read_component(image), Ok(()));
+        let before = u32::from_le_bytes(image[at..at + 4].try_into().expect("four bytes"));
+        let near = [before ^ 1, before.wrapping_add(1), before.wrapping_sub(1), before ^ 1 << 31];
+        for value in values.into_iter().chain(near).filter(|value| *value != before) {
+            let mut file = image.clone();
+            file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+            read_component(&file).expect_err("not repaired");
+            repair(&mut file);
+            match read_component(&file) {
+                Ok(()) => accepted += 1,
+                Err(reason) => {
+                    let is_repaired = at < 28 || !reason.contains("checksum");
+                    assert!(is_repaired || at < 32 + 15 * 40, "{at}: {reason}");
+                    refused += 1;
+                }
+            }
+        }
+    }
+    assert!(accepted > 1000 && refused > 1000, "{accepted} accepted, {refused} refused");
+    println!("{accepted} accepted, {refused} refused");
 }

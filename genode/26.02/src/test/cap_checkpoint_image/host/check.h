@@ -97,11 +97,9 @@ namespace Cap_checkpoint { namespace Image {
 	}
 
 	/**
-	 * Print contents of an image as JSON
-	 *
-	 * \return  exit status
+	 * Return contents of a valid image as JSON
 	 */
-	int print_json(Bytes const &);
+	std::string json(Bytes const &);
 
 	/* further tests */
 	void test_fields();

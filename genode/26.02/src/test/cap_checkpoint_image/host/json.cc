@@ -52,6 +52,15 @@ namespace {
 			text += ']';
 		}
 
+		/* readers of JSON often know numbers of 53 bits only */
+		void address(char const *name, uint64_t value)
+		{
+			_name(name);
+			char buf[24];
+			snprintf(buf, sizeof(buf), "\"0x%llx\"", (unsigned long long)value);
+			text += buf;
+		}
+
 		void field(char const *name, Cap_checkpoint::Sha256::Digest const &digest)
 		{
 			_name(name);
@@ -147,7 +156,7 @@ static void put(Json &j, Region const &r)
 {
 	j.field("map", r.map);
 	j.field("dataspace", r.dataspace);
-	j.field("at", r.at);
+	j.address("at", r.at);
 	j.field("size", r.size);
 	j.field("offset", r.offset);
 	j.field("rights", r.rights);
@@ -165,9 +174,9 @@ static void put(Json &j, Thread const &r)
 	j.field("slot", r.slot);
 	j.field("native_slot", r.native_slot);
 	j.field("gate_slot", r.gate_slot);
-	j.field("utcb", r.utcb);
-	j.field("ip", r.ip);
-	j.field("sp", r.sp);
+	j.address("utcb", r.utcb);
+	j.address("ip", r.ip);
+	j.address("sp", r.sp);
 	j.field("affinity", r.affinity);
 	j.field("name", r.name);
 }
@@ -192,7 +201,7 @@ static void put(Json &j, Context const &r)
 {
 	j.field("source", r.source);
 	j.field("slot", r.slot);
-	j.field("imprint", r.imprint);
+	j.address("imprint", r.imprint);
 	j.field("pending", r.pending);
 }
 
@@ -210,16 +219,15 @@ static void put(Json &j, Page const &r)
 {
 	j.field("dataspace", r.dataspace);
 	j.field("page", r.page);
-	j.field("crc32", Cap_checkpoint::Crc32::of(r.bytes, sizeof(r.bytes)));
 }
 
 
-int Cap_checkpoint::Image::print_json(Bytes const &image)
+std::string Cap_checkpoint::Image::json(Bytes const &image)
 {
 	Reader const reader { image.data(), image.size() };
 
 	if (!reader.valid())
-		return 1;
+		return { };
 
 	Json j { "{" };
 
@@ -250,6 +258,12 @@ int Cap_checkpoint::Image::print_json(Bytes const &image)
 	section((Timer     *)nullptr);
 	section((Page      *)nullptr);
 
-	puts((j.text + "}").c_str());
-	return 0;
+	j._name("page_sums");
+	j.text += '[';
+	reader.for_each_page([&] (uint32_t, uint32_t, char const *bytes) {
+		if (j.text.back() != '[')
+			j.text += ',';
+		j.text += std::to_string(Crc32::of(bytes, PAGE_SIZE)); });
+
+	return j.text + "]}";
 }

@@ -2,7 +2,7 @@
  * \brief  Test of checksums, writer, and reader of images on the host
  * \date   2026-11-29
  *
- * usage: test [sample FILE | json FILE | read FILE... | hash FILE... | reasons]
+ * usage: test [hash FILE... | reasons]
  */
 
 /*
@@ -224,23 +224,6 @@ int main(int argc, char **argv)
 		}
 		return bytes;
 	};
-
-	if (command == "sample" && argc == 3) {
-		Bytes const image = filled().image();
-		FILE * const file = fopen(argv[2], "wb");
-		return !file || fwrite(image.data(), 1, image.size(), file) != image.size() || fclose(file);
-	}
-
-	if (command == "json" && argc == 3)
-		return print_json(load(argv[2]));
-
-	if (command == "read") {
-		for (int i = 2; i < argc; i++) {
-			Verdict const v = verdict(load(argv[i]));
-			puts(v.valid ? "valid" : v.text.c_str());
-		}
-		return 0;
-	}
 
 	if (command == "hash") {
 		for (int i = 2; i < argc; i++) {

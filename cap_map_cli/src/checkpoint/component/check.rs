@@ -1,0 +1,517 @@
+//! Whether the parts of a component's image are in their ranges and agree with each other.
+//!
+//! Sections, records and fields are checked in the order of `doc/checkpoint.md`, so each
+//! reader refuses an image for the same field.
+//!
+//! Longer than 450 lines because all checks stand in that one order.
+
+use cap_map_rs::{Slot, layout};
+
+use super::{
+    Address, Component, Context, Dataspace, Gate, Handler, NONE, Object, PAGE_BYTES, Page, Part,
+    Record, Region, Rom, Session, Source, System, Text, Thread, Timer, dataspace, find, object,
+    read_table, refuse,
+};
+use crate::checkpoint::{Refusal, Section};
+use crate::table::Table;
+
+const X86_64: u32 = 1;
+const ARM_V7: u32 = 2;
+const FIASCO_OC: u32 = 1;
+/// Bytes of the parent capability as passed to a component.
+const PARENT_CAP: u64 = 32;
+const CALL: u32 = 2;
+const PARKED: u32 = 6;
+const MAX_THREADS: u32 = 128;
+/// Sums of two such times do not overflow.
+const TIME_LIMIT: u64 = 1 << 62;
+const PAGE: u64 = PAGE_BYTES as u64;
+
+const NO_SESSION: &str = "no such session";
+const NO_THREAD: &str = "no such thread";
+const NO_DATASPACE: &str = "no such dataspace";
+const NO_CONTEXT: &str = "no such signal context";
+const NO_SLOT: &str = "slot does not lead to this";
+const OUT_OF_ORDER: &str = "is out of order";
+const NO_PAGES: &str = "is not a number of pages";
+const TOO_LARGE: &str = "is too large";
+const UNKNOWN_PART: &str = "unknown part of the session";
+
+/// Where a record is, to refuse its fields.
+struct Place<'a> {
+    section: Section<'a>,
+    number: usize,
+    bytes: usize,
+}
+
+type Checked = Result<(), Refusal>;
+
+impl Place<'_> {
+    fn refuse(&self, field: usize, reason: &str) -> Refusal {
+        let reason = format!("record {}: {reason}", self.number);
+        refuse(&self.section, self.number * self.bytes + field, &reason)
+    }
+
+    fn ensure(&self, condition: bool, field: usize, reason: &str) -> Checked {
+        if condition { Ok(()) } else { Err(self.refuse(field, reason)) }
+    }
+
+    fn zero(&self, value: u64, field: usize) -> Checked {
+        self.ensure(value == 0, field, "reserved field is not zero")
+    }
+
+    fn text<const N: usize>(&self, text: &Text<N>, field: usize) -> Checked {
+        self.ensure(text.is_well_formed(), field, "text is malformed")
+    }
+
+    fn names(&self, number: u32, count: usize, field: usize, reason: &str) -> Checked {
+        self.ensure((number as usize) < count, field, reason)
+    }
+
+    fn names_or_none(&self, number: u32, count: usize, field: usize, reason: &str) -> Checked {
+        self.ensure(number == NONE || (number as usize) < count, field, reason)
+    }
+}
+
+/// A component that is being checked.
+struct Check<'a> {
+    component: &'a Component,
+    sections: &'a [Section<'a>],
+}
+
+/// Checks everything, and returns the component's table.
+pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<Table, Refusal> {
+    let check = Check { component, sections };
+    check.system()?;
+    let table = check.table()?;
+    check.objects(&table)?;
+    check.start()?;
+    check.sessions()?;
+    check.parts()?;
+    check.handlers()?;
+    check.dataspaces()?;
+    check.roms()?;
+    check.regions()?;
+    check.threads()?;
+    check.signals()?;
+    check.timers()?;
+    check.pages()?;
+    Ok(table)
+}
+
+/// Whether a range is within the limit.
+fn fits(start: u64, size: u64, limit: u64) -> bool {
+    start.checked_add(size).is_some_and(|end| end <= limit)
+}
+
+impl<'a> Check<'a> {
+    /// Each record with its place.
+    fn each<R: Record>(
+        &self,
+        records: &'a [R],
+    ) -> Result<impl Iterator<Item = (Place<'a>, &'a R)>, Refusal> {
+        let section = find(self.sections, R::SECTION)?;
+        Ok(records
+            .iter()
+            .enumerate()
+            .map(move |(number, record)| (Place { section, number, bytes: R::BYTES }, record)))
+    }
+
+    fn address_limit(&self) -> u64 {
+        if self.component.system().architecture == X86_64 { 1 << 47 } else { 1 << 32 }
+    }
+
+    fn service(&self, session: u32, name: &str) -> bool {
+        let session = self.component.sessions.get(session as usize);
+        session.is_some_and(|session| session.service.is(name))
+    }
+
+    /// Whether the slot leads to this record.
+    fn leads_to(&self, slot: u32, kind: u32, number: usize) -> bool {
+        let objects = &self.component.objects;
+        let found = objects.binary_search_by_key(&slot, |object| object.slot);
+        found.is_ok_and(|at| objects[at].kind == kind && objects[at].number as usize == number)
+    }
+
+    fn slot(&self, place: &Place<'_>, slot: u32, kind: u32, field: usize) -> Checked {
+        let good = slot == NONE || self.leads_to(slot, kind, place.number);
+        place.ensure(good, field, NO_SLOT)
+    }
+
+    fn system(&self) -> Checked {
+        let at = System::AT;
+        for (place, s) in self.each(&self.component.system)? {
+            let known = [X86_64, ARM_V7].contains(&s.architecture);
+            place.ensure(known, at.architecture, "unknown architecture")?;
+            place.ensure(u64::from(s.page_size) == PAGE, at.page_size, "unknown page size")?;
+            place.ensure(s.kernel == FIASCO_OC, at.kernel, "unknown kernel")?;
+            place.text(&s.release, at.release)?;
+            place.zero(s.zero.into(), at.zero)?;
+            place.text(&s.label, at.label)?;
+        }
+        Ok(())
+    }
+
+    fn table(&self) -> Result<Table, Refusal> {
+        let section = find(self.sections, "table")?;
+        let table = read_table(&section)?;
+        match table.slots.iter().position(|slot| *slot == Slot::Corrupt) {
+            None => Ok(table),
+            Some(slot) => {
+                let at = layout::SLOTS + layout::WORD_BYTES * slot;
+                Err(refuse(&section, at, "slot is corrupt"))
+            }
+        }
+    }
+
+    fn objects(&self, table: &Table) -> Checked {
+        let at = Object::AT;
+        let first_user = table.header.geometry.first_user;
+        let mut badges = table.badges().peekable();
+        let mut next = 0;
+        for (place, o) in self.each(&self.component.objects)? {
+            place.names(o.slot, table.slots.len(), at.slot, "no such slot")?;
+            place.ensure(o.slot >= next, at.slot, OUT_OF_ORDER)?;
+            let missing = badges.peek().is_some_and(|(slot, _)| *slot < o.slot);
+            place.ensure(!missing, at.slot, "a slot with a badge is missing in front of it")?;
+            let badge = badges.next_if(|(slot, _)| *slot == o.slot).map(|(_, badge)| badge);
+            place.ensure(badge.is_some(), at.slot, "slot carries no badge")?;
+            place.ensure(badge == Some(o.badge), at.badge, "badge is not the one of the slot")?;
+            let known = (object::PARENT..=object::DEAD).contains(&o.kind);
+            place.ensure(known, at.kind, "unknown kind of object")?;
+            let detached = matches!(table.slots[o.slot as usize], Slot::Detached(_));
+            let reason = "detached slot does not lead to a dead object";
+            place.ensure(!detached || o.kind == object::DEAD, at.kind, reason)?;
+            let pseudo = o.slot < first_user && o.badge == 1;
+            let reason = "not the slot of a pseudo badge";
+            place.ensure(o.kind != object::PSEUDO || pseudo, at.kind, reason)?;
+            let named = self.slot_of(o).ok_or_else(|| place.refuse(at.number, "no such record"))?;
+            place.ensure(named == o.slot, at.number, "record does not name this slot")?;
+            place.zero(o.zero, at.zero)?;
+            next = o.slot + 1;
+        }
+        if badges.next().is_some() {
+            let section = find(self.sections, Object::SECTION)?;
+            return Err(refuse(&section, section.bytes.len(), "slots with badges are missing"));
+        }
+        Ok(())
+    }
+
+    /// The slot that the record of an object names; none if there is no such record.
+    fn slot_of(&self, o: &Object) -> Option<u32> {
+        let number = o.number as usize;
+        let c = self.component;
+        let thread = || c.threads.get(number);
+        let source = || c.sources.get(number);
+        match o.kind {
+            object::SESSION => c.sessions.get(number).map(|record| record.slot),
+            object::PART => c.parts.get(number).map(|record| record.slot),
+            object::DATASPACE => c.dataspaces.get(number).map(|record| record.slot),
+            object::THREAD => thread().map(|thread| thread.slot),
+            object::NATIVE_THREAD => thread().map(|thread| thread.native_slot),
+            object::THREAD_GATE => thread().map(|thread| thread.gate_slot),
+            object::GATE => c.gates.get(number).map(|record| record.slot),
+            object::SOURCE => source().map(|source| source.slot),
+            object::SEMAPHORE => source().map(|source| source.semaphore_slot),
+            object::CONTEXT => c.contexts.get(number).map(|record| record.slot),
+            _ if number != 0 => None,
+            object::PARENT => Some(c.system().parent_slot),
+            _ => Some(o.slot),
+        }
+    }
+
+    /// What the component is started with.
+    fn start(&self) -> Checked {
+        let at = System::AT;
+        let c = self.component;
+        for (place, s) in self.each(&c.system)? {
+            let main = s.main_thread;
+            let good =
+                if c.threads.is_empty() { main == NONE } else { (main as usize) < c.threads.len() };
+            place.ensure(good, at.main_thread, NO_THREAD)?;
+            let good = self.leads_to(s.parent_slot, object::PARENT, 0);
+            place.ensure(good, at.parent_slot, NO_SLOT)?;
+            let found = c.dataspaces.get(s.parent_dataspace as usize);
+            let found = found.ok_or_else(|| place.refuse(at.parent_dataspace, NO_DATASPACE))?;
+            let ram = found.kind == dataspace::RAM;
+            place.ensure(ram, at.parent_dataspace, "dataspace is not RAM")?;
+            let good = fits(s.parent_offset, PARENT_CAP, found.size);
+            place.ensure(good, at.parent_offset, "does not fit in the dataspace")?;
+        }
+        Ok(())
+    }
+
+    fn sessions(&self) -> Checked {
+        let at = Session::AT;
+        let (mut last, mut pd) = (None, false);
+        for (place, s) in self.each(&self.component.sessions)? {
+            place.ensure(last < Some(s.id), at.id, OUT_OF_ORDER)?;
+            last = Some(s.id);
+            self.slot(&place, s.slot, object::SESSION, at.slot)?;
+            place.zero(s.zero.into(), at.zero)?;
+            place.text(&s.service, at.service)?;
+            let is_pd = s.service.is("PD");
+            place.ensure(!(is_pd && pd), at.service, "is a second PD session")?;
+            pd |= is_pd;
+            place.text(&s.label, at.label)?;
+            place.text(&s.args, at.args)?;
+        }
+        let section = find(self.sections, Session::SECTION)?;
+        if pd { Ok(()) } else { Err(refuse(&section, 0, "there is no PD session")) }
+    }
+
+    fn parts(&self) -> Checked {
+        let at = Part::AT;
+        let mut last = None;
+        for (place, p) in self.each(&self.component.parts)? {
+            place.names(p.session, self.component.sessions.len(), at.session, NO_SESSION)?;
+            place.ensure(last < Some((p.session, p.part)), at.session, OUT_OF_ORDER)?;
+            last = Some((p.session, p.part));
+            let count = match () {
+                () if self.service(p.session, "PD") => 4,
+                () if self.service(p.session, "CPU") => 1,
+                () => usize::MAX,
+            };
+            place.names(p.part, count, at.part, UNKNOWN_PART)?;
+            self.slot(&place, p.slot, object::PART, at.slot)?;
+            place.zero(p.zero.into(), at.zero)?;
+        }
+        Ok(())
+    }
+
+    fn handlers(&self) -> Checked {
+        let at = Handler::AT;
+        let mut last = None;
+        for (place, h) in self.each(&self.component.handlers)? {
+            place.names_or_none(
+                h.session,
+                self.component.sessions.len(),
+                at.session,
+                NO_SESSION,
+            )?;
+            place.ensure(last < Some((h.session, h.part)), at.session, OUT_OF_ORDER)?;
+            last = Some((h.session, h.part));
+            let is = |name| self.service(h.session, name);
+            let count = match () {
+                () if h.session == NONE => 4,
+                () if is("PD") => 3,
+                () if is("CPU") || is("ROM") || is("Timer") => 1,
+                () => NONE as usize,
+            };
+            place.names(h.part, count, at.part, UNKNOWN_PART)?;
+            place.names(h.context, self.component.contexts.len(), at.context, NO_CONTEXT)?;
+            place.zero(h.zero.into(), at.zero)?;
+        }
+        Ok(())
+    }
+
+    fn dataspaces(&self) -> Checked {
+        let at = Dataspace::AT;
+        let c = self.component;
+        let (mut ram, mut roms, mut seen, mut last) = (0u64, 0, Vec::new(), None);
+        for (place, d) in self.each(&c.dataspaces)? {
+            let known = (dataspace::RAM..=dataspace::SESSION).contains(&d.kind);
+            place.ensure(known, at.kind, "unknown kind of dataspace")?;
+            if (dataspace::STACK_AREA..=dataspace::TRACE).contains(&d.kind) {
+                place.ensure(!seen.contains(&d.kind), at.kind, "is a second one of its kind")?;
+                seen.push(d.kind);
+            }
+            place.ensure(d.cache < 3, at.cache, "unknown cache attribute")?;
+            place.ensure(d.size != 0 && d.size.is_multiple_of(PAGE), at.size, NO_PAGES)?;
+            if d.kind == dataspace::RAM {
+                let good = fits(ram, d.size, c.system().ram_quota);
+                place.ensure(good, at.size, "exceeds the RAM quota")?;
+                ram += d.size;
+            }
+            if d.kind == dataspace::CAP_SPACE {
+                let good = d.size == c.table.len() as u64;
+                place.ensure(good, at.size, "is not the size of the table")?;
+            }
+            match d.kind {
+                dataspace::ROM => {
+                    let module = c.roms.get(roms).filter(|_| d.owner as usize == roms);
+                    if let Some(module) = module {
+                        let reason = "is not the size of the ROM module";
+                        place.ensure(module.size == d.size, at.size, reason)?;
+                    }
+                    place.ensure(module.is_some(), at.owner, "is not the next ROM module")?;
+                    roms += 1;
+                }
+                dataspace::SESSION => {
+                    place.names(d.owner, c.sessions.len(), at.owner, NO_SESSION)?;
+                    place.ensure(last < Some((d.owner, d.part)), at.owner, OUT_OF_ORDER)?;
+                    last = Some((d.owner, d.part));
+                }
+                _ => place.zero(d.owner.into(), at.owner)?,
+            }
+            if d.kind != dataspace::SESSION {
+                place.zero(d.part.into(), at.part)?;
+            }
+            self.slot(&place, d.slot, object::DATASPACE, at.slot)?;
+            place.zero(d.zero.into(), at.zero)?;
+        }
+        match self.each(&c.roms)?.nth(roms) {
+            None => Ok(()),
+            Some((place, _)) => Err(place.refuse(0, "ROM module without a dataspace")),
+        }
+    }
+
+    fn roms(&self) -> Checked {
+        let at = Rom::AT;
+        let mut last = None;
+        for (place, r) in self.each(&self.component.roms)? {
+            place.text(&r.name, at.name)?;
+            place.names(r.session, self.component.sessions.len(), at.session, NO_SESSION)?;
+            place.ensure(last < Some(r.session), at.session, OUT_OF_ORDER)?;
+            last = Some(r.session);
+            place.ensure(self.service(r.session, "ROM"), at.session, "is not a ROM session")?;
+            place.zero(r.zero.into(), at.zero)?;
+        }
+        Ok(())
+    }
+
+    fn regions(&self) -> Checked {
+        let at = Region::AT;
+        let spaces = &self.component.dataspaces;
+        let size_of = |kind| spaces.iter().find(|d| d.kind == kind).map_or(0, |d| d.size);
+        let limits =
+            [self.address_limit(), size_of(dataspace::STACK_AREA), size_of(dataspace::LINKER_AREA)];
+        let (mut map, mut end) = (0, Address(0));
+        for (place, r) in self.each(&self.component.regions)? {
+            place.names(r.map, limits.len(), at.map, "no such region map")?;
+            place.ensure(r.map >= map, at.map, OUT_OF_ORDER)?;
+            if r.map > map {
+                (map, end) = (r.map, Address(0));
+            }
+            let found = spaces.get(r.dataspace as usize);
+            let found = found.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
+            let nested = [dataspace::STACK_AREA, dataspace::LINKER_AREA].contains(&found.kind);
+            place.ensure(!nested || map == 0, at.dataspace, "region map within a region map")?;
+            place.ensure(r.at.0.is_multiple_of(PAGE), at.at, NO_PAGES)?;
+            place.ensure(r.at >= end, at.at, "is not behind the one before")?;
+            place.ensure(r.size != 0 && r.size.is_multiple_of(PAGE), at.size, NO_PAGES)?;
+            let good = fits(r.at.0, r.size, limits[map as usize]);
+            place.ensure(good, at.size, "does not fit in the region map")?;
+            place.ensure(r.offset.is_multiple_of(PAGE), at.offset, NO_PAGES)?;
+            let good = fits(r.offset, r.size, found.size);
+            place.ensure(good, at.offset, "does not fit in the dataspace")?;
+            place.ensure(r.rights < 4, at.rights, "unknown rights")?;
+            place.zero(r.zero.into(), at.zero)?;
+            end = Address(r.at.0 + r.size);
+        }
+        Ok(())
+    }
+
+    /// Whether the thread waits, by way of others, for itself.
+    fn waits_for_itself(&self, thread: usize) -> bool {
+        let threads = &self.component.threads;
+        let called = |at: &usize| threads.get(*at).map(|thread| thread.called as usize);
+        let mut chain = std::iter::successors(called(&thread), called).take(MAX_THREADS as usize);
+        chain.any(|at| at == thread)
+    }
+
+    fn threads(&self) -> Checked {
+        let at = Thread::AT;
+        let threads = &self.component.threads;
+        let limit = Address(self.address_limit());
+        let mut last = None;
+        for (place, t) in self.each(threads)? {
+            place.ensure(t.index < MAX_THREADS, at.index, TOO_LARGE)?;
+            place.ensure(last < Some(t.index), at.index, OUT_OF_ORDER)?;
+            last = Some(t.index);
+            let known = t.state == 0 || (CALL..=PARKED).contains(&t.state);
+            place.ensure(known, at.state, "unknown state of a thread")?;
+            place.ensure(self.service(t.session, "CPU"), at.session, "is not a CPU session")?;
+            let number = u32::try_from(place.number).unwrap_or(NONE);
+            place.names_or_none(t.called, threads.len(), at.called, NO_THREAD)?;
+            if let Some(other) = threads.get(t.called as usize) {
+                place.ensure(t.state == CALL, at.called, "thread does not call")?;
+                let reason = "other thread does not serve this one";
+                place.ensure(other.serves == number, at.called, reason)?;
+                let circle = self.waits_for_itself(place.number);
+                place.ensure(!circle, at.called, "threads wait for each other")?;
+            }
+            place.names_or_none(t.serves, threads.len(), at.serves, NO_THREAD)?;
+            if let Some(other) = threads.get(t.serves as usize) {
+                place.ensure(t.state != 0, at.serves, "thread is not started")?;
+                let reason = "other thread does not call this one";
+                place.ensure(other.called == number, at.serves, reason)?;
+            }
+            let contexts = self.component.contexts.len();
+            place.names_or_none(t.handler, contexts, at.handler, NO_CONTEXT)?;
+            self.slot(&place, t.slot, object::THREAD, at.slot)?;
+            self.slot(&place, t.native_slot, object::NATIVE_THREAD, at.native_slot)?;
+            self.slot(&place, t.gate_slot, object::THREAD_GATE, at.gate_slot)?;
+            place.zero(t.zero.into(), at.zero)?;
+            place.ensure(t.utcb < limit, at.utcb, TOO_LARGE)?;
+            place.ensure(t.ip < limit, at.ip, TOO_LARGE)?;
+            let good = (t.ip.0 == 0) == (t.state == 0);
+            place.ensure(good, at.ip, "does not fit the state of the thread")?;
+            place.ensure(t.sp < limit, at.sp, TOO_LARGE)?;
+            place.text(&t.name, at.name)?;
+        }
+        Ok(())
+    }
+
+    /// Gates, and what signals come from.
+    fn signals(&self) -> Checked {
+        let c = self.component;
+        let at = Gate::AT;
+        for (place, g) in self.each(&c.gates)? {
+            place.names_or_none(g.thread, c.threads.len(), at.thread, NO_THREAD)?;
+            self.slot(&place, g.slot, object::GATE, at.slot)?;
+        }
+        let at = Source::AT;
+        for (place, s) in self.each(&c.sources)? {
+            place.names_or_none(s.thread, c.threads.len(), at.thread, NO_THREAD)?;
+            self.slot(&place, s.slot, object::SOURCE, at.slot)?;
+            self.slot(&place, s.semaphore_slot, object::SEMAPHORE, at.semaphore_slot)?;
+            place.zero(s.zero.into(), at.zero)?;
+        }
+        let at = Context::AT;
+        for (place, x) in self.each(&c.contexts)? {
+            place.names(x.source, c.sources.len(), at.source, "no such signal source")?;
+            self.slot(&place, x.slot, object::CONTEXT, at.slot)?;
+            place.ensure(x.imprint.0 != 0, at.imprint, "imprint is zero")?;
+            place.zero(x.zero.into(), at.zero)?;
+        }
+        Ok(())
+    }
+
+    fn timers(&self) -> Checked {
+        let at = Timer::AT;
+        let mut last = None;
+        for (place, t) in self.each(&self.component.timers)? {
+            place.ensure(self.service(t.session, "Timer"), at.session, "is not a Timer session")?;
+            place.ensure(last < Some(t.session), at.session, OUT_OF_ORDER)?;
+            last = Some(t.session);
+            place.zero(t.zero.into(), at.zero)?;
+            place.ensure(t.elapsed < TIME_LIMIT, at.elapsed, TOO_LARGE)?;
+            place.ensure(t.deadline < TIME_LIMIT, at.deadline, TOO_LARGE)?;
+            place.ensure(t.period < TIME_LIMIT, at.period, TOO_LARGE)?;
+            let good = t.period == 0 || t.deadline != 0;
+            place.ensure(good, at.period, "period without a deadline")?;
+        }
+        Ok(())
+    }
+
+    fn pages(&self) -> Checked {
+        let at = Page::AT;
+        let mut last = None;
+        for (place, p) in self.each(&self.component.pages)? {
+            let found = self.component.dataspaces.get(p.dataspace as usize);
+            let found = found.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
+            let own = [dataspace::RAM, dataspace::TRACE, dataspace::SESSION].contains(&found.kind);
+            place.ensure(own, at.dataspace, "dataspace has no pages of its own")?;
+            if let Some((dataspace, page)) = last {
+                place.ensure(p.dataspace >= dataspace, at.dataspace, OUT_OF_ORDER)?;
+                let good = p.dataspace > dataspace || p.page > page;
+                place.ensure(good, at.page, OUT_OF_ORDER)?;
+            }
+            last = Some((p.dataspace, p.page));
+            let good = u64::from(p.page) < found.size / PAGE;
+            place.ensure(good, at.page, "does not fit in the dataspace")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,443 @@
+//! The image of a Genode component: its records. Normative text: `doc/checkpoint.md`.
+
+mod check;
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer};
+
+use super::{Refusal, Section};
+use crate::table::{self, Table};
+
+/// In place of a number or slot: there is none.
+pub(crate) const NONE: u32 = u32::MAX;
+/// Bytes of a page.
+pub(crate) const PAGE_BYTES: usize = 4096;
+/// Bytes of an entry of section `pages`.
+const PAGE_ENTRY: usize = 8 + PAGE_BYTES;
+const CONTENTS_VERSION: u32 = 1;
+
+/// What a section consists of.
+trait Record: Sized {
+    const SECTION: &'static str;
+    const BYTES: usize;
+
+    /// The record in bytes of its size.
+    fn parse(bytes: &[u8]) -> Self;
+}
+
+/// A field of a record, at the beginning of the bytes.
+trait Field {
+    fn parse(bytes: &[u8]) -> Self;
+}
+
+impl Field for u32 {
+    fn parse(bytes: &[u8]) -> Self {
+        bytes.first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+}
+
+impl Field for u64 {
+    fn parse(bytes: &[u8]) -> Self {
+        bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+impl<const N: usize> Field for [u32; N] {
+    fn parse(bytes: &[u8]) -> Self {
+        std::array::from_fn(|i| Field::parse(&bytes[4 * i..]))
+    }
+}
+
+/// An address, or what looks like one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Address(pub(crate) u64);
+
+impl Field for Address {
+    fn parse(bytes: &[u8]) -> Self {
+        Address(Field::parse(bytes))
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:#x}", self.0))
+    }
+}
+
+/// A text in a field of that many bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Text<const N: usize>([u8; N]);
+
+impl<const N: usize> Text<N> {
+    fn length(&self) -> usize {
+        self.0.iter().position(|byte| *byte == 0).unwrap_or(N)
+    }
+
+    /// Whether it ends within the field, and nothing but zeros follow.
+    fn is_well_formed(&self) -> bool {
+        let length = self.length();
+        length < N && self.0[length..].iter().all(|byte| *byte == 0)
+    }
+
+    /// Bytes that are no UTF-8 are replaced.
+    pub(crate) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(&self.0[..self.length()])
+    }
+
+    fn is(&self, text: &str) -> bool {
+        &self.0[..self.length()] == text.as_bytes()
+    }
+}
+
+impl<const N: usize> Field for Text<N> {
+    fn parse(bytes: &[u8]) -> Self {
+        Text(*bytes.first_chunk().unwrap_or(&[0; N]))
+    }
+}
+
+impl<const N: usize> Serialize for Text<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+/// A SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Digest([u8; 32]);
+
+impl Digest {
+    pub(crate) fn text(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl Field for Digest {
+    fn parse(bytes: &[u8]) -> Self {
+        Digest(*bytes.first_chunk().unwrap_or(&[0; 32]))
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text())
+    }
+}
+
+/// Records with section, bytes, and the offset of each field, that of a zero behind the others;
+/// and the type of their offsets.
+macro_rules! records {
+    ($($name:ident $offsets:ident $section:literal $bytes:literal {
+        $($field:ident $at:literal $kind:ty;)*
+        $(- $zero:ident $zero_at:literal $zero_kind:ty;)?
+    })*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        pub(crate) struct $name {
+            $(pub(crate) $field: $kind,)*
+            $(#[serde(skip)] $zero: $zero_kind,)?
+        }
+
+        #[allow(dead_code)] // some fields have no wrong value
+        struct $offsets {
+            $($field: usize,)*
+            $($zero: usize,)?
+        }
+
+        impl $name {
+            const AT: $offsets = $offsets { $($field: $at,)* $($zero: $zero_at,)? };
+        }
+
+        impl Record for $name {
+            const SECTION: &'static str = $section;
+            const BYTES: usize = $bytes;
+
+            fn parse(bytes: &[u8]) -> Self {
+                $name {
+                    $($field: Field::parse(&bytes[$at..]),)*
+                    $($zero: Field::parse(&bytes[$zero_at..]),)?
+                }
+            }
+        }
+    )*};
+}
+
+records! {
+    System SystemAt "system" 256 {
+        version 0 u32;
+        architecture 4 u32;
+        page_size 8 u32;
+        kernel 12 u32;
+        release 16 Text<32>;
+        ram_quota 48 u64;
+        cap_quota 56 u64;
+        checkpoint 64 u64;
+        main_thread 72 u32;
+        parent_slot 76 u32;
+        parent_dataspace 80 u32;
+        parent_offset 88 u64;
+        label 96 Text<160>;
+        - zero 84 u32;
+    }
+    Object ObjectAt "objects" 24 {
+        slot 0 u32;
+        badge 4 u32;
+        kind 8 u32;
+        number 12 u32;
+        - zero 16 u64;
+    }
+    Session SessionAt "sessions" 440 {
+        id 0 u64;
+        slot 8 u32;
+        ram_quota 16 u64;
+        cap_quota 24 u64;
+        affinity 32 [u32; 6];
+        service 56 Text<64>;
+        label 120 Text<160>;
+        args 280 Text<160>;
+        - zero 12 u32;
+    }
+    Part PartAt "parts" 16 {
+        session 0 u32;
+        part 4 u32;
+        slot 8 u32;
+        - zero 12 u32;
+    }
+    Handler HandlerAt "handlers" 16 {
+        session 0 u32;
+        part 4 u32;
+        context 8 u32;
+        - zero 12 u32;
+    }
+    Dataspace DataspaceAt "dataspaces" 32 {
+        kind 0 u32;
+        cache 4 u32;
+        size 8 u64;
+        owner 16 u32;
+        part 20 u32;
+        slot 24 u32;
+        - zero 28 u32;
+    }
+    Rom RomAt "roms" 208 {
+        name 0 Text<160>;
+        size 160 u64;
+        session 168 u32;
+        sha256 176 Digest;
+        - zero 172 u32;
+    }
+    Region RegionAt "regions" 40 {
+        map 0 u32;
+        dataspace 4 u32;
+        at 8 Address;
+        size 16 u64;
+        offset 24 u64;
+        rights 32 u32;
+        - zero 36 u32;
+    }
+    Thread ThreadAt "threads" 112 {
+        index 0 u32;
+        state 4 u32;
+        session 8 u32;
+        called 12 u32;
+        serves 16 u32;
+        handler 20 u32;
+        slot 24 u32;
+        native_slot 28 u32;
+        gate_slot 32 u32;
+        utcb 40 Address;
+        ip 48 Address;
+        sp 56 Address;
+        affinity 64 [u32; 4];
+        name 80 Text<32>;
+        - zero 36 u32;
+    }
+    Gate GateAt "gates" 8 {
+        thread 0 u32;
+        slot 4 u32;
+    }
+    Source SourceAt "sources" 16 {
+        thread 0 u32;
+        slot 4 u32;
+        semaphore_slot 8 u32;
+        - zero 12 u32;
+    }
+    Context ContextAt "contexts" 24 {
+        source 0 u32;
+        slot 4 u32;
+        imprint 8 Address;
+        pending 16 u32;
+        - zero 20 u32;
+    }
+    Timer TimerAt "timers" 32 {
+        session 0 u32;
+        elapsed 8 u64;
+        deadline 16 u64;
+        period 24 u64;
+        - zero 4 u32;
+    }
+    Page PageAt "pages" 4104 {
+        dataspace 0 u32;
+        page 4 u32;
+    }
+}
+
+/// What a slot leads to.
+pub(crate) mod object {
+    pub(crate) const PARENT: u32 = 1;
+    pub(crate) const SESSION: u32 = 2;
+    pub(crate) const PART: u32 = 3;
+    pub(crate) const DATASPACE: u32 = 4;
+    pub(crate) const THREAD: u32 = 5;
+    pub(crate) const NATIVE_THREAD: u32 = 6;
+    pub(crate) const THREAD_GATE: u32 = 7;
+    pub(crate) const GATE: u32 = 8;
+    pub(crate) const SOURCE: u32 = 9;
+    pub(crate) const SEMAPHORE: u32 = 10;
+    pub(crate) const CONTEXT: u32 = 11;
+    pub(crate) const PSEUDO: u32 = 12;
+    pub(crate) const DEAD: u32 = 13;
+}
+
+/// What a dataspace is.
+pub(crate) mod dataspace {
+    pub(crate) const RAM: u32 = 1;
+    pub(crate) const ROM: u32 = 2;
+    pub(crate) const STACK_AREA: u32 = 3;
+    pub(crate) const LINKER_AREA: u32 = 4;
+    pub(crate) const CAP_SPACE: u32 = 5;
+    pub(crate) const TRACE: u32 = 6;
+    pub(crate) const SESSION: u32 = 7;
+}
+
+/// A component, from an image that was completely checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Component {
+    /// One record.
+    pub(crate) system: Vec<System>,
+    /// The memory of the capability table.
+    #[serde(skip)]
+    pub(crate) table: Vec<u8>,
+    pub(crate) objects: Vec<Object>,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) dataspaces: Vec<Dataspace>,
+    pub(crate) roms: Vec<Rom>,
+    pub(crate) regions: Vec<Region>,
+    pub(crate) threads: Vec<Thread>,
+    pub(crate) gates: Vec<Gate>,
+    pub(crate) sources: Vec<Source>,
+    pub(crate) contexts: Vec<Context>,
+    pub(crate) timers: Vec<Timer>,
+    pub(crate) pages: Vec<Page>,
+    /// CRC-32 of the contents of each page.
+    pub(crate) page_sums: Vec<u32>,
+}
+
+/// The sections, in the order in which they are checked.
+const SECTIONS: [(&str, usize); 15] = [
+    (System::SECTION, System::BYTES),
+    ("table", 1),
+    (Object::SECTION, Object::BYTES),
+    (Session::SECTION, Session::BYTES),
+    (Part::SECTION, Part::BYTES),
+    (Handler::SECTION, Handler::BYTES),
+    (Dataspace::SECTION, Dataspace::BYTES),
+    (Rom::SECTION, Rom::BYTES),
+    (Region::SECTION, Region::BYTES),
+    (Thread::SECTION, Thread::BYTES),
+    (Gate::SECTION, Gate::BYTES),
+    (Source::SECTION, Source::BYTES),
+    (Context::SECTION, Context::BYTES),
+    (Timer::SECTION, Timer::BYTES),
+    (Page::SECTION, Page::BYTES),
+];
+
+fn find<'a>(sections: &[Section<'a>], name: &str) -> Result<Section<'a>, Refusal> {
+    let found = sections.iter().find(|section| section.name == name).copied();
+    found.ok_or_else(|| Refusal::at(0, format!("section \"{name}\": is missing")))
+}
+
+fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {
+    Refusal::at(section.offset + at, format!("section \"{}\": {reason}", section.name))
+}
+
+impl Component {
+    /// Whether the sections are those of a component's image.
+    pub(crate) fn is_in(sections: &[Section<'_>]) -> bool {
+        sections.iter().any(|section| section.name == System::SECTION)
+    }
+
+    /// The component in the sections of an image, and its table, both completely checked.
+    ///
+    /// # Errors
+    /// What is wrong, and where.
+    pub(crate) fn decode(sections: &[Section<'_>]) -> Result<(Self, Table), Refusal> {
+        for (name, _) in SECTIONS {
+            let section = find(sections, name)?;
+            // Other versions may have other sections and records.
+            if name == System::SECTION
+                && section.bytes.len() >= 4
+                && u32::parse(section.bytes) != CONTENTS_VERSION
+            {
+                let reason = "version of the contents is not the one that is read";
+                return Err(refuse(&section, 0, reason));
+            }
+        }
+        for (name, bytes) in SECTIONS {
+            let section = find(sections, name)?;
+            let rest = section.bytes.len() % bytes;
+            if rest != 0 {
+                let at = section.bytes.len() - rest;
+                return Err(refuse(&section, at, "ends within a record"));
+            }
+        }
+        let system = find(sections, System::SECTION)?;
+        if system.bytes.len() != System::BYTES {
+            return Err(refuse(&system, 0, "is not one record"));
+        }
+        let component = Component {
+            system: parse(sections)?,
+            table: find(sections, "table")?.bytes.to_vec(),
+            objects: parse(sections)?,
+            sessions: parse(sections)?,
+            parts: parse(sections)?,
+            handlers: parse(sections)?,
+            dataspaces: parse(sections)?,
+            roms: parse(sections)?,
+            regions: parse(sections)?,
+            threads: parse(sections)?,
+            gates: parse(sections)?,
+            sources: parse(sections)?,
+            contexts: parse(sections)?,
+            timers: parse(sections)?,
+            pages: parse(sections)?,
+            page_sums: pages(sections)?.map(crc32fast::hash).collect(),
+        };
+        let table = check::check(&component, sections)?;
+        Ok((component, table))
+    }
+
+    pub(crate) fn system(&self) -> &System {
+        &self.system[0]
+    }
+}
+
+fn parse<R: Record>(sections: &[Section<'_>]) -> Result<Vec<R>, Refusal> {
+    Ok(find(sections, R::SECTION)?.bytes.chunks_exact(R::BYTES).map(R::parse).collect())
+}
+
+/// Contents of the pages.
+fn pages<'a>(sections: &[Section<'a>]) -> Result<impl Iterator<Item = &'a [u8]>, Refusal> {
+    let section = find(sections, Page::SECTION)?;
+    Ok(section.bytes.chunks_exact(PAGE_ENTRY).map(|entry| &entry[PAGE_ENTRY - PAGE_BYTES..]))
+}
+
+/// The table in the memory of one, which a monitor handed out.
+fn read_table(section: &Section<'_>) -> Result<Table, Refusal> {
+    let table =
+        table::read(section.bytes).map_err(|status| refuse(section, 0, status.message()))?;
+    if table.header.kind != cap_map_rs::Kind::Published {
+        return Err(refuse(section, 0, "table is not published"));
+    }
+    Ok(table)
+}
