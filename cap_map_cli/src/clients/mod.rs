@@ -20,7 +20,7 @@ use crate::control::{ClientAnswer, ClientOrder, Control};
 use crate::wire::{Caller, Cap, *};
 
 /// Longest time without an answer to the order.
-const RUN_TIMEOUT: Duration = Duration::from_millis(5 * CALL_TIMEOUT_MS as u64);
+const RUN_TIMEOUT: Duration = Duration::from_millis(CALL_TIMEOUT_MS as u64);
 
 /// An object of the target that all threads call.
 struct Permanent {

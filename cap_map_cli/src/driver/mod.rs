@@ -181,10 +181,13 @@ fn serve(system: &System, report: &mut Report, objects: u32) -> Result<()> {
     stop(system, report, &ClientOrder::Stop).map(|_| ())
 }
 
+/// Answers in a row that tell of no further call, until the run is given up.
+const IDLE_ANSWERS: u32 = 5;
+
 /// Lets clients work until so many calls were answered, for as long as there is progress: the
 /// work grows with the objects, and machines differ.
 fn run(system: &System, calls: u64) -> Result<()> {
-    let mut before = 0;
+    let (mut before, mut idle) = (0, 0);
     loop {
         let ClientAnswer::Running { calls: now } = system.clients(&ClientOrder::Run { calls })?
         else {
@@ -193,7 +196,8 @@ fn run(system: &System, calls: u64) -> Result<()> {
         if now >= calls {
             return Ok(());
         }
-        ensure!(now > before, "clients make no progress");
+        idle = if now > before { 0 } else { idle + 1 };
+        ensure!(idle < IDLE_ANSWERS, "clients make no progress");
         before = now;
     }
 }
