@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use crate::machine::machine;
 use crate::{Outcome, cap_map, checkpoint};
 use cap_map_cli::checkpoint::Checkpoint;
 
@@ -216,6 +217,26 @@ fn the_user_decides_how_much_is_said() {
     assert_eq!(fs::read(&file).unwrap(), b"my notes");
     cap_map(&[&migrate[..], &["--force"]].concat()).expect_success();
     cap_map(&["verify", path]).expect_success();
+}
+
+#[test]
+fn a_record_is_added_to_records_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let [ram, record] = ["ram", "record"].map(|name| folder.path().join(name));
+    fs::write(&ram, machine(6)).unwrap();
+    let [ram, path] = [&ram, &record].map(|path| path.to_str().unwrap());
+    let watch = ["watch", ram, "--plain", "--count=1", "--record", path];
+    for lines in 1..3 {
+        cap_map(&watch).expect_success();
+        assert_eq!(fs::read_to_string(&record).unwrap().lines().count(), lines);
+    }
+    fs::write(&record, "my notes\n").unwrap();
+    let outcome = cap_map(&watch);
+    assert_eq!(outcome.status.code(), Some(4));
+    assert!(outcome.stderr.ends_with("is no record of watch; --force adds to it\n"));
+    assert_eq!(fs::read(&record).unwrap(), b"my notes\n");
+    cap_map(&[&watch[..], &["--force"]].concat()).expect_success();
+    assert!(fs::read_to_string(&record).unwrap().starts_with("my notes\n{\"time\":"));
 }
 
 #[test]
