@@ -205,9 +205,63 @@ class Cap_space_monitor::Freezer : Noncopyable
 		}
 
 		/**
+		 * Return number of the restart record of a thread, or 'NUM_RECORDS'
+		 */
+		unsigned index(Foc_thread_state const &state)
+		{
+			Record const * const record = _area ? _record(state) : nullptr;
+			return record ? unsigned(record - _area->records)
+			              : Base_foc::Restart::NUM_RECORDS;
+		}
+
+		/**
+		 * Return where a frozen thread is to be started anew, and its stack pointer
+		 */
+		addr_t restart_ip() const { return _own.restart; }
+		addr_t restart_sp(Foc_thread_state const &state)
+		{
+			Record const * const record = _area ? _record(state) : nullptr;
+			return record ? record->sp.get() : 0;
+		}
+
+		/**
 		 * Start a new thread in the place of a frozen one with the same UTCB
 		 */
 		void start_anew(Thread_capability, Foc_thread_state const &);
+
+
+		/***********************************
+		 ** Component with copied records **
+		 ***********************************/
+
+		/**
+		 * Use records that were copied along with the memory of the component
+		 *
+		 * From now on, threads that are started anew wait as 'start_anew' tells.
+		 *
+		 * \return  false if there are no records
+		 */
+		bool adopt();
+
+		/**
+		 * Return number of threads that have been started anew since 'adopt', and
+		 * have received the requests they were handling
+		 */
+		unsigned restarted() const { return unsigned(_area->restarted.acquire()); }
+
+		/**
+		 * Start a thread of a component with copied records
+		 *
+		 * \param serving  the thread receives the repeated request of the client to
+		 *                 which it owes a reply before it goes on
+		 * \param wait     the thread goes on after a call of 'release' only
+		 */
+		void start_anew(Thread_capability, Foc_thread_state const &, bool serving, bool wait);
+
+		/**
+		 * Let all threads go on
+		 */
+		void release() { _area->hold.set(0); }
 };
 
 

@@ -364,3 +364,28 @@ void Freezer::start_anew(Thread_capability cap, Foc_thread_state const &state)
 	if (Record const * const record = _area ? _record(state) : nullptr)
 		Cpu_thread_client(cap).start(_own.restart, record->sp.get());
 }
+
+
+bool Freezer::adopt()
+{
+	if (!_attach())
+		return false;
+
+	for (Record &record : _area->records)
+		record.request.set(0);
+
+	_area->restarted.set(0);
+	_area->hold.set(1);
+	return true;
+}
+
+
+void Freezer::start_anew(Thread_capability cap, Foc_thread_state const &state,
+                         bool serving, bool wait)
+{
+	if (Record * const record = _record(state))
+		record->request.set((serving ? Record::RECEIVE : 0)
+		                  | (wait    ? Record::WAIT    : 0));
+
+	start_anew(cap, state);
+}

@@ -2,7 +2,7 @@
  * \brief  Restart records, by which a monitor freezes the threads of a component
  * \date   2026-11-29
  *
- * They lie in the area behind a published capability table. This is version 1,
+ * They lie in the area behind a published capability table. This is version 2,
  * as described by doc/layout.md of the project that the table comes from.
  */
 
@@ -22,7 +22,7 @@ namespace Base_foc { namespace Restart {
 	using Genode::addr_t;
 	using Genode::size_t;
 
-	static constexpr unsigned VERSION = 1;
+	static constexpr unsigned VERSION = 2;
 
 	/**
 	 * Word of 64 bits, of which a 32-bit component uses the first half
@@ -62,8 +62,15 @@ namespace Base_foc { namespace Restart {
  */
 struct Base_foc::Restart::Record
 {
-	/* bits of 'request' */
-	static constexpr addr_t PARK = 1;
+	/*
+	 * Bits of 'request'
+	 *
+	 * RECEIVE and WAIT are for a thread that is started anew. Such a thread first
+	 * receives a request that it has handled in part already. It belongs to the
+	 * client to which the thread owes a reply, and so the kernel knows again to
+	 * whom. Then, the thread stays until 'Area::hold' is zero.
+	 */
+	static constexpr addr_t PARK = 1, RECEIVE = 2, WAIT = 4;
 
 	/* written by the component */
 	Word state;      /* 'State' */

@@ -94,20 +94,24 @@ bool Restart::wait_for_irq(Foc::l4_cap_idx_t irq, State state)
  ** Parking **
  *************/
 
-static void stay_parked(Record &record)
+static Foc::l4_timeout_t one_ms()
 {
 	using namespace Foc;
 
-	/* 1 ms */
-	l4_timeout_t const timeout =
-		l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3));
+	return l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3));
+}
+
+
+static void stay_parked(Record &record)
+{
+	using namespace Foc;
 
 	/*
 	 * The monitor pauses the thread as soon as it is parked. So no time is
 	 * spent here, unless the monitor vanishes.
 	 */
 	do
-		(void)ipc(L4_INVALID_CAP, L4_SYSF_RECV, l4_msgtag_t { }, timeout,
+		(void)ipc(L4_INVALID_CAP, L4_SYSF_RECV, l4_msgtag_t { }, one_ms(),
 		          record, PARKED);
 	while (area->hold.get());
 }
@@ -166,6 +170,25 @@ void restart_parked(addr_t *return_ip)
  ***************/
 
 /**
+ * Regain the right to reply to the client whose request is being handled
+ *
+ * What the request says is in the memory of this thread already.
+ */
+static void receive_request_again()
+{
+	using namespace Foc;
+
+	for (unsigned i = 0; i < Msgbuf_base::MAX_CAPS_PER_MSG; i++)
+		l4_utcb_br()->br[i] = addr_t(DISCARD_CAP) | L4_RCV_ITEM_SINGLE_CAP;
+
+	l4_utcb_br()->bdr &= ~L4_BDR_OFFSET_MASK;
+
+	l4_umword_t label = 0;
+	(void)l4_ipc_wait(l4_utcb(), &label, L4_IPC_NEVER);
+}
+
+
+/**
  * First thing that a thread does that is started anew
  *
  * The stack pointer is the one of the record.
@@ -188,10 +211,20 @@ void restart_restarted()
 	if (Thread * const thread = (Thread *)record.thread.get())
 		thread->with_native_thread([&] (Native_thread &nt) { kcap = nt.kcap; }, [] { });
 
-	/* a wake-up may be lost, the owner of a lock looks for the reason of one */
-	l4_irq_trigger(kcap + THREAD_IRQ_CAP);
+	addr_t const request = record.request.get();
+
+	if (request & Record::RECEIVE)
+		receive_request_again();
 
 	__atomic_add_fetch(&area->restarted._value, 1, __ATOMIC_RELEASE);
+
+	while ((request & Record::WAIT) && area->hold.get())
+		l4_ipc_sleep(one_ms());
+
+	record.request.set(0);
+
+	/* a wake-up may be lost, the owner of a lock looks for the reason of one */
+	l4_irq_trigger(kcap + THREAD_IRQ_CAP);
 }
 
 

@@ -1,0 +1,157 @@
+/*
+ * \brief  Component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__CHILD_H_
+#define _INCLUDE__CAP_CHECKPOINT__CHILD_H_
+
+/* Genode includes */
+#include <base/heap.h>
+#include <cap_checkpoint/parent.h>
+#include <cap_space_monitor/freezer.h>
+#include <cpu_session/connection.h>
+#include <pd_session/connection.h>
+
+namespace Cap_checkpoint {
+
+	struct Monitor;
+	class  Child;
+}
+
+
+/**
+ * What all children of a monitor have in common
+ */
+struct Cap_checkpoint::Monitor : Noncopyable
+{
+	Env               &env;
+	Timer::Connection &timer;
+
+	/*
+	 * Resources for what is needed on behalf of a child
+	 *
+	 * Unlike the environment, which asks the parent for resources until it
+	 * gets them, these fail.
+	 */
+	Pd_session_client own_pd        { env.pd_session_cap() };
+	Region_map_client address_space { own_pd.address_space() };
+	Pd_ram_allocator  ram           { own_pd };
+	Pd_local_rm       local_rm      { address_space };
+
+	Heap heap { ram, local_rm };
+
+	/* accepts virtualized PD sessions as targets of quota transfers */
+	Cap_space_monitor::Pd ref_pd { env.ep(), env.pd_session_cap() };
+
+	Monitor(Env &env, Timer::Connection &timer) : env(env), timer(timer) { }
+};
+
+
+/**
+ * Component with its sessions
+ *
+ * It must be created, used, and destroyed by the entrypoint of the environment,
+ * which serves the component.
+ */
+class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
+{
+	public:
+
+		using Label = Session::Label;
+
+		struct Quota { Ram_quota ram; Cap_quota caps; };
+
+	private:
+
+		Monitor       &_monitor;
+		Pd_connection  _real_pd;
+		Cpu_connection _real_cpu;
+
+		void upgrade_pd (Session::Resources const &r) override { _real_pd .upgrade(r); }
+		void upgrade_cpu(Session::Resources const &r) override { _real_cpu.upgrade(r); }
+
+		/*
+		 * Noncopyable
+		 */
+		Child(Child const &);
+		Child &operator = (Child const &);
+
+	public:
+
+		Virtual_pd     pd;
+		Virtual_cpu    cpu;
+		Virtual_parent parent;
+
+		Cap_space_monitor::Pd_freezer freezer { pd };
+
+		/* where the parent capability is stored in the memory of the component */
+		Dataspace *parent_ds     = nullptr;
+		size_t     parent_offset = 0;
+
+		Quota    const quota;
+		uint64_t       checkpoints = 0;
+
+		/**
+		 * Constructor
+		 *
+		 * \throw  what the connections to core throw
+		 */
+		Child(Monitor &, Label const &, Quota const &, Virtual_parent::Exit_handler &);
+
+		/**
+		 * Return true if the child got the quota it is meant to have
+		 */
+		bool has_quota() const { return _has_quota; }
+
+		enum class Start_result { OK, NO_ROM, NO_MEMORY, NO_THREAD };
+
+		/**
+		 * Start a component anew
+		 */
+		Start_result start(Rom_service_session::Name const &binary);
+
+		Monitor &monitor() { return _monitor; }
+
+		/**
+		 * Threads of the component, to be frozen
+		 */
+		struct Threads : Cap_space_monitor::Freezer::Threads
+		{
+			Child &_child;
+
+			Threads(Child &child) : _child(child) { }
+
+			void _for_each(With_thread::Ft const &fn) override
+			{
+				_child.cpu.for_each_thread(_child.pd,
+					[&] (Cap_space_monitor::Monitored_cpu::Thread &thread) {
+						fn(_child.cpu, thread); });
+			}
+		};
+
+		/**
+		 * Freeze all threads, and keep pending signals
+		 */
+		Cap_space_monitor::Freezer::Result freeze();
+
+		/**
+		 * Let the component go on as if nothing had been
+		 */
+		void thaw();
+
+	private:
+
+		bool const _has_quota;
+
+		bool _obtain_quota();
+
+		Start_result _load(Rom_service_session &linker, addr_t &entry);
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__CHILD_H_ */

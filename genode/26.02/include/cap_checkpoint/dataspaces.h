@@ -1,0 +1,129 @@
+/*
+ * \brief  Dataspaces of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__DATASPACES_H_
+#define _INCLUDE__CAP_CHECKPOINT__DATASPACES_H_
+
+/* Genode includes */
+#include <base/allocator.h>
+#include <base/id_space.h>
+#include <cap_checkpoint/image.h>
+#include <dataspace/capability.h>
+#include <util/list.h>
+
+namespace Cap_checkpoint {
+
+	using namespace Genode;
+
+	struct Account;
+	struct Region;
+	struct Dataspace;
+	class  Dataspaces;
+
+	using Image::NONE;
+}
+
+
+/**
+ * Where a component pays for what the monitor remembers of it
+ */
+struct Cap_checkpoint::Account : Interface
+{
+	using Result = Attempt<Ok, Alloc_error>;
+
+	/**
+	 * Let component pay for an object of the monitor
+	 */
+	virtual Result charge(size_t num_bytes) = 0;
+
+	virtual void refund(size_t num_bytes) = 0;
+};
+
+
+/**
+ * Memory known to the monitor, with its meaning
+ */
+struct Cap_checkpoint::Dataspace : Noncopyable
+{
+	using Kind    = Image::Dataspace::Kind;
+	using Element = Id_space<Dataspace>::Element;
+
+	Kind                 const kind;
+	Cache                const cache;
+	size_t               const size;  /* bytes, a multiple of the page size */
+	Dataspace_capability const cap;
+
+	List<Region> regions { };  /* where it is attached */
+
+	/* used while an image is made */
+	uint32_t number = NONE, slot = NONE;
+
+	Element _element;
+
+	Dataspace(Id_space<Dataspace> &space, Kind kind, size_t size, Cache cache,
+	          Dataspace_capability cap)
+	:
+		kind(kind), cache(cache), size(size), cap(cap),
+		_element(*this, space, { unsigned(cap.local_name()) })
+	{ }
+};
+
+
+/**
+ * Dataspaces of one component, to be found by their badges
+ */
+class Cap_checkpoint::Dataspaces : Noncopyable
+{
+	private:
+
+		Allocator &_alloc;
+		Account   &_account;
+
+		Id_space<Dataspace> _space { };
+
+	public:
+
+		using Result = Attempt<Dataspace *, Alloc_error>;
+
+		Dataspaces(Allocator &alloc, Account &account)
+		: _alloc(alloc), _account(account) { }
+
+		~Dataspaces();
+
+		/**
+		 * Keep record of a dataspace
+		 */
+		Result add(Dataspace::Kind, size_t size, Cache, Dataspace_capability);
+
+		/**
+		 * Forget dataspace along with its regions
+		 */
+		void remove(Dataspace &);
+
+		/**
+		 * Call 'fn' with the 'Dataspace &' of a capability, if there is one
+		 */
+		void with_dataspace(Native_capability cap, auto const &fn, auto const &missing_fn)
+		{
+			if (cap.valid())
+				_space.apply<Dataspace>({ unsigned(cap.local_name()) },
+				                        [&] (Dataspace &ds) { fn(ds); },
+				                        [&] { missing_fn(); });
+			else
+				missing_fn();
+		}
+
+		/**
+		 * Call 'fn' with each 'Dataspace &'
+		 */
+		void for_each(auto const &fn) { _space.for_each<Dataspace>(fn); }
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__DATASPACES_H_ */

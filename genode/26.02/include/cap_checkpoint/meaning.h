@@ -1,0 +1,146 @@
+/*
+ * \brief  What the capabilities of a component mean
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__MEANING_H_
+#define _INCLUDE__CAP_CHECKPOINT__MEANING_H_
+
+/* Genode includes */
+#include <cap_checkpoint/array.h>
+#include <cap_checkpoint/child.h>
+
+namespace Cap_checkpoint {
+
+	class  Meanings;
+	struct Thread_info;
+	struct Refused;
+}
+
+
+/**
+ * Why a component is not saved or restored
+ */
+struct Cap_checkpoint::Refused
+{
+	enum class Reason {
+		OUT_OF_MEMORY,      /* the monitor lacks RAM or capabilities */
+		NO_TABLE,           /* capability table not used by the component */
+		UNEXPLAINED_SLOT,   /* capability of unknown meaning */
+		AMBIGUOUS_SLOT,     /* two slots with the same badge */
+		FOREIGN_MEMORY,     /* region with a dataspace of somebody else */
+		OUTSIDE_CALL,       /* thread in a call that the monitor does not serve */
+		NO_SIGNAL_THREAD,   /* unknown which thread waits for signals */
+		IMAGE,              /* image not usable */
+		ROM_DIFFERS,        /* ROM module missing or another one */
+		SESSION,            /* session cannot be opened */
+		MEMORY,             /* RAM or regions cannot be provided */
+		THREAD,             /* thread cannot be created at its place */
+		CAPABILITY,         /* capability cannot be created or installed */
+		NO_RESTART,         /* threads do not come to life */
+	};
+
+	Reason      reason;
+	String<160> what { };
+
+	static char const *name(Reason);
+
+	void print(Output &out) const { Genode::print(out, name(reason), ": ", what); }
+};
+
+
+/**
+ * Thread while an image is made
+ */
+struct Cap_checkpoint::Thread_info
+{
+	Cap_space_monitor::Monitored_cpu::Thread *thread { nullptr };
+
+	Foc_thread_state  state  { };
+	Native_capability native { };
+
+	unsigned index    = 0;
+	addr_t   restart  = 0;     /* of the type 'Base_foc::Restart::State' */
+	addr_t   argument = 0;     /* selector of the system call */
+	uint32_t called = NONE, serves = NONE;
+	uint32_t slot = NONE, native_slot = NONE, gate_slot = NONE;
+
+	bool in_call() const { return restart == Base_foc::Restart::CALL; }
+};
+
+
+/**
+ * Finds out to which object a badge belongs
+ */
+class Cap_checkpoint::Meanings : Noncopyable
+{
+	public:
+
+		using Kind = Image::Object::Kind;
+
+		struct Meaning
+		{
+			uint32_t  badge  { };
+			Kind      kind   { };
+			uint32_t  number { };
+			uint32_t *slot   { };  /* where to note the slot that has the badge */
+
+			/**
+			 * Return true if calls to the object are served by the monitor
+			 */
+			bool served() const
+			{
+				return kind == Kind::PARENT || kind == Kind::SESSION || kind == Kind::SOURCE
+				    || (kind == Kind::PART && number < NUM_MAPS);
+			}
+		};
+
+		/* numbers of parts: region maps come first */
+		static constexpr uint32_t NUM_MAPS = Image::Region::NUM_MAPS;
+
+	private:
+
+		Array<Meaning> _meanings;
+		size_t         _count = 0;
+
+		void _sift(size_t, size_t);
+
+	public:
+
+		Meanings(Allocator &alloc) : _meanings(alloc) { }
+
+		/**
+		 * Provide room for so many entries
+		 */
+		bool reserve(size_t max) { return _meanings.reserve(max); }
+
+		void add(Native_capability cap, Kind kind, uint32_t number, uint32_t &slot)
+		{
+			if (cap.valid())
+				add(uint32_t(cap.local_name()), kind, number, slot);
+		}
+
+		void add(uint32_t badge, Kind kind, uint32_t number, uint32_t &slot)
+		{
+			slot = NONE;
+			if (_count < _meanings.count())
+				_meanings[_count++] = { badge, kind, number, &slot };
+		}
+
+		/**
+		 * Must be called before 'find'
+		 */
+		void sort();
+
+		/**
+		 * Return meaning of a badge, or nullptr
+		 */
+		Meaning const *find(uint32_t badge) const;
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__MEANING_H_ */

@@ -1,0 +1,164 @@
+/*
+ * \brief  Parent of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__PARENT_H_
+#define _INCLUDE__CAP_CHECKPOINT__PARENT_H_
+
+/* Genode includes */
+#include <base/registry.h>
+#include <cap_checkpoint/cpu.h>
+#include <cap_checkpoint/sessions.h>
+
+namespace Cap_checkpoint { class Virtual_parent; }
+
+
+/**
+ * Parent interface, and the sessions of the component
+ *
+ * The component can use ROM, LOG, and Timer services, of which the monitor knows
+ * the state. Any other is denied, and named in the log.
+ */
+class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
+{
+	public:
+
+		struct Exit_handler : Interface { virtual void exited(int) = 0; };
+
+		/**
+		 * Sessions at core that stand behind those of the component
+		 */
+		struct Core_sessions : Interface
+		{
+			virtual void upgrade_pd (Session::Resources const &) = 0;
+			virtual void upgrade_cpu(Session::Resources const &) = 0;
+		};
+
+		using Request = Open_session::Request;
+
+		/* in the order of 'Image::Handler::Parent' */
+		Signal_context_capability sighs[Image::Handler::NUM_PARENT] { };
+
+		/* used while an image is made */
+		uint32_t slot = NONE;
+
+	private:
+
+		/**
+		 * Session of the environment that is not created on demand
+		 */
+		struct Env_session : Open_session
+		{
+			Session_capability const _cap;
+
+			Env_session(Id_space<Open_session> &space, Request const &request,
+			            Session_capability cap)
+			: Open_session(space, request), _cap(cap) { }
+
+			Session_capability session_cap() const override { return _cap; }
+		};
+
+		Genode::Env       &_env;
+		Timer::Connection &_timer;
+		Allocator         &_alloc;
+		Virtual_pd        &_pd;
+		Virtual_cpu       &_cpu;
+		Core_sessions     &_core_sessions;
+		Exit_handler      &_exit_handler;
+
+		Thread_capability _main_thread { };
+
+		Id_space<Open_session> _sessions { };
+
+		Open_session *_create(Request const &);
+
+		void _destroy(Open_session &);
+
+		void _upgrade(Open_session const &, Open_session::Costs const &);
+
+		void _with_session(Client::Id id, auto const &fn, auto const &missing_fn)
+		{
+			_sessions.apply<Open_session>(Id_space<Open_session>::Id { id.value },
+			                              fn, missing_fn);
+		}
+
+	public:
+
+		Virtual_parent(Genode::Env &env, Timer::Connection &timer, Allocator &alloc, Virtual_pd &pd,
+		               Virtual_cpu &cpu, Core_sessions &core_sessions,
+		               Exit_handler &exit_handler)
+		:
+			_env(env), _timer(timer), _alloc(alloc), _pd(pd), _cpu(cpu),
+			_core_sessions(core_sessions), _exit_handler(exit_handler)
+		{
+			env.ep().manage(*this);
+		}
+
+		~Virtual_parent();
+
+		using Open_result = Attempt<Open_session *, Session_error>;
+
+		/**
+		 * Open session, for which the component pays
+		 */
+		Open_result open(Request const &);
+
+		void main_thread(Thread_capability cap) { _main_thread = cap; }
+
+		/**
+		 * Call 'fn' with each 'Open_session &' in the order of IDs
+		 */
+		void for_each_session(auto const &fn) { _sessions.for_each<Open_session>(fn); }
+
+
+		/**********************
+		 ** Parent interface **
+		 **********************/
+
+		void exit(int value) override { _exit_handler.exited(value); }
+
+		void announce(Service_name const &) override;
+
+		void session_sigh(Signal_context_capability cap) override {
+			sighs[Image::Handler::SESSION_SIGH] = cap; }
+
+		Session_result session(Client::Id, Service_name const &, Session_args const &,
+		                       Affinity const &) override;
+
+		Session_cap_result session_cap(Client::Id) override;
+
+		Upgrade_result upgrade(Client::Id, Upgrade_args const &) override;
+
+		Close_result close(Client::Id) override;
+
+		/* no service is ever requested from the component */
+		void session_response(Server::Id, Session_response) override { }
+		void deliver_session_cap(Server::Id, Session_capability) override { }
+
+		Thread_capability main_thread_cap() const override { return _main_thread; }
+
+		void resource_avail_sigh(Signal_context_capability cap) override {
+			sighs[Image::Handler::RESOURCE_AVAIL] = cap; }
+
+		void resource_request(Resource_args const &) override;
+
+		void yield_sigh(Signal_context_capability cap) override {
+			sighs[Image::Handler::YIELD] = cap; }
+
+		Resource_args yield_request() override { return { }; }
+
+		void yield_response() override { }
+
+		void heartbeat_sigh(Signal_context_capability cap) override {
+			sighs[Image::Handler::HEARTBEAT] = cap; }
+
+		void heartbeat_response() override { }
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__PARENT_H_ */

@@ -1,0 +1,132 @@
+/*
+ * \brief  PD session of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__PD_H_
+#define _INCLUDE__CAP_CHECKPOINT__PD_H_
+
+/* Genode includes */
+#include <cap_checkpoint/region_map.h>
+#include <cap_checkpoint/signals.h>
+#include <cap_space_monitor/pd.h>
+
+namespace Cap_checkpoint {
+
+	class Quota_account;
+	class Virtual_pd;
+}
+
+
+/**
+ * Account that moves RAM quota from the component to the monitor in whole pages
+ */
+class Cap_checkpoint::Quota_account : public Account
+{
+	private:
+
+		static constexpr size_t UNIT = 16*1024;
+
+		Cap_space_monitor::Pd &_pd;
+
+		size_t _used = 0, _paid = 0;
+
+	public:
+
+		Quota_account(Cap_space_monitor::Pd &pd) : _pd(pd) { }
+
+		Result charge(size_t num_bytes) override
+		{
+			/* what the allocator needs in addition */
+			num_bytes += 64;
+
+			if (_used + num_bytes > _paid) {
+				Result const result = _pd.pay({ { UNIT }, { 0 } });
+				if (result.failed())
+					return result;
+				_paid += UNIT;
+			}
+			_used += num_bytes;
+			return Ok();
+		}
+
+		void refund(size_t num_bytes) override
+		{
+			_used -= min(num_bytes + 64, _used);
+
+			if (_paid >= _used + 2*UNIT) {
+				_pd.repay({ { UNIT }, { 0 } });
+				_paid -= UNIT;
+			}
+		}
+};
+
+
+/**
+ * PD session with RAM, region maps, and signals known to the monitor
+ */
+class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
+{
+	private:
+
+		Quota_account _account { *this };
+
+	public:
+
+		Dataspaces         dataspaces;
+		Signals            signals;
+		Virtual_region_map space, stack, linker;
+
+		/* used while an image is made */
+		uint32_t native_slot = NONE;
+
+		Virtual_pd(Entrypoint &, Pd_session_capability real, Name const &,
+		           Ram_allocator &, Env::Local_rm &, Allocator &);
+
+		~Virtual_pd() { }
+
+		using Ram_result = Dataspaces::Result;
+
+		/**
+		 * Allocate RAM on behalf of the component
+		 */
+		Ram_result alloc(size_t, Cache, Dataspace::Kind = Dataspace::Kind::RAM);
+
+		/**
+		 * Call 'fn' with number and 'Virtual_region_map &' of each region map
+		 */
+		void for_each_map(auto const &fn)
+		{
+			fn(Image::Region::ADDRESS_SPACE, space);
+			fn(Image::Region::STACK_AREA,    stack);
+			fn(Image::Region::LINKER_AREA,   linker);
+		}
+
+
+		/**************************
+		 ** Pd_session interface **
+		 **************************/
+
+		Alloc_ram_result alloc_ram(size_t, Cache) override;
+		void             free_ram(Ram_dataspace_capability) override;
+		size_t           ram_size(Ram_dataspace_capability) override;
+
+		Signal_source_result signal_source() override;
+
+		/* contexts need it as long as the session exists */
+		void free_signal_source(Capability<Signal_source>) override { }
+
+		Alloc_context_result alloc_context(Capability<Signal_source>, Imprint) override;
+		void free_context(Capability<Signal_context>) override;
+
+		Capability<Region_map> address_space() override { return space.cap(); }
+		Capability<Region_map> stack_area()    override { return stack.cap(); }
+		Capability<Region_map> linker_area()   override { return linker.cap(); }
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__PD_H_ */

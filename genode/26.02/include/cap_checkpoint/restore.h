@@ -1,0 +1,98 @@
+/*
+ * \brief  Restore a component from an image
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__RESTORE_H_
+#define _INCLUDE__CAP_CHECKPOINT__RESTORE_H_
+
+/* Genode includes */
+#include <cap_checkpoint/image_reader.h>
+#include <cap_checkpoint/meaning.h>
+
+namespace Cap_checkpoint {
+
+	class Restore;
+
+	struct Restored { unsigned installed, rewritten, unchanged, dead; };
+
+	using Restore_result = Attempt<Restored, Refused>;
+}
+
+
+/**
+ * Brings a component back to life
+ *
+ * The child must have been created with the quota that the image tells. If the
+ * component is not restored, the child is of no further use.
+ */
+class Cap_checkpoint::Restore : Noncopyable
+{
+	private:
+
+		Child               &_child;
+		Allocator           &_alloc;
+		Image::Reader const &_image;
+
+		/* objects by their numbers */
+		Array<Open_session *>    _sessions   { _alloc };
+		Array<Dataspace *>       _dataspaces { _alloc };
+		Array<Thread_capability> _threads    { _alloc };
+		Array<Native_capability> _natives    { _alloc };
+		Array<uint32_t>          _badges     { _alloc };  /* of the threads' own gates */
+		Array<Virtual_source *>  _sources    { _alloc };
+		Array<Context *>         _contexts   { _alloc };
+		Array<Native_capability> _gates      { _alloc };
+
+		Restored _restored { };
+
+		Constructible<Refused> _refused { };
+
+		bool _refuse(Refused::Reason reason, auto &&... what)
+		{
+			if (!_refused.constructed())
+				_refused.construct(reason, String<160>(what...));
+			return false;
+		}
+
+		bool _reserve();
+		bool _open_sessions();
+		bool _provide_roms();
+		bool _provide_dataspaces();
+		bool _fill_pages();
+		bool _fill_parent_cap();
+		bool _fill_table();
+		bool _attach_regions();
+		bool _create_threads();
+		bool _create_sources();
+		bool _create_contexts();
+		bool _create_gates();
+		void _register_handlers();
+		void _register_handler(Image::Handler const &);
+
+		Native_capability _cap_of(Image::Part   const &) const;
+		Native_capability _cap_of(Image::Object const &) const;
+
+		bool _install_caps();
+		void _set_timers();
+		bool _wait_for(unsigned);
+		bool _start_threads();
+		void _submit_signals();
+
+	public:
+
+		Restore(Child &child, Image::Reader const &image)
+		: _child(child), _alloc(child.monitor().heap), _image(image) { }
+
+		/**
+		 * Restore the component, to be called once
+		 */
+		Restore_result restore();
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__RESTORE_H_ */

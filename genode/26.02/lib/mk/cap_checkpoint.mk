@@ -1,0 +1,14 @@
+REQUIRES := foc
+SRC_CC   := region_map.cc signals.cc pd.cc sessions.cc parent.cc child.cc
+SRC_CC   += meaning.cc explain.cc save.cc restore.cc revive.cc
+# the dynamic linker does not offer its own one
+SRC_CC   += elf_binary.cc
+
+LIBS     := base cap_checkpoint_image cap_map cap_space_monitor syscall-foc
+
+# headers of the flat capability table, and those that are internal to base
+INC_DIR  += $(dir $(call select_from_repositories,src/include/cap_map.h))
+INC_DIR  += $(BASE_DIR)/src/include
+
+vpath elf_binary.cc $(BASE_DIR)/src/lib/base
+vpath %.cc $(REP_DIR)/src/lib/cap_checkpoint

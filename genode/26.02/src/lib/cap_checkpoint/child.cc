@@ -1,0 +1,174 @@
+/*
+ * \brief  Component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/child.h>
+#include <cpu_thread/client.h>
+
+/* base-internal includes */
+#include <base/internal/elf.h>
+
+using namespace Cap_checkpoint;
+
+
+Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
+             Virtual_parent::Exit_handler &exit_handler)
+:
+	_monitor(monitor),
+	_real_pd (monitor.env, label),
+	_real_cpu(monitor.env, label),
+	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap),
+	cpu   (monitor.env.ep(), _real_cpu.cap(), pd),
+	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler),
+	quota(quota),
+	_has_quota(_obtain_quota())
+{
+	auto add = [&] (Dataspace::Kind kind, Dataspace_capability ds)
+	{
+		(void)pd.dataspaces.add(kind, align_addr(Dataspace_client(ds).size(), AT_PAGE), CACHED, ds);
+	};
+
+	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace());
+	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace());
+	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds());
+}
+
+
+bool Child::_obtain_quota()
+{
+	using Result = Genode::Pd_account::Transfer_result;
+
+	return pd.ref_account(_monitor.ref_pd.cap()) == Pd_session::Ref_account_result::OK
+	    && _monitor.own_pd.transfer_quota(_real_pd.cap(), quota.ram)  == Result::OK
+	    && _monitor.own_pd.transfer_quota(_real_pd.cap(), quota.caps) == Result::OK;
+}
+
+
+/**
+ * Let the region maps refer to the segments of the dynamic linker
+ */
+Child::Start_result Child::_load(Rom_service_session &linker, addr_t &entry)
+{
+	Start_result result = Start_result::OK;
+
+	auto load_segment = [&] (Elf_segment &segment, char const *elf)
+	{
+		bool const writeable = segment.flags().w;
+
+		Dataspace *ds = linker.ds;
+
+		if (writeable) {
+			ds = nullptr;
+			pd.alloc(segment.mem_size(), CACHED).with_result(
+				[&] (Dataspace *ram) { ds = ram; }, [&] (Alloc_error) { });
+		}
+
+		bool const filled = ds && (!writeable
+			|| with_attached(_monitor.local_rm, ds->cap, Access::WRITE, [&] (char *start, size_t) {
+
+				memcpy(start, elf + segment.file_offset(), segment.file_size());
+
+				/* the first word of the first writeable segment */
+				if (!parent_ds) {
+					parent_ds = ds;
+					*(Untyped_capability::Raw *)start = Native_capability(parent.cap()).raw();
+				} }));
+
+		Region_map::Attr const attr {
+			.size       = segment.mem_size(),
+			.offset     = writeable ? 0 : segment.file_offset(),
+			.use_at     = true,
+			.at         = addr_t(segment.start()),
+			.executable = segment.flags().x,
+			.writeable  = writeable };
+
+		if (!filled || pd.space.attach(ds->cap, attr).failed())
+			result = Start_result::NO_MEMORY;
+	};
+
+	bool const attached = with_attached(_monitor.local_rm, linker.ds_cap, Access::READ,
+		[&] (char *start, size_t) {
+
+			Elf_binary elf { addr_t(start) };
+			Elf_segment segment { };
+
+			for (unsigned n = 0; (segment = elf.get_segment(n)).valid(); n++)
+				if (!segment.flags().skip && segment.mem_size())
+					load_segment(segment, start);
+
+			entry = elf.entry(); });
+
+	return attached ? result : Start_result::NO_MEMORY;
+}
+
+
+Child::Start_result Child::start(Rom_service_session::Name const &binary)
+{
+	using Id = Parent::Client::Id;
+
+	Rom_service_session *linker = nullptr;
+
+	auto open = [&] (Id id, char const *service, auto const &name)
+	{
+		return parent.open({ .id = id, .service = service,
+		                     .args = { "label=\"", name, "\"" },
+		                     .affinity = { }, .donated = { { 0 }, { 0 } } })
+			.template convert<bool>(
+				[&] (Open_session *session) {
+					session->with_rom([&] (Rom_service_session &rom) { linker = &rom; });
+					return true; },
+				[&] (Session_error) { return false; });
+	};
+
+	if (!open(Parent::Env::pd(),     "PD",  pd.name)
+	 || !open(Parent::Env::cpu(),    "CPU", pd.name)
+	 || !open(Parent::Env::log(),    "LOG", pd.name)
+	 || !open(Parent::Env::binary(), "ROM", binary)
+	 || !open(Parent::Env::linker(), "ROM", "ld.lib.so"))
+		return Start_result::NO_ROM;
+
+	addr_t entry = 0;
+	Start_result const loaded = _load(*linker, entry);
+	if (loaded != Start_result::OK)
+		return loaded;
+
+	return cpu.create_thread(pd.cap(), pd.name, { }, 0).convert<Start_result>(
+		[&] (Thread_capability thread) {
+
+			parent.main_thread(thread);
+			pd.assign_parent(reinterpret_cap_cast<Parent>(Native_capability(parent.cap())));
+			Cpu_thread_client(thread).start(entry, 0);
+			return Start_result::OK; },
+
+		[&] (Cpu_session::Create_thread_error) { return Start_result::NO_THREAD; });
+}
+
+
+Cap_space_monitor::Freezer::Result Child::freeze()
+{
+	Threads threads { *this };
+
+	Cap_space_monitor::Freezer::Result const result = freezer.freeze(threads, { });
+
+	if (result.ok())
+		pd.signals.drain();
+
+	return result;
+}
+
+
+void Child::thaw()
+{
+	Threads threads { *this };
+
+	pd.signals.resubmit();
+	freezer.thaw(threads);
+}

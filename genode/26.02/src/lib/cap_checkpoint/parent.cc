@@ -1,0 +1,198 @@
+/*
+ * \brief  Parent of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/log.h>
+#include <cap_checkpoint/parent.h>
+#include <util/arg_string.h>
+
+using namespace Cap_checkpoint;
+
+
+Virtual_parent::~Virtual_parent()
+{
+	_env.ep().dissolve(*this);
+
+	while (_sessions.apply_any<Open_session>([&] (Open_session &s) { _destroy(s); }));
+}
+
+
+void Virtual_parent::_destroy(Open_session &session)
+{
+	Open_session::Costs const donated = session.request.donated;
+
+	destroy(_alloc, &session);
+	_pd.repay(donated);
+}
+
+
+Open_session *Virtual_parent::_create(Request const &request)
+{
+	Session_label const label = request.label();
+
+	if (request.id.value == Parent::Env::pd().value && request.service == "PD")
+		return new (_alloc) Env_session(_sessions, request, _pd.cap());
+
+	if (request.id.value == Parent::Env::cpu().value && request.service == "CPU")
+		return new (_alloc) Env_session(_sessions, request, _cpu.cap());
+
+	if (request.service == "LOG") {
+		Session_label const last = label.last_element();
+		bool const env_log = request.id.value == Parent::Env::log().value;
+		return new (_alloc) Log_service_session(_env.ep(), env_log ? Session_label(_pd.name)
+		                                        : prefixed_label(Session_label(_pd.name), last),
+		                                        _sessions, request);
+	}
+
+	if (request.service == "ROM") {
+		Rom_service_session * const rom =
+			new (_alloc) Rom_service_session(_env, _env.ep(), _pd, label.last_element(),
+			                                 _sessions, request);
+		if (rom->ds)
+			return rom;
+
+		destroy(_alloc, rom);
+		return nullptr;
+	}
+
+	if (request.service == "Timer")
+		return new (_alloc) Timer_service_session(_env.ep(), _timer, _pd.real(), _sessions,
+		                                          request);
+
+	warning(_pd.name, ": service ", request.service, " (", label, ") cannot be used, "
+	        "its state would be lost");
+	return nullptr;
+}
+
+
+/**
+ * Hand over to core what the component donates to a session of core
+ */
+void Virtual_parent::_upgrade(Open_session const &session, Open_session::Costs const &amount)
+{
+	Session::Resources const resources { amount.ram, amount.caps };
+
+	if (!amount.ram.value && !amount.caps.value)
+		return;
+
+	if (session.request.service == "PD")  _core_sessions.upgrade_pd (resources);
+	if (session.request.service == "CPU") _core_sessions.upgrade_cpu(resources);
+}
+
+
+Virtual_parent::Open_result Virtual_parent::open(Request const &request)
+{
+	bool known = false;
+	_with_session(request.id, [&] (Open_session &) { known = true; }, [&] { });
+	if (known)
+		return Session_error::DENIED;
+
+	return _pd.pay(request.donated).convert<Open_result>(
+
+		[&] (Ok) -> Open_result {
+
+			Open_session *session = nullptr;
+
+			/* the connection to a ROM module may be denied */
+			try { session = _create(request); }
+			catch (...) {
+				warning(_pd.name, ": session ", request.service, " (", request.label(),
+				        ") is denied"); }
+
+			if (session) {
+				_upgrade(*session, request.donated);
+				return session;
+			}
+
+			_pd.repay(request.donated);
+			return Session_error::DENIED; },
+
+		[&] (Alloc_error e) -> Open_result {
+			return e == Alloc_error::OUT_OF_CAPS ? Session_error::OUT_OF_CAPS
+			     : e == Alloc_error::OUT_OF_RAM  ? Session_error::OUT_OF_RAM
+			     :                                 Session_error::DENIED; });
+}
+
+
+void Virtual_parent::announce(Service_name const &name)
+{
+	warning(_pd.name, ": service ", Cstring(name.string()), " is not offered to anybody");
+}
+
+
+static Open_session::Costs donated_quota(char const *args)
+{
+	return { ram_quota_from_args(args), cap_quota_from_args(args) };
+}
+
+
+Parent::Session_result Virtual_parent::session(Client::Id id, Service_name const &name,
+                                               Session_args const &args,
+                                               Affinity const &affinity)
+{
+	if (!name.valid_string() || !args.valid_string() || Env::session_id(id))
+		return Session_error::DENIED;
+
+	Request const request { .id = id, .service = name.string(), .args = args.string(),
+	                        .affinity = affinity, .donated = donated_quota(args.string()) };
+
+	return open(request).convert<Session_result>(
+		[&] (Open_session *session) -> Session_result { return session->session_cap(); },
+		[&] (Session_error e)       -> Session_result { return e; });
+}
+
+
+Parent::Session_cap_result Virtual_parent::session_cap(Client::Id id)
+{
+	Session_cap_result result = Session_cap_error::DENIED;
+
+	_with_session(id, [&] (Open_session &session) { result = session.session_cap(); }, [&] { });
+
+	return result;
+}
+
+
+Parent::Upgrade_result Virtual_parent::upgrade(Client::Id id, Upgrade_args const &args)
+{
+	if (!args.valid_string())
+		return Upgrade_result::OK;
+
+	Open_session::Costs const amount = donated_quota(args.string());
+
+	return _pd.pay(amount).convert<Upgrade_result>(
+
+		[&] (Ok) {
+			_with_session(id,
+				[&] (Open_session &session) {
+					session.request.donated.ram.value  += amount.ram.value;
+					session.request.donated.caps.value += amount.caps.value;
+					_upgrade(session, amount); },
+				[&] { _pd.repay(amount); });
+			return Upgrade_result::OK; },
+
+		[&] (Alloc_error e) {
+			return e == Alloc_error::OUT_OF_CAPS ? Upgrade_result::OUT_OF_CAPS
+			                                     : Upgrade_result::OUT_OF_RAM; });
+}
+
+
+Parent::Close_result Virtual_parent::close(Client::Id id)
+{
+	if (!Env::session_id(id))
+		_with_session(id, [&] (Open_session &session) { _destroy(session); }, [&] { });
+
+	return Close_result::DONE;
+}
+
+
+void Virtual_parent::resource_request(Resource_args const &args)
+{
+	warning(_pd.name, " requests resources: ", args);
+}

@@ -1,0 +1,102 @@
+/*
+ * \brief  Dataspaces and region maps of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/region_map.h>
+
+using namespace Cap_checkpoint;
+
+
+Dataspaces::~Dataspaces()
+{
+	while (_space.apply_any<Dataspace>([&] (Dataspace &ds) { remove(ds); }));
+}
+
+
+Dataspaces::Result Dataspaces::add(Dataspace::Kind kind, size_t size, Cache cache,
+                                   Dataspace_capability cap)
+{
+	return _account.charge(sizeof(Dataspace)).convert<Result>(
+		[&] (Ok) -> Result {
+			return _alloc.try_alloc(sizeof(Dataspace)).convert<Result>(
+				[&] (Memory::Allocation &a) -> Result {
+					a.deallocate = false;
+					return construct_at<Dataspace>(a.ptr, _space, kind, size, cache, cap); },
+				[&] (Alloc_error e) -> Result {
+					_account.refund(sizeof(Dataspace));
+					return e; }); },
+		[&] (Alloc_error e) -> Result { return e; });
+}
+
+
+void Dataspaces::remove(Dataspace &ds)
+{
+	while (Region * const region = ds.regions.first())
+		region->map.forget(*region);
+
+	destroy(_alloc, &ds);
+	_account.refund(sizeof(Dataspace));
+}
+
+
+Virtual_region_map::~Virtual_region_map()
+{
+	_ep.dissolve(*this);
+
+	while (_regions.apply_any<Region>([&] (Region &region) { forget(region); }));
+}
+
+
+void Virtual_region_map::forget(Region &region)
+{
+	destroy(_alloc, &region);
+	_account.refund(sizeof(Region));
+}
+
+
+Region_map::Attach_result Virtual_region_map::attach(Dataspace_capability cap,
+                                                     Attr const &attr)
+{
+	auto error = [] (Alloc_error e)
+	{
+		return (e == Alloc_error::OUT_OF_CAPS) ? Attach_error::OUT_OF_CAPS
+		                                       : Attach_error::OUT_OF_RAM;
+	};
+
+	Dataspace *ds = nullptr;
+	_dataspaces.with_dataspace(cap, [&] (Dataspace &d) { ds = &d; }, [&] { });
+
+	return _account.charge(sizeof(Region)).convert<Attach_result>([&] (Ok) {
+
+		return _alloc.try_alloc(sizeof(Region)).convert<Attach_result>([&] (Memory::Allocation &a) {
+
+			return _real.attach(cap, attr).convert<Attach_result>(
+				[&] (Range range) -> Attach_result {
+					a.deallocate = false;
+					construct_at<Region>(a.ptr, *this, _regions, ds, range, attr);
+					return range; },
+				[&] (Attach_error e) -> Attach_result {
+					_account.refund(sizeof(Region));
+					return e; });
+
+		}, [&] (Alloc_error e) -> Attach_result {
+			_account.refund(sizeof(Region));
+			return error(e); });
+
+	}, [&] (Alloc_error e) -> Attach_result { return error(e); });
+}
+
+
+void Virtual_region_map::detach(addr_t at)
+{
+	_real.detach(at);
+
+	_regions.apply<Region>({ at }, [&] (Region &region) { forget(region); }, [&] { });
+}

@@ -1,0 +1,228 @@
+/*
+ * \brief  Provide sessions and memory of a restored component
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/restore.h>
+
+using namespace Cap_checkpoint;
+
+
+bool Restore::_reserve()
+{
+	size_t const num_threads = _image.num<Image::Thread>();
+
+	return (_sessions  .reserve(_image.num<Image::Session>())
+	     && _dataspaces.reserve(_image.num<Image::Dataspace>())
+	     && _threads   .reserve(num_threads)
+	     && _natives   .reserve(num_threads)
+	     && _badges    .reserve(num_threads)
+	     && _sources   .reserve(_image.num<Image::Source>())
+	     && _contexts  .reserve(_image.num<Image::Context>())
+	     && _gates     .reserve(_image.num<Image::Gate>()))
+	    || _refuse(Refused::Reason::OUT_OF_MEMORY, "objects");
+}
+
+
+bool Restore::_open_sessions()
+{
+	bool all = true;
+
+	_image.for_each<Image::Session>([&] (size_t i, Image::Session const &s) {
+
+		if (!all)
+			return;
+
+		Affinity::Space    const space    { s.affinity[0], s.affinity[1] };
+		Affinity::Location const location { int(s.affinity[2]), int(s.affinity[3]),
+		                                    s.affinity[4], s.affinity[5] };
+
+		_child.parent.open({ .id = { (unsigned long)s.id },
+		                     .service  = s.service,
+		                     .args     = s.args,
+		                     .affinity = { space, location },
+		                     .donated  = { { size_t(s.ram_quota) }, { size_t(s.cap_quota) } } })
+			.with_result([&] (Open_session *session) { _sessions[i] = session; },
+			             [&] (Session_error) {
+				all = _refuse(Refused::Reason::SESSION, Cstring(s.service), ", ", Cstring(s.args)); }); });
+
+	return all;
+}
+
+
+/**
+ * Make sure that all ROM modules are those of the saved component
+ */
+bool Restore::_provide_roms()
+{
+	bool all = true;
+
+	/* the dataspaces refer to the modules by number */
+	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+
+		if (!all || ds.kind != Image::Dataspace::ROM)
+			return;
+
+		Image::Rom const rom = _image.get<Image::Rom>(ds.owner);
+
+		bool same = false;
+		_sessions[rom.session]->with_rom([&] (Rom_service_session &session) {
+			same = session.ds->size == rom.size
+			    && session.with_hash([&] (Sha256::Digest const &hash) {
+			       	same = hash == rom.hash; })
+			    && same;
+			_dataspaces[i] = session.ds; });
+
+		if (!same)
+			all = _refuse(Refused::Reason::ROM_DIFFERS, Cstring(rom.name)); });
+
+	return all;
+}
+
+
+bool Restore::_provide_dataspaces()
+{
+	using Kind = Image::Dataspace::Kind;
+
+	/* those that come along with the child */
+	_child.pd.dataspaces.for_each([&] (Dataspace &own) {
+		if (own.kind == Kind::STACK_AREA || own.kind == Kind::LINKER_AREA
+		 || own.kind == Kind::CAP_SPACE)
+			_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+				if (ds.kind == own.kind && ds.size == own.size)
+					_dataspaces[i] = &own; }); });
+
+	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+
+		if (ds.kind == Kind::RAM)
+			_child.pd.alloc(size_t(ds.size), Cache(ds.cache)).with_result(
+				[&] (Dataspace *ram) { _dataspaces[i] = ram; }, [&] (Alloc_error) { });
+
+		if (ds.kind == Kind::TRACE && _child.cpu.trace_control().valid())
+			_dataspaces[i] = _child.cpu.trace;
+	});
+
+	for (size_t i = 0; i < _image.num<Image::Dataspace>(); i++)
+		if (!_dataspaces[i])
+			return _refuse(Refused::Reason::MEMORY, "dataspace ", i);
+
+	return true;
+}
+
+
+bool Restore::_fill_pages()
+{
+	Env::Local_rm &local_rm = _child.monitor().local_rm;
+
+	size_t const count = _image.num<Image::Page>();
+
+	/* the pages of a dataspace follow each other */
+	for (size_t i = 0; i < count; ) {
+
+		Image::Page  const first = _image.get<Image::Page>(i);
+		Dataspace   &ds          = *_dataspaces[first.dataspace];
+
+		if (!with_attached(local_rm, ds.cap, Access::WRITE, [&] (char *start, size_t) {
+			for (; i < count; i++) {
+				Image::Page const page = _image.get<Image::Page>(i);
+				if (page.dataspace != first.dataspace)
+					break;
+				memcpy(start + page.page*Image::PAGE_SIZE, page.bytes, Image::PAGE_SIZE);
+			} }))
+			return _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", first.dataspace);
+	}
+	return true;
+}
+
+
+/**
+ * Let the component find the capability of its new parent
+ */
+bool Restore::_fill_parent_cap()
+{
+	Image::System const system = _image.system();
+
+	_child.parent_ds     = _dataspaces[system.parent_dataspace];
+	_child.parent_offset = size_t(system.parent_offset);
+	_child.checkpoints   = system.checkpoint;
+
+	return with_attached(_child.monitor().local_rm, _child.parent_ds->cap, Access::WRITE,
+		[&] (char *start, size_t) {
+			*(Untyped_capability::Raw *)(start + _child.parent_offset) =
+				Native_capability(_child.parent.cap()).raw(); })
+		|| _refuse(Refused::Reason::OUT_OF_MEMORY, "parent capability");
+}
+
+
+bool Restore::_fill_table()
+{
+	bool fits = false;
+
+	(void)with_attached(_child.monitor().local_rm, _child.pd.cap_space.ds(), Access::WRITE,
+		[&] (char *start, size_t size) {
+			_image.with_table([&] (char const *table, size_t table_size) {
+				if (table_size <= size) {
+					memcpy(start, table, table_size);
+					fits = true;
+				} }); });
+
+	return (fits && Cap_map::ok(_child.pd.cap_space.attach()))
+	    || _refuse(Refused::Reason::NO_TABLE, "cannot be filled");
+}
+
+
+bool Restore::_attach_regions()
+{
+	bool all = true;
+
+	_image.for_each<Image::Region>([&] (size_t, Image::Region const &r) {
+
+		Region_map::Attr const attr {
+			.size       = size_t(r.size),
+			.offset     = addr_t(r.offset),
+			.use_at     = true,
+			.at         = addr_t(r.at),
+			.executable = bool(r.rights & Image::Region::EXECUTE),
+			.writeable  = bool(r.rights & Image::Region::WRITE) };
+
+		_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+			if (number == r.map && all
+			 && map.attach(_dataspaces[r.dataspace]->cap, attr).failed())
+				all = _refuse(Refused::Reason::MEMORY, "region at ", Hex(r.at), " in map ",
+				              number); }); });
+
+	return all;
+}
+
+
+Restore_result Restore::restore()
+{
+	bool const ok =
+		_reserve()           && _child.has_quota()
+		&& _open_sessions()  && _provide_roms()    && _provide_dataspaces()
+		&& _fill_pages()     && _fill_parent_cap() && _fill_table()
+		&& _attach_regions() && _create_threads()  && _create_sources()
+		&& _create_contexts() && _create_gates()   && _install_caps();
+
+	if (ok) {
+		_register_handlers();
+		_set_timers();
+
+		if (_start_threads()) {
+			_submit_signals();
+			return _restored;
+		}
+	}
+
+	if (!_refused.constructed())
+		(void)_refuse(Refused::Reason::MEMORY, "quota exceeds what the monitor has");
+
+	return *_refused;
+}

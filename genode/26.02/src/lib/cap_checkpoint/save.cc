@@ -1,0 +1,318 @@
+/*
+ * \brief  Put what is known about a frozen component into an image
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/save.h>
+
+using namespace Cap_checkpoint;
+
+
+void Save::_put_system()
+{
+	Image::System system { };
+
+	system.version      = Image::CONTENTS_VERSION;
+	system.architecture = sizeof(addr_t) == 8 ? Image::System::X86_64 : Image::System::ARM_V7;
+	system.page_size    = Image::PAGE_SIZE;
+	system.kernel       = Image::System::FOC;
+	system.ram_quota    = _child.quota.ram.value;
+	system.cap_quota    = _child.quota.caps.value;
+	system.checkpoint   = ++_child.checkpoints;
+	system.main_thread  = _main_thread;
+	system.parent_slot  = _child.parent.slot;
+	system.parent_dataspace = _child.parent_ds ? _child.parent_ds->number : NONE;
+	system.parent_offset    = _child.parent_offset;
+
+	(void)Image::put_text(system.release, "26.02");
+	(void)Image::put_text(system.label, _child.pd.name.string());
+
+	_writer.put(system);
+}
+
+
+bool Save::_put_table()
+{
+	return with_attached(_child.monitor().local_rm, _child.pd.cap_space.ds(), Access::READ,
+		[&] (char *start, size_t size) { _writer.table(start, size); })
+		|| _refuse(Refused::Reason::OUT_OF_MEMORY, "capability table");
+}
+
+
+void Save::_put_objects()
+{
+	using Object = Image::Object;
+
+	for (unsigned slot = 0; slot < Cap_space_monitor::NUM_SLOTS; slot++) {
+
+		Cap_space_monitor::Snapshot::Entry const entry = _snapshot.entry(slot);
+
+		if (entry.state == CAP_MAP_STATE_FREE)
+			continue;
+
+		Object object { .slot = slot, .badge = entry.badge, .kind = Object::DEAD,
+		                .number = 0, .zero = 0 };
+
+		if (entry.state == CAP_MAP_STATE_USED) {
+			if (entry.badge == 1)
+				object.kind = Object::PSEUDO;
+			else if (Meanings::Meaning const * const meaning = _meanings.find(entry.badge)) {
+				object.kind   = meaning->kind;
+				object.number = meaning->number;
+			}
+		}
+		_writer.put(object);
+	}
+}
+
+
+void Save::_put_sessions()
+{
+	_child.parent.for_each_session([&] (Open_session &s) {
+
+		Image::Session session { };
+
+		Affinity const &affinity = s.request.affinity;
+
+		session.id          = s.request.id.value;
+		session.slot        = s.slot;
+		session.ram_quota   = s.request.donated.ram.value;
+		session.cap_quota   = s.request.donated.caps.value;
+		session.affinity[0] = affinity.space().width();
+		session.affinity[1] = affinity.space().height();
+		session.affinity[2] = unsigned(affinity.location().xpos());
+		session.affinity[3] = unsigned(affinity.location().ypos());
+		session.affinity[4] = affinity.location().width();
+		session.affinity[5] = affinity.location().height();
+
+		(void)Image::put_text(session.service, s.request.service.string());
+		(void)Image::put_text(session.label,   s.request.label().string());
+		(void)Image::put_text(session.args,    s.request.args.string());
+
+		_writer.put(session); });
+}
+
+
+void Save::_put_parts()
+{
+	using Part = Image::Part;
+
+	auto put = [&] (uint32_t session, uint32_t part, uint32_t slot)
+	{
+		_writer.put(Part { .session = session, .part = part, .slot = slot, .zero = 0 });
+	};
+
+	/* the PD session has the lower ID */
+	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+		put(_pd_session, number, map.slot); });
+
+	put(_pd_session,  Part::NATIVE_PD,  _child.pd.native_slot);
+	put(_cpu_session, Part::NATIVE_CPU, _child.cpu.native_slot);
+}
+
+
+void Save::_put_handlers()
+{
+	auto put = [&] (uint32_t session, uint32_t part, Signal_context_capability sigh)
+	{
+		_child.pd.signals.with_context(sigh, [&] (Context &context) {
+			_writer.put(Image::Handler { .session = session, .part = part,
+			                             .context = context.number, .zero = 0 }); });
+	};
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+
+		if (session.number == _pd_session)
+			_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+				put(_pd_session, number, map.sigh); });
+		else if (session.number == _cpu_session)
+			put(_cpu_session, 0, _child.cpu.sigh);
+		else
+			put(session.number, 0, session.handler()); });
+
+	for (unsigned i = 0; i < Image::Handler::NUM_PARENT; i++)
+		put(NONE, i, _child.parent.sighs[i]);
+}
+
+
+void Save::_put_dataspaces()
+{
+	auto put = [&] (Dataspace const &ds, uint32_t owner)
+	{
+		_writer.put(Image::Dataspace { .kind  = ds.kind, .cache = uint32_t(ds.cache),
+		                               .size  = ds.size, .owner = owner, .part = 0,
+		                               .slot  = ds.slot, .zero  = 0 });
+	};
+
+	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
+		if (ds.kind != Dataspace::Kind::ROM)
+			put(ds, 0); });
+
+	uint32_t roms = 0;
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rom([&] (Rom_service_session &rom) { put(*rom.ds, roms++); }); });
+}
+
+
+bool Save::_put_roms()
+{
+	bool all = true;
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rom([&] (Rom_service_session &rom) {
+
+			Image::Rom record { };
+
+			record.size    = rom.ds->size;
+			record.session = session.number;
+			(void)Image::put_text(record.name, rom.name.string());
+
+			if (!rom.with_hash([&] (Sha256::Digest const &hash) { record.hash = hash; }))
+				all = _refuse(Refused::Reason::OUT_OF_MEMORY, "ROM module ", rom.name);
+
+			_writer.put(record); }); });
+
+	return all;
+}
+
+
+bool Save::_put_regions()
+{
+	bool all = true;
+
+	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+		map.for_each_region([&] (Region &r) {
+
+			if (!r.ds) {
+				all = _refuse(Refused::Reason::FOREIGN_MEMORY, "map ", number, " at ",
+				              Hex(r.range.start));
+				return;
+			}
+
+			_writer.put(Image::Region {
+				.map    = number,
+				.dataspace = r.ds->number,
+				.at     = r.range.start,
+				.size   = r.range.num_bytes,
+				.offset = r.offset,
+				.rights = (r.writeable  ? uint32_t(Image::Region::WRITE)   : 0)
+				        | (r.executable ? uint32_t(Image::Region::EXECUTE) : 0),
+				.zero   = 0 }); }); });
+
+	return all;
+}
+
+
+void Save::_put_threads()
+{
+	for (unsigned i = 0; i < _num_threads; i++) {
+
+		Thread_info const &t = _threads[i];
+
+		Image::Thread thread { };
+
+		thread.index       = t.index;
+		thread.state       = uint32_t(t.restart);
+		thread.session     = _cpu_session;
+		thread.called      = t.called;
+		thread.serves      = t.serves;
+		thread.handler     = NONE;
+		thread.slot        = t.slot;
+		thread.native_slot = t.native_slot;
+		thread.gate_slot   = t.gate_slot;
+		thread.utcb        = t.state.utcb;
+
+		if (t.restart) {
+			thread.ip = _child.freezer.restart_ip();
+			thread.sp = _child.freezer.restart_sp(t.state);
+		}
+		(void)Image::put_text(thread.name, t.thread->name.string());
+
+		_writer.put(thread);
+	}
+}
+
+
+void Save::_put_signals()
+{
+	Signals &signals = _child.pd.signals;
+
+	for (size_t i = 0; i < _gates.count(); i++)
+		_writer.put(Image::Gate { .thread = _gates[i].thread, .slot = _gates[i].slot });
+
+	signals.for_each_source([&] (Virtual_source &s) {
+		_writer.put(Image::Source { .thread = s.thread_number, .slot = s.slot,
+		                            .semaphore_slot = s.semaphore_slot, .zero = 0 }); });
+
+	signals.for_each_context([&] (Context &c) {
+		_writer.put(Image::Context { .source  = 0, .slot = c.slot,
+		                             .imprint = c.imprint, .pending = c.pending,
+		                             .zero    = 0 }); });
+}
+
+
+void Save::_put_timers()
+{
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_timer([&] (Timer_service_session &timer) {
+
+			Timer_service_session::State const state = timer.state();
+
+			_writer.put(Image::Timer { .session  = session.number, .zero = 0,
+			                           .elapsed  = state.elapsed,
+			                           .deadline = state.deadline,
+			                           .period   = state.period }); }); });
+}
+
+
+bool Save::_put_pages()
+{
+	bool all = true;
+
+	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
+
+		if (ds.kind != Dataspace::Kind::RAM && ds.kind != Dataspace::Kind::TRACE)
+			return;
+
+		if (!with_attached(_child.monitor().local_rm, ds.cap, Access::READ,
+			[&] (char *start, size_t) {
+				_writer.pages(ds.number, 0, start, ds.size/Image::PAGE_SIZE); }))
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace of ", ds.size, " bytes"); });
+
+	return all;
+}
+
+
+bool Save::_put()
+{
+	_put_system();
+	if (!_put_table())
+		return false;
+
+	_put_objects();
+	_put_sessions();
+	_put_parts();
+	_put_handlers();
+	_put_dataspaces();
+
+	if (!_put_roms() || !_put_regions())
+		return false;
+
+	_put_threads();
+	_put_signals();
+	_put_timers();
+
+	if (!_put_pages())
+		return false;
+
+	char const * const failure = _writer.finish();
+
+	return !failure || _refuse(Refused::Reason::IMAGE, failure);
+}

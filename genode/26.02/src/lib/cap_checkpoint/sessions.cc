@@ -1,0 +1,139 @@
+/*
+ * \brief  Sessions of a component that can be checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/log.h>
+#include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/sessions.h>
+
+using namespace Cap_checkpoint;
+
+
+void Log_service_session::write(Log_session::String const &text)
+{
+	if (!text.valid_string())
+		return;
+
+	/* the line comes with its end */
+	char line[Log_session::MAX_STRING_LEN];
+	copy_cstring(line, text.string(), sizeof(line));
+
+	for (size_t n = strlen(line); n && line[n - 1] == '\n'; )
+		line[--n] = 0;
+
+	log("[", _label, "] ", Cstring(line));
+}
+
+
+/*********
+ ** ROM **
+ *********/
+
+Rom_service_session::Rom_service_session(Env &env, Entrypoint &ep, Virtual_pd &pd,
+                                         Name const &name, Id_space<Open_session> &space,
+                                         Request const &request)
+:
+	Open_session(space, request), _ep(ep), _local_rm(env.rm()),
+	_dataspaces(pd.dataspaces), _rom(env, name.string()), name(name)
+{
+	_ep.manage(*this);
+
+	_dataspaces.add(Dataspace::Kind::ROM, Dataspace_client(ds_cap).size(), CACHED, ds_cap)
+		.with_result([&] (Dataspace *result) { ds = result; }, [&] (Alloc_error) { });
+}
+
+
+Rom_service_session::~Rom_service_session()
+{
+	_ep.dissolve(*this);
+
+	if (ds)
+		_dataspaces.remove(*ds);
+}
+
+
+bool Rom_service_session::_compute_hash()
+{
+	return with_attached(_local_rm, ds_cap, Access::READ, [&] (char *start, size_t size) {
+
+		Sha256 hash { };
+		hash.append(start, size);
+		_hash = hash.digest(); });
+}
+
+
+/***********
+ ** Timer **
+ ***********/
+
+/* longer periods are as good as none */
+static constexpr uint64_t MAX_US = 1ULL << 40;
+
+
+uint64_t Timer_service_session::elapsed_us() const
+{
+	return _timer.curr_time().trunc_to_plain_us().value + _offset;
+}
+
+
+void Timer_service_session::_arm()
+{
+	if (!_deadline) {
+		_timeout.discard();
+		return;
+	}
+	uint64_t const now = elapsed_us();
+
+	_timeout.schedule(Microseconds { _deadline > now ? _deadline - now : 1 });
+}
+
+
+void Timer_service_session::_handle(Duration)
+{
+	uint64_t const now = elapsed_us();
+
+	if (!_deadline || now < _deadline) {
+		_arm();
+		return;
+	}
+
+	/* whole periods were missed if the component was frozen */
+	_deadline = _period ? _deadline + (1 + (now - _deadline)/_period)*_period : 0;
+
+	if (_sigh.valid())
+		_pd.submit(_sigh, 1);
+
+	_arm();
+}
+
+
+void Timer_service_session::trigger_once(uint64_t us)
+{
+	_period   = 0;
+	_deadline = max(1ULL, elapsed_us() + min(us, MAX_US));
+	_arm();
+}
+
+
+void Timer_service_session::trigger_periodic(uint64_t us)
+{
+	_period   = min(us, MAX_US);
+	_deadline = us ? elapsed_us() + _period : 0;
+	_arm();
+}
+
+
+void Timer_service_session::state(State const &state)
+{
+	_offset   = state.elapsed - _timer.curr_time().trunc_to_plain_us().value;
+	_deadline = state.deadline;
+	_period   = state.period;
+	_arm();
+}

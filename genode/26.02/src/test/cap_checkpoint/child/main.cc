@@ -1,0 +1,64 @@
+/*
+ * \brief  Component that is checkpointed
+ * \date   2026-11-29
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/component.h>
+#include <base/log.h>
+#include <timer_session/connection.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Main;
+}
+
+
+struct Test::Main
+{
+	Env &_env;
+
+	Timer::Connection _timer { _env };
+
+	uint64_t _ticks = 0, _last_us = 0;
+
+	void _handle_timer()
+	{
+		uint64_t const us = _timer.elapsed_us();
+
+		if (us < _last_us)
+			error("clock jumps back from ", _last_us, " to ", us);
+
+		if (++_ticks % 100 == 0)
+			log(_ticks, " ticks, ", us, " us");
+
+		_last_us = us;
+	}
+
+	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
+
+	void _handle_yield()
+	{
+		log("finished after ", _ticks, " ticks");
+		_env.parent().exit(0);
+	}
+
+	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
+
+	Main(Env &env) : _env(env)
+	{
+		_env.parent().yield_sigh(_yield_handler);
+		_timer.sigh(_timer_handler);
+		_timer.trigger_periodic(10*1000);
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }
