@@ -225,9 +225,7 @@ impl<'a> Check<'a> {
         let at = System::AT;
         let c = self.component;
         for (place, s) in self.each(&c.system)? {
-            let main = s.main_thread;
-            let good =
-                if c.threads.is_empty() { main == NONE } else { (main as usize) < c.threads.len() };
+            let good = (s.main_thread as usize) < c.threads.len();
             place.ensure(good, at.main_thread, NO_THREAD)?;
             let good = self.leads_to(s.parent_slot, object::PARENT, 0);
             place.ensure(good, at.parent_slot, NO_SLOT)?;
@@ -235,6 +233,8 @@ impl<'a> Check<'a> {
             let found = found.ok_or_else(|| place.refuse(at.parent_dataspace, NO_DATASPACE))?;
             let ram = found.kind == dataspace::RAM;
             place.ensure(ram, at.parent_dataspace, "dataspace is not RAM")?;
+            let reason = "dataspace is the component's to free";
+            place.ensure(found.slot == NONE, at.parent_dataspace, reason)?;
             let good = fits(s.parent_offset, PARENT_CAP, found.size);
             place.ensure(good, at.parent_offset, "does not fit in the dataspace")?;
         }
@@ -326,6 +326,9 @@ impl<'a> Check<'a> {
             if d.kind == dataspace::CAP_SPACE {
                 let good = d.size == c.table.len() as u64;
                 place.ensure(good, at.size, "is not the size of the table")?;
+            }
+            if d.kind == dataspace::TRACE {
+                place.ensure(d.size == PAGE, at.size, "is not one page")?;
             }
             match d.kind {
                 dataspace::ROM => {

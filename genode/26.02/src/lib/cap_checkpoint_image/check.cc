@@ -76,8 +76,7 @@ bool Reader::_check_start()
 
 		System const &s = item.r;
 
-		if (!(num<Thread>() ? item.names(s.main_thread, num<Thread>(), NO_THREAD)
-		                    : s.main_thread == NONE || item.refuse(s.main_thread, NO_THREAD)))
+		if (!item.names(s.main_thread, num<Thread>(), NO_THREAD))
 			return false;
 
 		if (!_leads_to(s.parent_slot, Object::PARENT, 0))
@@ -90,6 +89,8 @@ bool Reader::_check_start()
 
 		if (ds.kind != Dataspace::RAM)
 			return item.refuse(s.parent_dataspace, "dataspace is not RAM");
+		if (ds.slot != NONE)
+			return item.refuse(s.parent_dataspace, "dataspace is the component's to free");
 		if (exceeds(s.parent_offset, System::PARENT_CAP_SIZE, ds.size))
 			return item.refuse(s.parent_offset, "does not fit in the dataspace");
 
@@ -229,6 +230,11 @@ bool Reader::_check_dataspaces()
 		case Dataspace::CAP_SPACE:
 			if (d.size != _places[TABLE].length)
 				return item.refuse(d.size, "is not the size of the table");
+			break;
+
+		case Dataspace::TRACE:
+			if (d.size != PAGE_SIZE)
+				return item.refuse(d.size, "is not one page");
 			break;
 		}
 

@@ -74,6 +74,8 @@ static void test_system()
 	system_altered([] (S &s) -> auto & { return s.main_thread = NONE;   }, "no such thread");
 	system_altered([] (S &s) -> auto & { return s.parent_dataspace = 6; }, "no such dataspace");
 	system_altered([] (S &s) -> auto & { return s.parent_dataspace = 2; }, "dataspace is not RAM");
+	system_altered([] (S &s) -> auto & { return s.parent_dataspace = 0; },
+	               "dataspace is the component's to free");
 	system_altered([] (S &s) -> auto & { return s.parent_offset = 0xfe8; }, "does not fit in the dataspace");
 	system_altered([] (S &s) -> auto & { return s.parent_offset = ~0ULL; }, "does not fit in the dataspace");
 
@@ -212,13 +214,16 @@ static void test_memory()
 	altered(5, &D::owner, 5U, "no such session");
 	altered(0, &D::owner, 1U, "reserved field");
 	altered(0, &D::part, 1U, "reserved field");
-	altered(1, &D::slot, 5U, "slot does not lead to this");
+	altered(3, &D::slot, 5U, "slot does not lead to this");
 	altered(1, &D::zero, 1U, "reserved field");
 	altered<D>("is out of order", 6, [] (Sample &s) -> auto & {
 		s.all<D>().push_back({ D::SESSION, 0, 0x1000, 2, 0, NONE, 0 });
 		return s.all<D>()[6].owner; });
 	altered<D>("is not the size of the table", 6, [] (Sample &s) -> auto & {
 		s.all<D>().push_back({ D::CAP_SPACE, 0, 0x1000, 0, 0, NONE, 0 });
+		return s.all<D>()[6].size; });
+	altered<D>("is not one page", 6, [] (Sample &s) -> auto & {
+		s.all<D>().push_back({ D::TRACE, 0, 0x2000, 0, 0, NONE, 0 });
 		return s.all<D>()[6].size; });
 	altered<D>("is not the next ROM module", 6, [] (Sample &s) -> auto & {
 		s.all<D>().push_back({ D::ROM, 0, 0x1000, 1, 0, NONE, 0 });
