@@ -137,6 +137,10 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 
 		/**
 		 * Freeze all threads, and keep pending signals
+		 *
+		 * The caller must not return to the entrypoint before the child is
+		 * saved. A timer that expired then would submit a signal that no image
+		 * contains.
 		 */
 		Cap_space_monitor::Freezer::Result freeze();
 

@@ -20,7 +20,20 @@ namespace Cap_checkpoint {
 	class  Meanings;
 	struct Thread_info;
 	struct Refused;
+	struct This_system;
 }
+
+
+/**
+ * What images that are made here say of the system
+ */
+struct Cap_checkpoint::This_system
+{
+	static constexpr char const *RELEASE = "26.02";
+
+	static constexpr uint32_t ARCHITECTURE =
+		sizeof(addr_t) == 8 ? Image::System::X86_64 : Image::System::ARM_V7;
+};
 
 
 /**

@@ -42,6 +42,12 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 		using Request = Open_session::Request;
 
+		/*
+		 * Bytes and capabilities that a session takes from the monitor: the
+		 * object with its bookkeeping, and the session capability
+		 */
+		static constexpr size_t SESSION_RAM = 4096, SESSION_CAPS = 2;
+
 		/* in the order of 'Image::Handler::Parent' */
 		Signal_context_capability sighs[Image::Handler::NUM_PARENT] { };
 

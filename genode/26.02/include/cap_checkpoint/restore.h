@@ -60,6 +60,7 @@ class Cap_checkpoint::Restore : Noncopyable
 			return false;
 		}
 
+		bool _is_of_this_system();
 		bool _reserve();
 		bool _open_sessions();
 		bool _provide_roms();

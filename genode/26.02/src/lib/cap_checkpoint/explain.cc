@@ -76,6 +76,10 @@ bool Save::_look_at_threads()
 		if (_threads[i].thread->cap == _child.parent.main_thread_cap())
 			_main_thread = i;
 
+	/* nobody could start the component anew */
+	if (_main_thread == NONE)
+		complete = _refuse(Refused::Reason::THREAD, "the main thread is gone");
+
 	return complete;
 }
 

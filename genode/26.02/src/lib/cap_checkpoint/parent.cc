@@ -87,8 +87,29 @@ void Virtual_parent::_upgrade(Open_session const &session, Open_session::Costs c
 }
 
 
-Virtual_parent::Open_result Virtual_parent::open(Request const &request)
+/**
+ * What the component pays for a session, at least as much as it takes from the monitor
+ */
+static Open_session::Costs costs_of_session(Open_session::Service const &service,
+                                            Open_session::Costs const &donated)
 {
+	/* the session at core that provides the ROM module */
+	bool const rom = (service == "ROM");
+
+	size_t const ram  = Virtual_parent::SESSION_RAM  + (rom ? Rom_session::RAM_QUOTA : 0),
+	             caps = Virtual_parent::SESSION_CAPS + (rom ? Rom_session::CAP_QUOTA : 0);
+
+	return { { max(donated.ram.value, ram) }, { max(donated.caps.value, caps) } };
+}
+
+
+Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
+{
+	Request request = wanted;
+
+	if (!Parent::Env::session_id(wanted.id))
+		request.donated = costs_of_session(wanted.service, wanted.donated);
+
 	bool known = false;
 	_with_session(request.id, [&] (Open_session &) { known = true; }, [&] { });
 	if (known)

@@ -109,11 +109,14 @@ bool Restore::_provide_dataspaces()
 			_dataspaces[i] = _child.cpu.trace;
 	});
 
-	for (size_t i = 0; i < _image.num<Image::Dataspace>(); i++)
-		if (!_dataspaces[i])
-			return _refuse(Refused::Reason::MEMORY, "dataspace ", i);
+	bool all = true;
 
-	return true;
+	/* the image decides neither about sizes of what exists, nor beyond this machine's addresses */
+	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+		if (all && (!_dataspaces[i] || _dataspaces[i]->size != ds.size))
+			all = _refuse(Refused::Reason::MEMORY, "dataspace ", i); });
+
+	return all;
 }
 
 
@@ -129,10 +132,10 @@ bool Restore::_fill_pages()
 		Image::Page  const first = _image.get<Image::Page>(i);
 		Dataspace   &ds          = *_dataspaces[first.dataspace];
 
-		if (!with_attached(local_rm, ds.cap, Access::WRITE, [&] (char *start, size_t) {
+		if (!with_attached(local_rm, ds.cap, Access::WRITE, [&] (char *start, size_t size) {
 			for (; i < count; i++) {
 				Image::Page const page = _image.get<Image::Page>(i);
-				if (page.dataspace != first.dataspace)
+				if (page.dataspace != first.dataspace || page.page >= size/Image::PAGE_SIZE)
 					break;
 				memcpy(start + page.page*Image::PAGE_SIZE, page.bytes, Image::PAGE_SIZE);
 			} }))
@@ -202,10 +205,27 @@ bool Restore::_attach_regions()
 }
 
 
+/**
+ * Refuse the image of another kind of machine or another Genode
+ */
+bool Restore::_is_of_this_system()
+{
+	Image::System const system = _image.system();
+
+	if (system.architecture != This_system::ARCHITECTURE)
+		return _refuse(Refused::Reason::IMAGE, "architecture ", system.architecture);
+
+	if (strcmp(system.release, This_system::RELEASE))
+		return _refuse(Refused::Reason::IMAGE, "release ", Cstring(system.release));
+
+	return true;
+}
+
+
 Restore_result Restore::restore()
 {
 	bool const ok =
-		_reserve()           && _child.has_quota()
+		_is_of_this_system() && _reserve()           && _child.has_quota()
 		&& _open_sessions()  && _provide_roms()    && _provide_dataspaces()
 		&& _fill_pages()     && _fill_parent_cap() && _fill_table()
 		&& _attach_regions() && _create_threads()  && _create_sources()
@@ -219,6 +239,10 @@ Restore_result Restore::restore()
 			_submit_signals();
 			return _restored;
 		}
+
+		/* no half of a component goes on, which might exist elsewhere as a whole */
+		for (size_t i = 0; i < _image.num<Image::Thread>(); i++)
+			_child.cpu.kill_thread(_threads[i]);
 	}
 
 	if (!_refused.constructed())

@@ -56,6 +56,10 @@ bool Restore::_create_threads()
 		_badges [i] = state.id;
 		_natives[i] = _child.cpu.native_cap(_threads[i]);
 
+		if (!_natives[i].valid())
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "native capability of thread ",
+			              Cstring(thread.name));
+
 		if (state.utcb != thread.utcb)
 			all = _refuse(Refused::Reason::THREAD, Cstring(thread.name), " has another UTCB: ",
 			              Hex(state.utcb), " instead of ", Hex(thread.utcb)); });
@@ -82,7 +86,7 @@ bool Restore::_create_sources()
 		_child.pd.signals.source().with_result(
 			[&] (Virtual_source *s) { _sources[i] = s; }, [&] (Alloc_error) { });
 
-		if (!_sources[i]) {
+		if (!_sources[i] || !_sources[i]->semaphore.valid()) {
 			all = _refuse(Refused::Reason::CAPABILITY, "signal source ", i);
 			return;
 		}

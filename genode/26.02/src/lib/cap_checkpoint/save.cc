@@ -20,7 +20,7 @@ void Save::_put_system()
 	Image::System system { };
 
 	system.version      = Image::CONTENTS_VERSION;
-	system.architecture = sizeof(addr_t) == 8 ? Image::System::X86_64 : Image::System::ARM_V7;
+	system.architecture = This_system::ARCHITECTURE;
 	system.page_size    = Image::PAGE_SIZE;
 	system.kernel       = Image::System::FOC;
 	system.ram_quota    = _child.quota.ram.value;
@@ -31,7 +31,7 @@ void Save::_put_system()
 	system.parent_dataspace = _child.parent_ds ? _child.parent_ds->number : NONE;
 	system.parent_offset    = _child.parent_offset;
 
-	(void)Image::put_text(system.release, "26.02");
+	(void)Image::put_text(system.release, This_system::RELEASE);
 	(void)Image::put_text(system.label, _child.pd.name.string());
 
 	_writer.put(system);
