@@ -287,6 +287,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		if (caps != _caps_before || ram != _ram_before)
 			_fail("resources are lost");
+
+		/* slots of objects that are gone may keep the badge that they got before */
+		else if (!_thaw && (_unchanged > _dead || !_rewritten))
+			_fail("capabilities have the badges that they had");
 		else
 			_finish("succeeded");
 	}
