@@ -82,8 +82,8 @@ pub(crate) enum ClientOrder {
 pub(crate) enum ClientAnswer {
     /// Done.
     Done,
-    /// So many calls were answered.
-    Running { calls: u64 },
+    /// So many calls were made, and so many of their answers were not the expected ones.
+    Running { calls: u64, wrong: u64 },
     /// The threads stand still.
     Stopped {
         /// What they expect from now on.

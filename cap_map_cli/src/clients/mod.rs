@@ -145,10 +145,14 @@ impl Clients {
         }
         let (shared, _) = self.running.as_ref().context("not running")?;
         let begin = Instant::now();
-        while shared.calls.load(Ordering::Relaxed) < calls && begin.elapsed() < RUN_TIMEOUT {
+        loop {
+            let made = shared.calls.load(Ordering::Relaxed);
+            let wrong = shared.wrong.load(Ordering::Relaxed);
+            if made >= calls || wrong > 0 || begin.elapsed() >= RUN_TIMEOUT {
+                return Ok(ClientAnswer::Running { calls: made, wrong });
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
-        Ok(ClientAnswer::Running { calls: shared.calls.load(Ordering::Relaxed) })
     }
 
     fn start(&mut self) -> Result<()> {

@@ -189,11 +189,13 @@ const IDLE_ANSWERS: u32 = 5;
 fn run(system: &System, calls: u64) -> Result<()> {
     let (mut before, mut idle) = (0, 0);
     loop {
-        let ClientAnswer::Running { calls: now } = system.clients(&ClientOrder::Run { calls })?
+        let ClientAnswer::Running { calls: now, wrong } =
+            system.clients(&ClientOrder::Run { calls })?
         else {
             bail!("clients do not run");
         };
-        if now >= calls {
+        // A call without an answer counts among the wrong ones, and the run has failed.
+        if now >= calls || wrong > 0 {
             return Ok(());
         }
         idle = if now > before { 0 } else { idle + 1 };
