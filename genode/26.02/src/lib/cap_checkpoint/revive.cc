@@ -97,8 +97,8 @@ bool Restore::_create_sources()
 		/* the component has done so once, and will not do it again */
 		using namespace Foc;
 		_sources[i]->thread = _natives[source.thread];
-		if (l4_error(l4_rcv_ep_bind_thread(_sources[i]->semaphore.data()->kcap(),
-		                                   _natives[source.thread].data()->kcap(), 0)))
+		if (l4_error(l4_rcv_ep_bind_thread(Cap_index(_sources[i]->semaphore).kcap(),
+		                                   Cap_index(_natives[source.thread]).kcap(), 0)))
 			all = _refuse(Refused::Reason::CAPABILITY, "semaphore of source ", i); });
 
 	return all;
