@@ -241,14 +241,16 @@ pub(crate) fn run_rewriter() -> Result<()> {
     let table = TableMemory::new(fds.into_iter().next().context("no table")?.into())?;
     let monitor = attach(&table)?;
     let mut words = vec![SlotWord::FREE; monitor.geometry().capacity as usize];
-    attempt(&monitor, &mut refused_batch(&monitor, &mut words)?)?;
+    let mut batch = refused_batch(&monitor, &mut words)?;
+    attempt(&monitor, &mut batch)?;
     send(control.as_fd(), Message::new(ANSWER_OK, &[]), &[]).context("answer of the rewriter")?;
+    // From the answer on it may die. So most of its time is that of rewrites, and the first ones
+    // follow at once: on a slow machine, or under an instrument, it dies before a new batch is made.
     loop {
-        // Most of the time shall be that of rewrites.
-        let mut batch = refused_batch(&monitor, &mut words)?;
         for _ in 0..ATTEMPTS {
             attempt(&monitor, &mut batch)?;
         }
+        batch = refused_batch(&monitor, &mut words)?;
     }
 }
 
