@@ -240,7 +240,12 @@ bool Restore::_install_caps()
 			return;
 		}
 
-		_restored.unchanged += (badge == object.badge);
+		/* a ROM service may hand out one dataspace to all sessions */
+		bool const rom = object.kind == Object::DATASPACE
+		              && _image.get<Image::Dataspace>(object.number).kind
+		                 == Image::Dataspace::ROM;
+
+		_restored.unchanged += (badge == object.badge && !rom);
 		batch[count++] = { .slot = object.slot, .expected = object.badge,
 		                    .replacement = badge, .left_out = 0, .head = 0, .next = 0 }; });
 
