@@ -218,8 +218,19 @@ void restart_restarted()
 
 	__atomic_add_fetch(&area->restarted._value, 1, __ATOMIC_RELEASE);
 
-	while ((request & Record::WAIT) && area->hold.get())
-		l4_ipc_sleep(one_ms());
+	/*
+	 * The next freeze may come before this thread gets to see that it may go
+	 * on. The stack pointer of the record is still the one to start with.
+	 */
+	if ((request & Record::WAIT) && area->hold.get()) {
+		record.state.set(PARKED);
+
+		do
+			l4_ipc_sleep(one_ms());
+		while (area->hold.get());
+
+		record.state.set(CRITICAL);
+	}
 
 	record.request.set(0);
 

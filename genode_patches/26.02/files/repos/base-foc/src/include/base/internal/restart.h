@@ -112,7 +112,7 @@ namespace Genode { namespace Restart {
 
 			Outer_window(Record &record) : _record(record) { _record.window.set(1); }
 
-			void close()
+			~Outer_window()
 			{
 				/* within another window, the thread must not be parked */
 				_record.state.set(CRITICAL);
