@@ -100,9 +100,12 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		/**
 		 * Constructor
 		 *
+		 * \param priority  of all threads of the component
+		 *
 		 * \throw  what the connections to core throw
 		 */
-		Child(Monitor &, Label const &, Quota const &, Virtual_parent::Exit_handler &);
+		Child(Monitor &, Label const &, Quota const &, Virtual_parent::Exit_handler &,
+		      long priority = Cpu_session::DEFAULT_PRIORITY);
 
 		/**
 		 * Return true if the child got the quota it is meant to have

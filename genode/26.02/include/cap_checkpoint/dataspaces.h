@@ -62,6 +62,8 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 
 	List<Region> regions { };  /* where it is attached */
 
+	unsigned users = 1;  /* ROM sessions that hand it out */
+
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE;
 
@@ -99,11 +101,13 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 
 		/**
 		 * Keep record of a dataspace
+		 *
+		 * A server may hand out the same ROM dataspace to several sessions.
 		 */
 		Result add(Dataspace::Kind, size_t size, Cache, Dataspace_capability);
 
 		/**
-		 * Forget dataspace along with its regions
+		 * Forget dataspace along with its regions, once nobody hands it out
 		 */
 		void remove(Dataspace &);
 

@@ -20,11 +20,11 @@ using namespace Cap_checkpoint;
 
 
 Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
-             Virtual_parent::Exit_handler &exit_handler)
+             Virtual_parent::Exit_handler &exit_handler, long priority)
 :
 	_monitor(monitor),
 	_real_pd (monitor.env, label),
-	_real_cpu(monitor.env, label),
+	_real_cpu(monitor.env, label, priority),
 	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap),
 	cpu   (monitor.env.ep(), _real_cpu.cap(), pd),
 	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler),

@@ -32,10 +32,16 @@ void Save::_number_objects()
 		if (ds.kind != Dataspace::Kind::ROM)
 			ds.number = _num_dataspaces++; });
 
-	/* ROM modules follow in the order of their sessions */
-	_child.parent.for_each_session([&] (Open_session &session) {
-		session.with_rom([&] (Rom_service_session &rom) {
-			rom.ds->number = _num_dataspaces++; }); });
+	/* ROM modules follow in the order of their sessions, the first of which counts */
+	auto for_each_rom = [&] (auto const &fn)
+	{
+		_child.parent.for_each_session([&] (Open_session &session) {
+			session.with_rom([&] (Rom_service_session &rom) { fn(*rom.ds); }); });
+	};
+
+	for_each_rom([&] (Dataspace &ds) { ds.number = NONE; });
+	for_each_rom([&] (Dataspace &ds) {
+		ds.number = min(ds.number, _num_dataspaces++); });
 
 	uint32_t sources = 0, contexts = 0;
 	_child.pd.signals.for_each_source ([&] (Virtual_source &s) { s.number = sources++;  });

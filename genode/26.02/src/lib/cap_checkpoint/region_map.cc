@@ -16,13 +16,25 @@ using namespace Cap_checkpoint;
 
 Dataspaces::~Dataspaces()
 {
-	while (_space.apply_any<Dataspace>([&] (Dataspace &ds) { remove(ds); }));
+	while (_space.apply_any<Dataspace>([&] (Dataspace &ds) {
+		ds.users = 1;
+		remove(ds); }));
 }
 
 
 Dataspaces::Result Dataspaces::add(Dataspace::Kind kind, size_t size, Cache cache,
                                    Dataspace_capability cap)
 {
+	Dataspace *known = nullptr;
+	with_dataspace(cap, [&] (Dataspace &ds) { known = &ds; }, [&] { });
+
+	if (known) {
+		if (kind != Dataspace::Kind::ROM || known->kind != kind)
+			return Alloc_error::DENIED;
+		known->users++;
+		return known;
+	}
+
 	return _account.charge(sizeof(Dataspace)).convert<Result>(
 		[&] (Ok) -> Result {
 			return _alloc.try_alloc(sizeof(Dataspace)).convert<Result>(
@@ -38,6 +50,9 @@ Dataspaces::Result Dataspaces::add(Dataspace::Kind kind, size_t size, Cache cach
 
 void Dataspaces::remove(Dataspace &ds)
 {
+	if (--ds.users)
+		return;
+
 	while (Region * const region = ds.regions.first())
 		region->map.forget(*region);
 

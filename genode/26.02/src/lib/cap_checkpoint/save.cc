@@ -144,11 +144,16 @@ void Save::_put_handlers()
 
 void Save::_put_dataspaces()
 {
+	uint32_t number = 0;
+
 	auto put = [&] (Dataspace const &ds, uint32_t owner)
 	{
+		/* a dataspace of several ROM sessions has its slot once */
+		uint32_t const slot = (ds.number == number++) ? ds.slot : NONE;
+
 		_writer.put(Image::Dataspace { .kind  = ds.kind, .cache = uint32_t(ds.cache),
 		                               .size  = ds.size, .owner = owner, .part = 0,
-		                               .slot  = ds.slot, .zero  = 0 });
+		                               .slot  = slot,    .zero  = 0 });
 	};
 
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {

@@ -99,10 +99,11 @@ void Timer_service_session::_handle(Duration)
 {
 	uint64_t const now = elapsed_us();
 
-	if (!_deadline || now < _deadline) {
+	if (_deadline && now < _deadline)
 		_arm();
+
+	if (!_deadline || now < _deadline)
 		return;
-	}
 
 	/* whole periods were missed if the component was frozen */
 	_deadline = _period ? _deadline + (1 + (now - _deadline)/_period)*_period : 0;
@@ -110,7 +111,9 @@ void Timer_service_session::_handle(Duration)
 	if (_sigh.valid())
 		_pd.submit(_sigh, 1);
 
-	_arm();
+	/* a time-out that is being handled must not be discarded */
+	if (_deadline)
+		_arm();
 }
 
 

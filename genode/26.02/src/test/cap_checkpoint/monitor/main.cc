@@ -62,6 +62,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 	Binary   const _binary     = _config.node().attribute_value("binary", Binary());
 	unsigned const _num_rounds = _config.node().attribute_value("rounds", 100u);
 
+	/* limit of the random time that the component executes between checkpoints */
+	unsigned const _max_interval_ms = _config.node().attribute_value("interval_ms", 40u);
+
+	/* 0 is that of the monitor */
+	long const _priority = _config.node().attribute_value("priority", 0L);
+
 	/* the component goes on after a checkpoint instead of being killed */
 	bool const _thaw = _config.node().attribute_value("thaw", false);
 
@@ -171,7 +177,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			return false;
 		}
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this);
+		_child.construct(_monitor, Session::Label("child"), _quota, *this, _priority);
 
 		Restore restore { *_child, image };
 
@@ -257,7 +263,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_child_exited = false;
 		_waits        = 0;
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this);
+		_child.construct(_monitor, Session::Label("child"), _quota, *this, _priority);
 
 		if (_child->start(Session_label(_binary)) != Child::Start_result::OK)
 			_fail("component not started");
@@ -308,7 +314,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_stop_child();
 
 		_random = _random*1103515245 + 12345;
-		_timer.trigger_once(_stopping ? 50*1000 : 3000 + (_random >> 8) % 40'000);
+		_timer.trigger_once(_stopping ? 50*1000 : 3000 + (_random >> 8) % (1000*_max_interval_ms));
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
