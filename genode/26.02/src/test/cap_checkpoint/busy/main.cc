@@ -133,13 +133,36 @@ struct Test::Main
 
 	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
 
+	/**
+	 * Handle signals without ever leaving the call that constructs the component
+	 */
+	void _stay_in_construct()
+	{
+		Signal_receiver receiver { };
+		Signal_context  tick { }, yield { };
+
+		_env.parent().yield_sigh(receiver.manage(yield));
+		_timer.sigh(receiver.manage(tick));
+
+		for (;;) {
+			if (receiver.wait_for_signal().context() == &yield)
+				_handle_yield();
+			else
+				_handle_timer();
+		}
+	}
+
 	Main(Env &env) : _env(env)
 	{
 		_for_each_work([] (Work &work) { work.start(); });
 
+		_timer.trigger_periodic(100*1000);
+
+		if (_config.node().attribute_value("stay_in_construct", false))
+			_stay_in_construct();
+
 		_env.parent().yield_sigh(_yield_handler);
 		_timer.sigh(_timer_handler);
-		_timer.trigger_periodic(100*1000);
 	}
 };
 

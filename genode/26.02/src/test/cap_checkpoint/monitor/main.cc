@@ -24,9 +24,23 @@ namespace Test {
 	using Frozen = Cap_space_monitor::Freezer::Frozen;
 	using Stuck  = Cap_space_monitor::Freezer::Stuck;
 
+	struct Careless_freezer;
 	struct Duration_sum;
 	struct Main;
 }
+
+
+/**
+ * Freezer that parks threads wherever they are
+ *
+ * Such threads go on with badges that are stale after a restore.
+ */
+struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
+{
+	using Cap_space_monitor::Pd_freezer::Pd_freezer;
+
+	bool _critical(addr_t, addr_t) const override { return false; }
+};
 
 
 /**
@@ -51,7 +65,8 @@ struct Test::Duration_sum
 
 struct Test::Main : Virtual_parent::Exit_handler
 {
-	static constexpr unsigned ROUNDS_PER_REPORT = 20, MAX_REFUSED = 50, MAX_WAITS = 400;
+	static constexpr unsigned ROUNDS_PER_REPORT = 20, MAX_WAITS = 1200,
+	                          MAX_REFUSED_IN_A_ROW = 50;
 
 	using Binary = String<64>;
 
@@ -61,6 +76,13 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	Binary   const _binary     = _config.node().attribute_value("binary", Binary());
 	unsigned const _num_rounds = _config.node().attribute_value("rounds", 100u);
+
+	/* the component exits without being told */
+	bool const _ends_itself = _config.node().attribute_value("ends_itself", false);
+
+	/* mistakes that a monitor must not make, and the component has to notice */
+	bool const _ignore_windows = _config.node().attribute_value("ignore_windows", false),
+	           _drop_signals   = _config.node().attribute_value("drop_signals",   false);
 
 	/* limit of the random time that the component executes between checkpoints */
 	unsigned const _max_interval_ms = _config.node().attribute_value("interval_ms", 40u);
@@ -86,12 +108,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	size_t _image_size = 0;
 
-	unsigned _round = 0, _refused = 0, _waits = 0;
+	unsigned _round = 0, _refused = 0, _refused_in_a_row = 0, _waits = 0;
 	bool     _done = false, _stopping = false;
 
-	Duration_sum _freeze { }, _save { }, _restore { };
+	Duration_sum _freeze { }, _save { }, _end { }, _restore { };
 
-	unsigned _parked = 0, _forwarded = 0, _dead = 0, _unchanged = 0, _rewritten = 0;
+	unsigned _parked = 0, _forwarded = 0, _pending = 0, _dead = 0, _unchanged = 0, _rewritten = 0;
 
 	size_t _ram_before = 0, _caps_before = 0;
 
@@ -114,7 +136,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 	 */
 	void exited(int value) override
 	{
-		if (value || !_stopping) {
+		if (value || !(_stopping || _ends_itself)) {
 			_fail("component exits with ", value);
 			return;
 		}
@@ -148,6 +170,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			[&] (Refused const &refused) {
 				log("round ", _round, ": not saved, ", refused);
 				_refused++;
+				_refused_in_a_row++;
 				return false; });
 
 		destroy(_monitor.heap, &save);
@@ -194,10 +217,27 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	void _report()
 	{
-		log("round ", _round, ": freeze ", _freeze, ", save ", _save, ", restore ", _restore,
-		    ", image ", _image_size/1024, " KiB, ", _parked, " parked, ", _forwarded,
-		    " forwarded, ", _refused, " refused, ", _dead, " dead slots, ",
-		    _unchanged, " of ", _rewritten, " badges unchanged");
+		log("round ", _round, ": freeze ", _freeze, ", save ", _save, ", end ", _end,
+		    ", restore ", _restore, ", image ", _image_size/1024, " KiB");
+		log("round ", _round, ": ", _parked, " parked, ", _forwarded, " forwarded, ", _pending,
+		    " signals, ", _refused, " refused, ", _dead, " dead slots, ", _unchanged, " of ",
+		    _rewritten, " badges unchanged");
+	}
+
+	Cap_space_monitor::Freezer::Result _freeze_child()
+	{
+		if (!_ignore_windows)
+			return _child->freeze();
+
+		Careless_freezer careless { _child->pd };
+		Child::Threads   threads  { *_child };
+
+		auto const result = careless.freeze(threads, { });
+		if (result.ok()) {
+			(void)_child->freezer.adopt();
+			_child->pd.signals.drain();
+		}
+		return result;
 	}
 
 	void _checkpoint()
@@ -205,22 +245,33 @@ struct Test::Main : Virtual_parent::Exit_handler
 		bool frozen = false;
 
 		uint64_t const freeze_us = _duration_of([&] {
-			_child->freeze().with_result(
+			_freeze_child().with_result(
 				[&] (Frozen const &result) {
 					frozen = true;
 					_parked    += result.parked;
 					_forwarded += result.forwarded; },
 				[&] (Stuck const &stuck) {
+
+					/* the component has just been started */
+					if (stuck.reason == Stuck::Reason::NO_RECORDS)
+						return;
+
 					log("round ", _round, ": not frozen, thread '", stuck.thread, "', reason ",
 					    unsigned(stuck.reason), ", ip ", Hex(stuck.ip), ", slot ",
 					    Hex(stuck.slot));
-					_refused++; }); });
+					_refused++;
+					_refused_in_a_row++; }); });
 
-		if (_refused > MAX_REFUSED)
-			_fail(_refused, " checkpoints refused");
+		if (_refused_in_a_row > MAX_REFUSED_IN_A_ROW)
+			_fail(_refused_in_a_row, " checkpoints refused");
 
 		if (!frozen)
 			return;
+
+		_child->pd.signals.for_each_context([&] (Context &context) {
+			_pending += context.pending;
+			if (_drop_signals)
+				context.pending = 0; });
 
 		bool saved = false;
 		uint64_t const save_us = _duration_of([&] { saved = _save_to_memory(); });
@@ -231,11 +282,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (!saved)
 			return;
 
+		_refused_in_a_row = 0;
 		_freeze.add(freeze_us);
 		_save  .add(save_us);
 
 		if (!_thaw) {
-			_child.destruct();
+			_end    .add(_duration_of([&] { _child.destruct(); }));
 			_restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
 		}
 
@@ -249,9 +301,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 	 */
 	void _stop_child()
 	{
-		if (!_stopping) {
+		Signal_context_capability const sigh = _child->parent.sighs[Image::Handler::YIELD];
+
+		/* the component may still be starting up */
+		if (!_stopping && sigh.valid()) {
 			_stopping = true;
-			_monitor.own_pd.submit(_child->parent.sighs[Image::Handler::YIELD], 1);
+			_monitor.own_pd.submit(sigh, 1);
 		}
 		if (++_waits == MAX_WAITS)
 			_fail("the component does not come to its end");
@@ -303,8 +358,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	void _handle_timer()
 	{
-		if (_done)
+		if (_done) {
+			_child.destruct();
 			return;
+		}
 
 		if (_child_exited)
 			_check_resources();
@@ -314,7 +371,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_stop_child();
 
 		_random = _random*1103515245 + 12345;
-		_timer.trigger_once(_stopping ? 50*1000 : 3000 + (_random >> 8) % (1000*_max_interval_ms));
+		_timer.trigger_once(_waits ? 50*1000 : 3000 + (_random >> 8) % (1000*_max_interval_ms));
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
@@ -324,7 +381,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_start_child();
 
 		_timer.sigh(_timer_handler);
-		_timer.trigger_once(2000*1000);
+		_timer.trigger_once(_ends_itself ? 10*1000 : 2000*1000);
 	}
 };
 
