@@ -22,6 +22,9 @@ static constexpr addr_t RED_ZONE = (sizeof(long) == 8) ? 128 : 0;
 /* rounds without any change after which an attempt is given up */
 static constexpr unsigned IDLE_ROUNDS = 6;
 
+/* the same for rounds in a row that let threads execute in their windows */
+static constexpr unsigned FORWARD_ROUNDS = 12;
+
 
 void Freezer::_sleep_ms(unsigned ms)
 {
@@ -283,7 +286,9 @@ bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
 		if (!thread.freeze.parking)
 			Cpu_thread_client(thread.cap).pause(); });
 
-	for (unsigned idle = 0; idle < IDLE_ROUNDS && result.rounds < bound.rounds; ) {
+	unsigned idle = 0, forward = 0;
+
+	while (idle < IDLE_ROUNDS && forward < FORWARD_ROUNDS && result.rounds < bound.rounds) {
 
 		result.rounds++;
 
@@ -297,6 +302,9 @@ bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
 		}
 
 		idle = tally.changed ? 0 : idle + 1;
+
+		/* threads in windows may wait for one that is paused, and get nowhere */
+		forward = tally.forward ? forward + 1 : 0;
 
 		/*
 		 * A thread in a window may need a lock of the base library. So threads
@@ -335,8 +343,11 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 
 		thaw(threads);
 
-		/* different numbers, to get out of step with the component */
-		_sleep_ms(1 + result.attempts % 5);
+		/*
+		 * Different numbers, to get out of step with the component, and growing,
+		 * to let a thread have its turn that others wait for
+		 */
+		_sleep_ms(1 + result.attempts);
 	}
 
 	return _stuck;
