@@ -8,6 +8,9 @@
  * allocation must cost nothing, and must work once something was freed. The
  * quota must not grow by freeing what is not one's own.
  *
+ * A component that has a small part of the RAM shows this, and one that has all
+ * that there is: whatever core takes for itself, it finds then.
+ *
  * All calls go to the PD session directly. The environment of the component
  * would ask the parent for more instead of returning an error.
  */
@@ -57,7 +60,7 @@ struct Test::Spent_ram : Noncopyable
 	Spent_ram(Pd_session &pd) : _pd(pd)
 	{
 		/* core sets aside room for the meta data of a dataspace, so end small */
-		size_t const sizes[] { 64*1024, 4096 };
+		size_t const sizes[] { 1024*1024, 64*1024, 4096 };
 
 		for (size_t const size : sizes)
 			while (_count < MAX && _pd.alloc_ram(size).convert<bool>(
