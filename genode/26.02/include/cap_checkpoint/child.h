@@ -101,11 +101,15 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		 * Constructor
 		 *
 		 * \param priority  of all threads of the component
+		 * \param policy    is asked for each session that the component opens
 		 *
 		 * \throw  what the connections to core throw
 		 */
 		Child(Monitor &, Label const &, Quota const &, Virtual_parent::Exit_handler &,
-		      long priority = Cpu_session::DEFAULT_PRIORITY);
+		      long priority = Cpu_session::DEFAULT_PRIORITY,
+		      Session_policy &policy = Session_policy::any());
+
+		~Child();
 
 		/**
 		 * Return true if the child got the quota it is meant to have

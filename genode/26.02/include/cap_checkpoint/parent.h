@@ -23,7 +23,7 @@ namespace Cap_checkpoint { class Virtual_parent; }
  * Parent interface, and the sessions of the component
  *
  * The component can use ROM, LOG, and Timer services, of which the monitor knows
- * the state. Any other is denied, and named in the log.
+ * the state, as far as the policy permits. Any other is denied, and named in the log.
  */
 class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 {
@@ -77,6 +77,7 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		Virtual_cpu       &_cpu;
 		Core_sessions     &_core_sessions;
 		Exit_handler      &_exit_handler;
+		Session_policy    &_policy;
 
 		Thread_capability _main_thread { };
 
@@ -98,10 +99,10 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 		Virtual_parent(Genode::Env &env, Timer::Connection &timer, Allocator &alloc, Virtual_pd &pd,
 		               Virtual_cpu &cpu, Core_sessions &core_sessions,
-		               Exit_handler &exit_handler)
+		               Exit_handler &exit_handler, Session_policy &policy)
 		:
 			_env(env), _timer(timer), _alloc(alloc), _pd(pd), _cpu(cpu),
-			_core_sessions(core_sessions), _exit_handler(exit_handler)
+			_core_sessions(core_sessions), _exit_handler(exit_handler), _policy(policy)
 		{
 			env.ep().manage(*this);
 		}

@@ -16,13 +16,15 @@
 #include <cap_checkpoint/pd.h>
 #include <log_session/log_session.h>
 #include <parent/parent.h>
-#include <rom_session/connection.h>
+#include <rom_session/capability.h>
 #include <timer_session/connection.h>
 
 namespace Cap_checkpoint {
 
 	struct Open_session;
+	struct Session_policy;
 	class  Log_service_session;
+	class  Rom_source;
 	class  Rom_service_session;
 	class  Timer_service_session;
 }
@@ -87,6 +89,43 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 
 
 /**
+ * Decides which sessions the component gets besides those of its environment
+ */
+struct Cap_checkpoint::Session_policy : Interface
+{
+	/**
+	 * Return true if the component may open a session
+	 *
+	 * \param label  as told by the component
+	 */
+	virtual bool permitted(Open_session::Service const &, Session_label const &)
+	{
+		return true;
+	}
+
+	/**
+	 * Where a ROM session leads to
+	 */
+	struct Rom
+	{
+		Session_label        label;      /* of the session at the parent of the monitor */
+		Dataspace_capability content { }; /* if valid, there is no such session */
+	};
+
+	virtual Rom rom(Session_label const &label) { return { label.last_element() }; }
+
+	/**
+	 * Policy that permits all sessions
+	 */
+	static Session_policy &any()
+	{
+		static Session_policy policy { };
+		return policy;
+	}
+};
+
+
+/**
  * LOG session, the output appears as the one of the monitor
  */
 class Cap_checkpoint::Log_service_session : public Open_session, public Rpc_object<Log_session>
@@ -112,6 +151,45 @@ class Cap_checkpoint::Log_service_session : public Open_session, public Rpc_obje
 
 
 /**
+ * Where the content of a ROM session comes from
+ */
+class Cap_checkpoint::Rom_source : Noncopyable
+{
+	private:
+
+		/* each component on the way to the server may take a share of the quota */
+		static constexpr unsigned MAX_ATTEMPTS = 4;
+
+		Env &_env;
+
+		Parent::Client _client { };
+
+		Id_space<Parent::Client>::Element const _element { _client, _env.id_space() };
+
+		Rom_session_capability _session { };
+
+		void _open(Session_label const &);
+
+	public:
+
+		/**
+		 * Dataspace with the content, invalid if the session is denied
+		 */
+		Rom_dataspace_capability ds { };
+
+		/**
+		 * Constructor
+		 *
+		 * Unlike a 'Rom_connection', which stops a component whose request is denied,
+		 * it returns.
+		 */
+		Rom_source(Env &, Session_policy::Rom const &);
+
+		~Rom_source();
+};
+
+
+/**
  * ROM session, the content does not change
  */
 class Cap_checkpoint::Rom_service_session : public Open_session, public Rpc_object<Rom_session>
@@ -126,7 +204,7 @@ class Cap_checkpoint::Rom_service_session : public Open_session, public Rpc_obje
 		Env::Local_rm &_local_rm;
 		Dataspaces    &_dataspaces;
 
-		Rom_connection _rom;
+		Rom_source const _source;
 
 		bool           _hashed = false;
 		Sha256::Digest _hash { };
@@ -142,10 +220,18 @@ class Cap_checkpoint::Rom_service_session : public Open_session, public Rpc_obje
 	public:
 
 		Name  const name;
-		Rom_dataspace_capability const ds_cap { _rom.dataspace() };
+		Rom_dataspace_capability const ds_cap { _source.ds };
 		Dataspace *ds = nullptr;
 
-		Rom_service_session(Env &env, Entrypoint &ep, Virtual_pd &pd, Name const &name,
+		/**
+		 * Constructor
+		 *
+		 * \param name  as told by the component, for messages
+		 *
+		 * The session is of no use unless 'ds' is there.
+		 */
+		Rom_service_session(Env &env, Entrypoint &ep, Virtual_pd &pd,
+		                    Session_policy::Rom const &source, Name const &name,
 		                    Id_space<Open_session> &space, Request const &request);
 
 		~Rom_service_session();

@@ -20,14 +20,15 @@ using namespace Cap_checkpoint;
 
 
 Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
-             Virtual_parent::Exit_handler &exit_handler, long priority)
+             Virtual_parent::Exit_handler &exit_handler, long priority, Session_policy &policy)
 :
 	_monitor(monitor),
 	_real_pd (monitor.env, label),
 	_real_cpu(monitor.env, label, priority),
 	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap),
 	cpu   (monitor.env.ep(), _real_cpu.cap(), pd),
-	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler),
+	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler,
+	       policy),
 	quota(quota),
 	_has_quota(_obtain_quota())
 {
@@ -39,6 +40,15 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace());
 	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace());
 	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds());
+}
+
+
+Child::~Child()
+{
+	/* nobody is left to miss the program when the sessions are closed */
+	cpu.for_each_thread(pd, [&] (Virtual_cpu::Thread &thread) {
+		Thread_capability const cap = thread.cap;
+		cpu.kill_thread(cap); });
 }
 
 

@@ -43,21 +43,28 @@ Open_session *Virtual_parent::_create(Request const &request)
 	if (request.id.value == Parent::Env::cpu().value && request.service == "CPU")
 		return new (_alloc) Env_session(_sessions, request, _cpu.cap());
 
-	if (request.service == "LOG") {
-		Session_label const last = label.last_element();
-		bool const env_log = request.id.value == Parent::Env::log().value;
-		return new (_alloc) Log_service_session(_env.ep(), env_log ? Session_label(_pd.name)
-		                                        : prefixed_label(Session_label(_pd.name), last),
-		                                        _sessions, request);
+	bool const env_log = request.id.value == Parent::Env::log().value
+	                  && request.service == "LOG";
+
+	if (!env_log && !_policy.permitted(request.service, label)) {
+		warning(_pd.name, ": no route to service ", request.service, " (", label, ")");
+		return nullptr;
 	}
+
+	if (request.service == "LOG")
+		return new (_alloc) Log_service_session(_env.ep(), env_log ? Session_label(_pd.name)
+		                                        : prefixed_label(Session_label(_pd.name),
+		                                                         label.last_element()),
+		                                        _sessions, request);
 
 	if (request.service == "ROM") {
 		Rom_service_session * const rom =
-			new (_alloc) Rom_service_session(_env, _env.ep(), _pd, label.last_element(),
-			                                 _sessions, request);
+			new (_alloc) Rom_service_session(_env, _env.ep(), _pd, _policy.rom(label),
+			                                 label.last_element(), _sessions, request);
 		if (rom->ds)
 			return rom;
 
+		warning(_pd.name, ": ROM module ", label.last_element(), " is denied");
 		destroy(_alloc, rom);
 		return nullptr;
 	}
@@ -121,7 +128,7 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 
 			Open_session *session = nullptr;
 
-			/* the connection to a ROM module may be denied */
+			/* the monitor may lack memory or capabilities */
 			try { session = _create(request); }
 			catch (...) {
 				warning(_pd.name, ": session ", request.service, " (", request.label(),
