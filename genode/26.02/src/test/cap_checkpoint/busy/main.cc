@@ -90,6 +90,9 @@ struct Test::Main
 
 	unsigned _ticks = 0;
 
+	/* the component comes to its end by itself if it is not zero */
+	unsigned const _last_tick = _config.node().attribute_value("ticks", 0u);
+
 	/**
 	 * Tell how far the threads are, and whether one of them got stuck
 	 */
@@ -109,6 +112,8 @@ struct Test::Main
 
 		if (_verdict.mistakes)
 			_env.parent().exit(1);
+		else if (_ticks == _last_tick)
+			_handle_yield();
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };

@@ -1,0 +1,80 @@
+/*
+ * \brief  Report the state of a child
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* local includes */
+#include <managed_child.h>
+
+using namespace Checkpoint;
+
+
+static char const *name_of(Managed_child::State state)
+{
+	switch (state) {
+	case Managed_child::State::NEW:     return "waiting";
+	case Managed_child::State::LOADING: return "loading";
+	case Managed_child::State::RUNNING: return "running";
+	case Managed_child::State::FROZEN:  return "frozen";
+	case Managed_child::State::STOPPED: return "stopped";
+	case Managed_child::State::EXITED:  return "exited";
+	case Managed_child::State::FAILED:  return "failed";
+	}
+	return "unknown";
+}
+
+
+void Managed_child::generate(Generator &g)
+{
+	_changed = false;
+
+	g.node("child", [&] {
+
+		g.attribute("name",  _values.name);
+		g.attribute("state", name_of(_state));
+
+		if (_state == State::EXITED)
+			g.attribute("exit_value", _exit_value);
+
+		g.attribute("checkpoints", _stat.checkpoints);
+
+		if (_stat.checkpoints)
+			g.node("image", [&] {
+				g.attribute("path",      _started.place.path);
+				g.attribute("number",    _newest);
+				g.attribute("bytes",     _stat.image_bytes);
+				g.attribute("freeze_us", _stat.freeze_us);
+				g.attribute("save_us",   _stat.save_us);
+				g.attribute("write_us",  _stat.write_us); });
+
+		if (_job == Operation::WRITE)
+			g.node("write", [&] {
+				g.attribute("bytes", _common.store->progress());
+				g.attribute("of",    _stat.image_bytes);
+				g.attribute("late",  _job_is_late); });
+
+		if (_job == Operation::LOAD)
+			g.node("load", [&] { g.attribute("late", _job_is_late); });
+
+		if (_stat.restored)
+			g.node("restored", [&] {
+				g.attribute("count",     _stat.restored);
+				g.attribute("number",    _stat.from_number);
+				g.attribute("installed", _stat.from_image.installed);
+				g.attribute("rewritten", _stat.from_image.rewritten);
+				g.attribute("unchanged", _stat.from_image.unchanged);
+				g.attribute("dead",      _stat.from_image.dead);
+				g.attribute("us",        _stat.restore_us); });
+
+		if (_stat.refused)
+			g.node("refused", [&] {
+				g.attribute("count",     _stat.refused);
+				g.attribute("operation", _stat.refused_operation);
+				g.attribute("reason",    _stat.refusal); });
+	});
+}

@@ -1,0 +1,263 @@
+/*
+ * \brief  Images on media
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _IMAGE_STORE_H_
+#define _IMAGE_STORE_H_
+
+/* Genode includes */
+#include <cap_checkpoint/image_reader.h>
+
+/* local includes */
+#include <buffer.h>
+#include <image_file.h>
+#include <io_env.h>
+
+namespace Checkpoint {
+
+	namespace Image = Cap_checkpoint::Image;
+
+	struct Place;
+	class  Image_store;
+}
+
+
+/**
+ * Where the images of a child are
+ *
+ * There are always two of them, so that the newer one is complete before the older
+ * one is overwritten. They are two files, or the halves of a range of one file, for
+ * example of a block device.
+ */
+struct Checkpoint::Place
+{
+	static constexpr unsigned NUM_SLOTS = 2;
+
+	Path     path   { };
+	uint64_t offset = 0, size = 0;  /* bytes of the range, 0 for two files */
+
+	bool valid() const { return path.length() > 1; }
+	bool range() const { return size; }
+
+	/**
+	 * Return true if both can be used at the same time
+	 */
+	bool distinct(Place const &other) const
+	{
+		return path != other.path
+		    || (range() && other.range()
+		        && (offset + size <= other.offset || other.offset + other.size <= offset));
+	}
+
+	bool operator == (Place const &) const = default;
+
+	Path file(unsigned slot) const { return range() ? path : Path(path, ".", slot); }
+
+	uint64_t start(unsigned slot) const { return range() ? offset + slot*capacity() : 0; }
+
+	uint64_t capacity() const { return range() ? size/NUM_SLOTS : MAX_IMAGE_SIZE; }
+};
+
+
+/**
+ * Loads and writes images, one at a time, by a thread of its own
+ *
+ * A medium may be slow, or never answer. So nobody else waits for it. The memory of
+ * the images belongs to the thread of the store while this is busy, and to the user
+ * otherwise.
+ */
+class Checkpoint::Image_store : Noncopyable
+{
+	public:
+
+		enum class State {
+			STARTING, /* the VFS is not there yet */
+			IDLE,
+			BUSY,
+			DONE,     /* the result is there */
+			FAILED    /* there is no VFS */
+		};
+
+		enum class Operation { NONE, LOAD, WRITE };
+
+		/**
+		 * What is found at one of the two places
+		 */
+		struct Slot
+		{
+			bool     present;  /* file exists, or header of an image */
+			bool     valid;
+			uint64_t number;   /* of the checkpoint */
+			size_t   num_bytes;
+			Message  refusal;
+		};
+
+		struct Result
+		{
+			bool    ok;
+			Message message;              /* what went wrong */
+			Slot    slots[Place::NUM_SLOTS];
+			int     newest;               /* slot, or -1 */
+		};
+
+	private:
+
+		/* unit of a comparison */
+		static constexpr size_t CHUNK_SIZE = 64*1024;
+
+		/*
+		 * Noncopyable
+		 */
+		Image_store(Image_store const &);
+		Image_store &operator = (Image_store const &);
+
+		Ram_allocator &_ram;
+		Env::Local_rm &_local_rm;
+		Pd_session    &_pd;
+
+		Heap   _heap { _ram, _local_rm };
+		Io_env _io_env;
+
+		Buffered_node const _vfs_config;
+
+		Signal_context_capability const _done_sigh;
+
+		/* used by the thread of the store only */
+		Constructible<Root_directory> _root { };
+
+		/* protected by the mutex, like '_state' */
+		struct Job
+		{
+			Operation operation;
+			Place     place;
+			unsigned  slot;
+			size_t    num_bytes;
+		} _job { };
+
+		Mutex mutable _mutex    { };
+		State         _state    { State::STARTING };
+		size_t        _progress { 0 };
+
+		/* belong to the thread of the store while this is busy */
+		Result                       _result  { };
+		Constructible<Buffer>        _buffers[Place::NUM_SLOTS] { };
+		Constructible<Image::Reader> _readers[Place::NUM_SLOTS] { };
+
+		void _proceed(size_t done)
+		{
+			Mutex::Guard guard(_mutex);
+			_progress = done;
+		}
+
+		bool _fail(auto &&... message)
+		{
+			_result.ok      = false;
+			_result.message = Message(message...);
+			return false;
+		}
+
+		bool _provide_buffer(unsigned, size_t);
+
+		void _start_vfs();
+		void _look_at(Place const &, unsigned);
+		void _load(Place const &);
+		bool _compare(Path const &, uint64_t, char const *, size_t);
+		bool _write(Job const &);
+		void _write_or_clean_up(Job const &);
+		void _handle_job();
+
+		Signal_handler<Image_store> _job_handler { _io_env.ep(), *this, &Image_store::_handle_job };
+
+		void _submit(Job const &);
+
+	public:
+
+		/**
+		 * Constructor
+		 *
+		 * \param ram        fails if there is none left
+		 * \param config     node with the file systems of the VFS
+		 * \param done_sigh  receives a signal whenever the state changes
+		 */
+		Image_store(Env &env, Ram_allocator &ram, Env::Local_rm &local_rm, Node const &config,
+		            Signal_context_capability done_sigh)
+		:
+			_ram(ram), _local_rm(local_rm), _pd(env.pd()), _io_env(env, ram, local_rm),
+			_vfs_config(_heap, config), _done_sigh(done_sigh)
+		{
+			Signal_transmitter(_job_handler).submit();
+		}
+
+		State state() const
+		{
+			Mutex::Guard guard(_mutex);
+			return _state;
+		}
+
+		bool idle() const { return state() == State::IDLE; }
+
+		/**
+		 * Return number of bytes of the image that are written so far
+		 */
+		size_t progress() const
+		{
+			Mutex::Guard guard(_mutex);
+			return _progress;
+		}
+
+		/**
+		 * Look at both images, and read those that are valid
+		 */
+		void load(Place const &place) { _submit({ Operation::LOAD, place, 0, 0 }); }
+
+		/**
+		 * Call 'fn' with the 'Image::Reader const &' of an image that was loaded
+		 */
+		void with_image(unsigned slot, auto const &fn) const
+		{
+			if (_readers[slot].constructed())
+				fn(*_readers[slot]);
+		}
+
+		/**
+		 * Return memory for an image, or nullptr
+		 *
+		 * It keeps its content and address until the store is released, unless it
+		 * is asked for more.
+		 */
+		char *memory(size_t num_bytes)
+		{
+			return _provide_buffer(0, num_bytes) ? _buffers[0]->start() : nullptr;
+		}
+
+		size_t memory_size() const
+		{
+			return _buffers[0].constructed() ? _buffers[0]->size() : 0;
+		}
+
+		/**
+		 * Write the image that is in the memory
+		 */
+		void write(Place const &place, unsigned slot, size_t num_bytes)
+		{
+			_submit({ Operation::WRITE, place, slot, num_bytes });
+		}
+
+		/**
+		 * Return result in the state 'DONE'
+		 */
+		Result const &result() const { return _result; }
+
+		/**
+		 * Free the memory, and accept other images
+		 */
+		void release();
+};
+
+#endif /* _IMAGE_STORE_H_ */

@@ -1,0 +1,368 @@
+/*
+ * \brief  Runtime whose children are saved and restored
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/component.h>
+#include <os/reporter.h>
+#include <timer_session/connection.h>
+
+/* local includes */
+#include <managed_child.h>
+
+namespace Checkpoint { struct Main; }
+
+
+struct Checkpoint::Main : Common
+{
+	/* how often the progress of a running operation is reported */
+	static constexpr uint64_t PROGRESS_US = 250*1000;
+
+	Env &_env;
+
+	Heap _heap { _env.ram(), _env.rm() };
+
+	Timer::Connection _timer { _env };
+
+	Cap_checkpoint::Monitor _monitor { _env, _timer };
+
+	Attached_rom_dataspace _config { _env, "config" };
+
+	Constructible<Attached_rom_dataspace> _requests { };
+
+	Constructible<Expanding_reporter> _reporter { };
+
+	bool _report_progress = false, _report_outdated = true;
+
+	List<Managed_child> _children { };
+
+	/* child that the store works for */
+	Managed_child *_store_user = nullptr;
+
+	/* children take turns to use the store */
+	Name _latest_store_user { };
+
+	/*
+	 * Noncopyable
+	 */
+	Main(Main const &);
+	Main &operator = (Main const &);
+
+	void _for_each_child(auto const &fn)
+	{
+		Managed_child *next = nullptr;
+		for (Managed_child *child = _children.first(); child; child = next) {
+			next = child->next();
+			fn(*child);
+		}
+	}
+
+
+	/*******************
+	 ** Configuration **
+	 *******************/
+
+	Managed_child &_child_of_start_node(Start_node const &values)
+	{
+		Managed_child *result = nullptr, *last = nullptr;
+
+		_for_each_child([&] (Managed_child &child) {
+			last = &child;
+			if (child.name() == values.name)
+				result = &child; });
+
+		if (!result) {
+			result = new (_heap) Managed_child(*this, values);
+			_children.insert(result, last);
+		}
+		return *result;
+	}
+
+	void _apply_start_node(Node const &start, Node const &default_route, Defaults const &defaults)
+	{
+		Start_node const values = Start_node::from_node(start, defaults);
+
+		if (values.name.length() <= 1) {
+			warning("start node without a name");
+			return;
+		}
+
+		Managed_child &child = _child_of_start_node(values);
+
+		if (child.mentioned) {
+			warning("child \"", values.name, "\" is configured twice");
+			return;
+		}
+		child.mentioned = true;
+
+		start.with_sub_node("route",
+			[&] (Node const &route) { child.update(values, start, route); },
+			[&]                     { child.update(values, start, default_route); });
+	}
+
+	/**
+	 * Make sure that no two children write to the same place
+	 *
+	 * Those that exist already have the right to it, then those that come first.
+	 */
+	void _find_conflicts()
+	{
+		_for_each_child([&] (Managed_child &child) {
+
+			bool conflict = false, before = true;
+
+			for (Managed_child *other = _children.first(); other; other = other->next()) {
+
+				if (other == &child) {
+					before = false;
+					continue;
+				}
+				bool const prior = other->alive() == child.alive() ? before : other->alive();
+
+				conflict |= prior && child.place().valid()
+				         && !child.place().distinct(other->place());
+			}
+			child.conflict(conflict); });
+	}
+
+	void _apply_report(Node const &config)
+	{
+		bool enabled = false;
+
+		config.with_optional_sub_node("report", [&] (Node const &report) {
+			enabled          = true;
+			_report_progress = report.attribute_value("progress", false); });
+
+		if (enabled != _reporter.constructed()) {
+			if (enabled)
+				_reporter.construct(_env, "state", "state");
+			else
+				_reporter.destruct();
+			_report_outdated = true;
+		}
+	}
+
+	void _handle_config()
+	{
+		_config.update();
+
+		Node const config = _config.node();
+
+		_apply_report(config);
+
+		if (config.attribute_value("requests", false) != _requests.constructed()) {
+			if (_requests.constructed()) {
+				_requests.destruct();
+			} else {
+				_requests.construct(_env, "requests");
+				_requests->sigh(_requests_handler);
+			}
+		}
+
+		/* evaluated once */
+		if (!store.constructed())
+			config.with_optional_sub_node("vfs", [&] (Node const &vfs) {
+				store.construct(_env, _monitor.ram, _monitor.local_rm, vfs, _store_handler); });
+
+		Defaults const defaults = Defaults::from_config(config);
+
+		_for_each_child([&] (Managed_child &child) { child.mentioned = false; });
+
+		auto apply = [&] (Node const &default_route)
+		{
+			config.for_each_sub_node("start", [&] (Node const &start) {
+				_apply_start_node(start, default_route, defaults); });
+		};
+
+		config.with_sub_node("default-route",
+			[&] (Node const &node) { apply(node); },
+			[&]                    { apply(Node()); });
+
+		_for_each_child([&] (Managed_child &child) {
+			if (!child.mentioned)
+				child.abandon(); });
+
+		_find_conflicts();
+		_handle_requests();
+	}
+
+	Signal_handler<Main> _config_handler { _env.ep(), *this, &Main::_handle_config };
+
+	/**
+	 * Follow the requests of the ROM module, and work
+	 */
+	void _handle_requests()
+	{
+		if (_requests.constructed()) {
+
+			_requests->update();
+
+			_requests->node().for_each_sub_node([&] (Node const &node) {
+
+				Version const version = node.attribute_value("version", Version());
+
+				_for_each_child([&] (Managed_child &child) {
+
+					if (child.name() != Start_node::name_of(node))
+						return;
+
+					if (node.has_type("checkpoint")) child.request_checkpoint(version);
+					if (node.has_type("restore"))    child.request_restore(version); }); });
+		}
+		_handle_work();
+	}
+
+	Signal_handler<Main> _requests_handler { _env.ep(), *this, &Main::_handle_requests };
+
+
+	/**********
+	 ** Work **
+	 **********/
+
+	void _handle_work()
+	{
+		using State = Image_store::State;
+
+		if (store.constructed() && store->state() == State::DONE && _store_user) {
+			_store_user->finish_job();
+			_store_user = nullptr;
+		}
+
+		auto work = [&] (Managed_child &child)
+		{
+			child.work();
+
+			if (child.busy() && !_store_user) {
+				_store_user        = &child;
+				_latest_store_user = child.name();
+			}
+		};
+
+		/* begin behind the child that has used the store */
+		Managed_child *latest = nullptr;
+		_for_each_child([&] (Managed_child &child) {
+			if (child.name() == _latest_store_user)
+				latest = &child; });
+
+		for (Managed_child *child = latest ? latest->next() : nullptr; child; child = child->next())
+			work(*child);
+
+		for (Managed_child *child = _children.first(); child; child = child->next()) {
+			work(*child);
+			if (child == latest)
+				break;
+		}
+
+		_remove_obsolete();
+		_report();
+		_schedule();
+	}
+
+	void _remove_obsolete()
+	{
+		bool removed = false;
+
+		_for_each_child([&] (Managed_child &child) {
+			if (!child.obsolete())
+				return;
+
+			_children.remove(&child);
+			destroy(_heap, &child);
+			removed = true; });
+
+		if (removed) {
+			_report_outdated = true;
+			_find_conflicts();
+		}
+	}
+
+	Signal_handler<Main> _work_handler  { _env.ep(), *this, &Main::_handle_work };
+	Signal_handler<Main> _store_handler { _env.ep(), *this, &Main::_handle_work };
+
+	void schedule_work() override { _work_handler.local_submit(); }
+
+
+	/**********
+	 ** Time **
+	 **********/
+
+	/* children must not be destructed while a time-out is being handled */
+	void _handle_timeout(Duration) { schedule_work(); }
+
+	Timer::One_shot_timeout<Main> _timeout { _timer, *this, &Main::_handle_timeout };
+
+	void _schedule()
+	{
+		uint64_t const now = now_us();
+
+		uint64_t deadline = ~0ULL;
+
+		_for_each_child([&] (Managed_child &child) {
+			deadline = min(deadline, child.deadline_us()); });
+
+		if (_store_user && _reporter.constructed() && _report_progress)
+			deadline = min(deadline, now + PROGRESS_US);
+
+		if (deadline == ~0ULL)
+			_timeout.discard();
+		else
+			_timeout.schedule(Microseconds { max(deadline, now + 1000) - now });
+	}
+
+
+	/************
+	 ** Report **
+	 ************/
+
+	static char const *_vfs_state(Image_store::State state)
+	{
+		switch (state) {
+		case Image_store::State::STARTING: return "starting";
+		case Image_store::State::FAILED:   return "failed";
+		case Image_store::State::IDLE:     return "idle";
+		case Image_store::State::BUSY:
+		case Image_store::State::DONE:     return "busy";
+		}
+		return "unknown";
+	}
+
+	void _report()
+	{
+		bool outdated = _report_outdated || (_store_user && _report_progress);
+
+		_for_each_child([&] (Managed_child &child) { outdated |= child.changed(); });
+
+		_report_outdated = false;
+
+		if (!_reporter.constructed() || !outdated)
+			return;
+
+		_reporter->generate([&] (Generator &g) {
+
+			if (store.constructed())
+				g.attribute("vfs", _vfs_state(store->state()));
+
+			g.attribute("ram_used",  _env.pd().used_ram().value);
+			g.attribute("caps_used", _env.pd().used_caps().value);
+
+			_for_each_child([&] (Managed_child &child) { child.generate(g); }); });
+	}
+
+	Main(Env &env) : Common(env, _heap, _timer, _monitor), _env(env)
+	{
+		_config.sigh(_config_handler);
+		_handle_config();
+	}
+};
+
+
+Genode::size_t Component::stack_size() { return 96*1024; }
+
+
+void Component::construct(Genode::Env &env) { static Checkpoint::Main main(env); }

@@ -1,0 +1,275 @@
+/*
+ * \brief  Child that is saved and restored as configured
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _MANAGED_CHILD_H_
+#define _MANAGED_CHILD_H_
+
+/* Genode includes */
+#include <cap_checkpoint/restore.h>
+#include <cap_checkpoint/save.h>
+#include <util/list.h>
+
+/* local includes */
+#include <routes.h>
+#include <start_node.h>
+
+namespace Checkpoint {
+
+	using Cap_checkpoint::Refused;
+
+	struct Common;
+	class  Managed_child;
+}
+
+
+/**
+ * What all children share
+ */
+struct Checkpoint::Common : Interface
+{
+	using Snapshot = Cap_space_monitor::Snapshot_with_memory<>;
+
+	Env                     &env;
+	Allocator               &alloc;
+	Timer::Connection       &timer;
+	Cap_checkpoint::Monitor &monitor;
+
+	Constructible<Image_store> store    { };
+	Snapshot                   snapshot { };
+
+	Common(Env &env, Allocator &alloc, Timer::Connection &timer, Cap_checkpoint::Monitor &monitor)
+	: env(env), alloc(alloc), timer(timer), monitor(monitor) { }
+
+	/**
+	 * Let 'Managed_child::work' be called soon, outside of any request of a child
+	 */
+	virtual void schedule_work() = 0;
+
+	uint64_t now_us() { return timer.curr_time().trunc_to_plain_us().value; }
+
+	/**
+	 * Return microseconds that 'fn' takes
+	 */
+	uint64_t duration_us(auto const &fn)
+	{
+		uint64_t const start = now_us();
+		fn();
+		return now_us() - start;
+	}
+};
+
+
+class Checkpoint::Managed_child : private List<Managed_child>::Element,
+                                  private Cap_checkpoint::Virtual_parent::Exit_handler,
+                                  private Cap_checkpoint::Session_policy, Noncopyable
+{
+	public:
+
+		friend class List<Managed_child>;
+
+		using List<Managed_child>::Element::next;
+
+		enum class State {
+			NEW,      /* to be started */
+			LOADING,  /* its images are being read */
+			RUNNING,
+			FROZEN,   /* saved, and will end once the image is written */
+			STOPPED,  /* ended after a checkpoint */
+			EXITED,   /* ended by itself */
+			FAILED    /* could not be started */
+		};
+
+	private:
+
+		using Session_label = Genode::Session_label;
+		using Service       = Cap_checkpoint::Open_session::Service;
+		using Operation     = Image_store::Operation;
+
+		/* a checkpoint that does not succeed is tried again */
+		static constexpr unsigned MAX_ATTEMPTS     = 20;
+		static constexpr uint64_t RETRY_US         = 50*1000;
+
+		/* what a child takes from the component besides its quota */
+		static constexpr size_t   CHILD_RAM = 1024*1024, CHILD_CAPS = 60;
+
+		/* an image may be larger than the one before */
+		static constexpr size_t   IMAGE_GROWTH = 64*1024;
+
+		Common          &_common;
+		Start_node       _values;
+		Start_node       _started { };  /* values that the child was started with */
+		Routes           _routes { _common.alloc };
+		Constructible<Buffered_node> _config_node { };
+		Constructible<Buffer>        _config { };
+
+		Constructible<Cap_checkpoint::Child> _child { };
+
+		State _state    = State::NEW;
+		bool  _present  = true;   /* there is a start node */
+		bool  _conflict = false;  /* place for images used by another child */
+
+		Operation _job         = Operation::NONE;
+		uint64_t  _job_start   = 0;
+		bool      _job_is_late = false;
+		uint64_t  _job_number  = 0;  /* of the image that is written */
+
+		/* images on the medium */
+		Place    _known { }, _load_place { };
+		unsigned _next_slot = 0;
+		uint64_t _newest    = 0;  /* number of the checkpoint, 0 for none */
+
+		/* requests */
+		bool    _exited = false;
+		int     _exit_value = 0;
+		bool    _wanted = false, _reload = false;
+		Version _checkpoint_version { }, _restore_version { };
+		bool    _stop_refused = false, _start_again = false;
+
+		uint64_t _due_us = 0, _retry_us = 0;
+		unsigned _attempts = 0;
+
+		/* for the report */
+		struct Statistics
+		{
+			unsigned checkpoints = 0, refused = 0, restored = 0;
+			uint64_t freeze_us = 0, save_us = 0, write_us = 0, restore_us = 0;
+			size_t   image_bytes = 0;
+
+			Cap_checkpoint::Restored from_image { };
+			uint64_t from_number = 0;
+			Message  refusal { };
+			String<16> refused_operation { };
+
+		} _stat { };
+
+		bool _changed = true;
+
+		/*
+		 * Noncopyable
+		 */
+		Managed_child(Managed_child const &);
+		Managed_child &operator = (Managed_child const &);
+
+		void _set(State state) { _state = state; _changed = true; }
+
+		void _refuse(char const *operation, auto &&... what)
+		{
+			_stat.refusal           = Message(what...);
+			_stat.refused_operation = operation;
+			_stat.refused++;
+			_changed = true;
+			error(_values.name, ": ", operation, " refused, ", _stat.refusal);
+		}
+
+		bool _stop_wanted() const { return _values.stop || !_present; }
+		bool _due(uint64_t) const;
+
+		bool _create(char const *operation);
+		bool _provide_config();
+		void _start();
+		void _restore(Image::Reader const &);
+		void _begin();
+		void _end(State);
+
+		bool _freeze();
+		bool _save(size_t &);
+		void _try_again(Message const &);
+		void _checkpoint();
+
+		void _submit(Operation);
+		void _load();
+		void _go_on();
+		void _loaded(Image_store::Result const &);
+		void _written(Image_store::Result const &);
+
+		static Message _text(Cap_space_monitor::Freezer::Stuck const &);
+
+		/* Virtual_parent::Exit_handler */
+		void exited(int) override;
+
+		/* Session_policy */
+		bool permitted(Service const &, Session_label const &) override;
+		Rom  rom(Session_label const &) override;
+
+	public:
+
+		Managed_child(Common &common, Start_node const &values)
+		: _common(common), _values(values) { }
+
+		~Managed_child() { _child.destruct(); }
+
+		Name  const &name()  const { return _values.name; }
+		Place const &place() const { return _child.constructed() ? _started.place : _values.place; }
+
+		/* used while the configuration is being evaluated */
+		bool mentioned = false;
+
+		/**
+		 * Respond to the disappearance of the start node
+		 */
+		void abandon() { _present = false; _changed = true; }
+
+		bool alive() const { return _child.constructed(); }
+
+		/**
+		 * Tell whether the place for images is used by another child
+		 */
+		void conflict(bool);
+
+		/**
+		 * Follow a change of the configuration
+		 *
+		 * \param routes  rules of the start node, or default ones
+		 */
+		void update(Start_node const &, Node const &start, Node const &routes);
+
+		/**
+		 * Follow a request, in which a version differs from the one before
+		 */
+		void request_checkpoint(Version const &);
+		void request_restore(Version const &);
+
+		/**
+		 * Do what there is to do, to be called by the entrypoint at any time
+		 */
+		void work();
+
+		/**
+		 * Return true if the store works for this child
+		 */
+		bool busy() const { return _job != Operation::NONE; }
+
+		/**
+		 * Respond to the end of the store's work for this child
+		 */
+		void finish_job();
+
+		/**
+		 * Return true if nothing is left to do for a child without a start node
+		 */
+		bool obsolete() const
+		{
+			return !_present && !busy() && !_child.constructed();
+		}
+
+		/**
+		 * Return when 'work' must be called again at the latest, ~0 for never
+		 */
+		uint64_t deadline_us() const;
+
+		/**
+		 * Return true if the report is out of date
+		 */
+		bool changed() const { return _changed; }
+
+		void generate(Generator &);
+};
+
+#endif /* _MANAGED_CHILD_H_ */

@@ -1,0 +1,3 @@
+TARGET := test-checkpoint-steps
+SRC_CC := main.cc
+LIBS   := base
