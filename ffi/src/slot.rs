@@ -123,7 +123,21 @@ pub unsafe extern "C" fn cap_map_slot_entry(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn cap_map_slot_badge(owner: *const cap_map_owner, slot: u32) -> u32 {
     // SAFETY: duty 1.
-    unsafe { owner.as_ref() }.map_or(0, |owner| owner.0.badge(slot))
+    let Some(found) = (unsafe { owner.as_ref() }) else { return 0 };
+    match found.0.badge_fast(slot) {
+        Some(badge) => badge,
+        // A jump, so that the frequent case needs no frame.
+        // SAFETY: as the caller's.
+        None => unsafe { badge_slow(owner, slot) },
+    }
+}
+
+/// # Safety
+/// As for [`cap_map_slot_badge`].
+#[inline(never)]
+unsafe extern "C" fn badge_slow(owner: *const cap_map_owner, slot: u32) -> u32 {
+    // SAFETY: duty 1.
+    unsafe { owner.as_ref() }.map_or(0, |owner| owner.0.badge_slow(slot))
 }
 
 /// Takes the badge of an allocated slot out of the table: the slot is free

@@ -46,8 +46,8 @@ use crate::region::Region;
 use crate::seqlock::read_slot_at_last;
 use crate::slot_bitmap::SlotBitmap;
 use crate::status::Status;
-use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Lock, RelaxStrategy};
-use crate::word::Slot;
+use crate::sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Lock, Ordering, RelaxStrategy};
+use crate::word::{Bank, Slot, SlotWord};
 
 /// What a table is made for. It does not change during the table's life.
 #[derive(Clone, Copy, Debug)]
@@ -238,6 +238,25 @@ impl<'m, R: RelaxStrategy> Owner<'m, R> {
     /// The badge of a slot, also of a detached one; zero if it carries none.
     #[inline]
     pub fn badge(&self, slot: u32) -> u32 {
+        match self.badge_fast(slot) {
+            Some(badge) => badge,
+            None => self.badge_slow(slot),
+        }
+    }
+
+    /// The badge of a slot that carries one, unless a monitor is about to rewrite it.
+    /// Otherwise [`Owner::badge_slow`] has the answer.
+    #[inline]
+    pub fn badge_fast(&self, slot: u32) -> Option<u32> {
+        let cell = self.current.slots().get(slot as usize)?;
+        // F1, with O1, M7: this side sees what the component did for the slot before.
+        let word = SlotWord(cell.load(Ordering::Acquire));
+        (word.is_settled() && word.is_used()).then(|| word.badge(Bank::of(0)))
+    }
+
+    /// Like [`Owner::badge`], for what [`Owner::badge_fast`] does not answer.
+    #[inline(never)]
+    pub fn badge_slow(&self, slot: u32) -> u32 {
         self.badge_in(self.current.get(), slot)
     }
 
