@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::figures::{Column, Row};
-use crate::measure::{Effort, Spread, processor_time};
+use crate::measure::{Column, Effort, Row, Spread, processor_time};
 use crate::operation::{Operation, Pattern};
 use crate::ops::Subject;
 use crate::subjects::{BARE, PUBLISHED, TREE, subjects};

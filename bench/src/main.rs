@@ -8,10 +8,9 @@
 //! `ops` declares what a subject is, `subjects/` has those written in Rust, `cpp/`
 //! the others. `workload` runs an `operation`; `compare`, `threads`, `monitor` and
 //! `instructions` measure; lower bounds and the bare table tell the least possible.
-//! `figures` are what was measured, which `report` and `plot` present.
+//! `report` presents what was measured.
 
 mod compare;
-mod figures;
 mod instructions;
 mod measure;
 mod monitor;
@@ -27,7 +26,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use serde_json::json;
 
-use figures::{Figure, Row, Scaling};
+use measure::{Figure, Row, Scaling};
 
 /// What is measured, and for how long.
 #[derive(Parser)]
@@ -51,6 +50,10 @@ struct Arguments {
     /// Repetitions.
     #[arg(long, value_name = "COUNT", default_value_t = 21)]
     repetitions: usize,
+    /// Measure nothing. Plot what `run/rpc_cost` has printed for Genode's release and for
+    /// the series.
+    #[arg(long, num_args = 2, value_names = ["RELEASE", "SERIES"], requires = "plot")]
+    rpc: Option<Vec<PathBuf>>,
     /// Runs the operations that are counted; meant for use under valgrind.
     #[arg(long, hide = true)]
     counted: bool,
@@ -61,6 +64,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if arguments.counted {
         instructions::run_counted();
         return Ok(());
+    }
+    if let (Some(logs), Some(path)) = (&arguments.rpc, &arguments.plot) {
+        return report::plot_rpc(path, logs);
     }
     if arguments.instructions {
         let Some(counts) = instructions::count()? else {

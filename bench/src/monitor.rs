@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use cap_map_ffi::*;
 
-use crate::figures::Figure;
-use crate::measure::{Effort, Spread, pin, processor_time};
+use crate::measure::{Effort, Figure, Spread, pin, processor_time};
 use crate::operation::Pattern;
 use crate::ops::{COMPONENT, CORE, FIRST_USER, Map};
 use crate::subjects::ours;

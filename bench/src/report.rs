@@ -2,15 +2,16 @@
 //! size as an SVG.
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use crate::figures::{Figure, More, Row, Scaling};
 use crate::instructions::Counts;
+use crate::measure::{Figure, More, Row, Scaling};
 use crate::operation::{Operation, Pattern};
 use crate::subjects::{BARE, OURS, PUBLISHED, TREE};
 
@@ -243,6 +244,81 @@ pub(crate) fn plot(path: &Path, rows: &[Row]) -> Result<(), Box<dyn Error>> {
         for (area, operation) in root.split_evenly((2, 3)).iter().zip(PANELS) {
             panel(area, rows, operation)?;
         }
+        root.present()?;
+    }
+    Ok(std::fs::write(path, compact(&text))?)
+}
+
+/// Operations and their instructions.
+type Column = Vec<(String, f64)>;
+
+/// The two columns of the figures that `run/rpc_cost` prints.
+fn rpc_columns(log: &Path) -> Result<[Column; 2], Box<dyn Error>> {
+    let mut columns = [Vec::new(), Vec::new()];
+    for line in std::fs::read_to_string(log)?.lines() {
+        let Some((items, figure)) = line.split_once(" items, ") else { continue };
+        let Some(figure) = figure.trim_end().strip_suffix(" instructions") else { continue };
+        let Some((name, count)) = figure.trim_end().rsplit_once(' ') else { continue };
+        let many = usize::from(items.trim() != "16");
+        columns[many].push((name.trim().to_owned(), count.parse()?));
+    }
+    if columns[0].is_empty() || columns[0].len() != columns[1].len() {
+        return Err(format!("{}: no figures of run/rpc_cost", log.display()).into());
+    }
+    Ok(columns)
+}
+
+/// Draws bars for release and series, with few and with many capabilities.
+pub(crate) fn plot_rpc(path: &Path, logs: &[PathBuf]) -> Result<(), Box<dyn Error>> {
+    let colours = [RGBColor(200, 40, 40), RGBColor(0, 90, 180)];
+    let systems = logs.iter().map(|log| rpc_columns(log)).collect::<Result<Vec<_>, _>>()?;
+    let names: Vec<_> = systems[0][0].iter().map(|(name, _)| name.clone()).collect();
+    let mut text = String::new();
+    {
+        let root = SVGBackend::with_string(&mut text, (800, 520)).into_drawing_area();
+        root.fill(&WHITE)?;
+        let rows = names.len() as f64;
+        let mut chart = ChartBuilder::on(&root)
+            .caption(
+                "instructions of an operation; lighter: with many capabilities",
+                ("sans-serif", 17),
+            )
+            .margin(10)
+            .x_label_area_size(28)
+            .y_label_area_size(130)
+            .build_cartesian_2d((1000.0..10_000_000.0).log_scale(), rows..0.0)?;
+        let number = |count: &f64| format!("{count:.0}");
+        let mut mesh = chart.configure_mesh();
+        mesh.disable_y_mesh().disable_y_axis().max_light_lines(0).x_label_formatter(&number);
+        mesh.draw()?;
+        let right = ("sans-serif", 14).into_font().color(&BLACK);
+        let right = right.pos(Pos::new(HPos::Right, VPos::Center));
+        chart.draw_series(names.iter().zip(0..).map(|(name, row)| {
+            Text::new(format!("{name}\u{a0}"), (1000.0, f64::from(row) + 0.5), right.clone())
+        }))?;
+        for (system, (columns, colour)) in systems.iter().zip(colours).enumerate() {
+            for (many, column) in columns.iter().enumerate() {
+                let opacity = if many == 0 { 1.0 } else { 0.5 };
+                let bar = |row: usize, count: f64| {
+                    let top = row as f64 + 0.1 + 0.4 * system as f64 + 0.18 * many as f64;
+                    let corners = [(1000.0, top), (count, top + 0.18)];
+                    Rectangle::new(corners, colour.mix(opacity).filled())
+                };
+                let bars = column.iter().enumerate().map(|(row, (_, count))| bar(row, *count));
+                let series = chart.draw_series(bars)?;
+                if many == 0 {
+                    let label = ["release", "series"].get(system).copied().unwrap_or_default();
+                    series.label(label).legend(move |(x, y)| {
+                        Rectangle::new([(x, y - 4), (x + 16, y + 4)], colour.filled())
+                    });
+                }
+            }
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::LowerRight)
+            .background_style(WHITE.mix(0.8))
+            .draw()?;
         root.present()?;
     }
     Ok(std::fs::write(path, compact(&text))?)

@@ -6,8 +6,7 @@ use std::time::Instant;
 use cap_map_ffi::{Rewrite, Status};
 use fastrand::Rng;
 
-use crate::figures::{More, Scaling};
-use crate::measure::{Effort, Spread, pin, processor_time};
+use crate::measure::{Effort, More, Scaling, Spread, pin, processor_time};
 use crate::monitor::Watched;
 use crate::operation::Pattern;
 use crate::ops::{COMPONENT, FIRST_USER, Map, PoolOps};
