@@ -62,7 +62,7 @@ void Cap_directory::_change(auto const &fn)
 
 void Cap_directory::_with_entry_of(void const *owner, auto const &fn)
 {
-	for (unsigned i = 0; owner && i < NUM_PDS; i++) {
+	for (unsigned i = 0; owner && i < _end_of_pds; i++) {
 		if (_owners[i] == owner) {
 			fn(i);
 			return;
@@ -135,6 +135,7 @@ void Cap_directory::add_pd(void const *owner, unsigned badge, char const *label)
 		store(pd.state,      Pd::ALIVE);
 
 		_owners[entry] = owner;
+		_end_of_pds    = max(_end_of_pds, entry + 1);
 	});
 }
 

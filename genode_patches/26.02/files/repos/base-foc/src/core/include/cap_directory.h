@@ -69,6 +69,9 @@ class Core::Cap_directory : Noncopyable
 		void const *_owners [NUM_PDS] { };
 		unsigned    _objects[NUM_PDS] { };
 
+		/* entries that have never been in use begin here */
+		unsigned _end_of_pds = 0;
+
 		int _lock = 0;
 
 		/*
