@@ -216,7 +216,8 @@ bool Save::_find_calls()
 		bool const received = !(t.state.kernel_state & Foc_thread_state::SEND_WAIT);
 
 		if (!meaning || (meaning->kind != Image::Object::GATE && (!meaning->served() || received)))
-			return _refuse(Refused::Reason::OUTSIDE_CALL, t.thread->name, ", slot ", Hex(slot));
+			return _refuse(Refused::Reason::OUTSIDE_CALL, t.thread->name, ", slot ", Hex(slot),
+			               ", state ", Hex(t.state.kernel_state));
 
 		if (!received)
 			continue;

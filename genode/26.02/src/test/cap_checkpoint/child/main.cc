@@ -17,8 +17,20 @@ namespace Test {
 
 	using namespace Genode;
 
+	struct Signal_counter;
 	struct Main;
 }
+
+
+/**
+ * Counts signals, some of which core delivers together
+ */
+struct Test::Signal_counter : Signal_dispatcher_base
+{
+	unsigned count = 0;
+
+	void dispatch(unsigned num) override { count += num; }
+};
 
 
 struct Test::Main
@@ -44,16 +56,20 @@ struct Test::Main
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
 
+	Signal_counter _heartbeats { };
+
 	void _handle_yield()
 	{
-		log("finished after ", _ticks, " ticks");
-		_env.parent().exit(0);
+		log("finished after ", _ticks, " ticks and ", _heartbeats.count, " heartbeats");
+		_env.parent().exit(int(_heartbeats.count));
 	}
 
 	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
 
 	Main(Env &env) : _env(env)
 	{
+		/* the second call tells that the component has started up */
+		_env.parent().heartbeat_sigh(_env.ep().manage(_heartbeats));
 		_env.parent().yield_sigh(_yield_handler);
 		_timer.sigh(_timer_handler);
 		_timer.trigger_periodic(10*1000);

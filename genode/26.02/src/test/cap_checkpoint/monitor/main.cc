@@ -13,54 +13,22 @@
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
-#include <cap_checkpoint/restore.h>
 #include <cap_checkpoint/save.h>
 #include <timer_session/connection.h>
 
-namespace Test {
+/* local includes */
+#include <bystander.h>
+#include <mistakes.h>
+#include <options.h>
+#include <tally.h>
 
-	using namespace Cap_checkpoint;
+namespace Test {
 
 	using Frozen = Cap_space_monitor::Freezer::Frozen;
 	using Stuck  = Cap_space_monitor::Freezer::Stuck;
 
-	struct Careless_freezer;
-	struct Duration_sum;
 	struct Main;
 }
-
-
-/**
- * Freezer that parks threads wherever they are
- *
- * Such threads go on with badges that are stale after a restore.
- */
-struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
-{
-	using Cap_space_monitor::Pd_freezer::Pd_freezer;
-
-	bool _critical(addr_t, addr_t) const override { return false; }
-};
-
-
-/**
- * Average and maximum of durations
- */
-struct Test::Duration_sum
-{
-	uint64_t us = 0, max_us = 0, count = 0;
-
-	void add(uint64_t value)
-	{
-		us += value, count++;
-		max_us = max(max_us, value);
-	}
-
-	void print(Output &out) const
-	{
-		Genode::print(out, count ? us/count : 0, " (at most ", max_us, ") us");
-	}
-};
 
 
 struct Test::Main : Virtual_parent::Exit_handler
@@ -68,39 +36,26 @@ struct Test::Main : Virtual_parent::Exit_handler
 	static constexpr unsigned ROUNDS_PER_REPORT = 20, MAX_WAITS = 1200,
 	                          MAX_REFUSED_IN_A_ROW = 50;
 
-	using Binary = String<64>;
+	/* of a hostile component */
+	static constexpr unsigned ROUNDS_PER_LIFE = 12, REFUSED_PER_LIFE = 3;
+	static constexpr uint64_t MAX_STEP_US = 15*1000*1000;
 
 	Env &_env;
 
 	Attached_rom_dataspace _config { _env, "config" };
 
-	Binary   const _binary     = _config.node().attribute_value("binary", Binary());
-	unsigned const _num_rounds = _config.node().attribute_value("rounds", 100u);
-
-	/* the component exits without being told */
-	bool const _ends_itself = _config.node().attribute_value("ends_itself", false);
-
-	/* mistakes that a monitor must not make, and the component has to notice */
-	bool const _ignore_windows = _config.node().attribute_value("ignore_windows", false),
-	           _drop_signals   = _config.node().attribute_value("drop_signals",   false);
-
-	/* limit of the random time that the component executes between checkpoints */
-	unsigned const _max_interval_ms = _config.node().attribute_value("interval_ms", 40u);
-
-	/* 0 is that of the monitor */
-	long const _priority = _config.node().attribute_value("priority", 0L);
-
-	/* the component goes on after a checkpoint instead of being killed */
-	bool const _thaw = _config.node().attribute_value("thaw", false);
+	Options const _options { _config.node() };
 
 	/* clock of the test, and the one of the components */
 	Timer::Connection _timer { _env }, _child_timer { _env };
 
 	Monitor _monitor { _env, _child_timer };
 
-	Child::Quota const _quota { { 8*1024*1024 }, { 900 } };
+	Child::Quota const _quota { { _options.ram }, { 900 } };
 
 	Constructible<Child> _child { };
+
+	Constructible<Bystander> _bystander { };
 
 	Cap_space_monitor::Snapshot_with_memory<> _snapshot { };
 
@@ -108,12 +63,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	size_t _image_size = 0;
 
-	unsigned _round = 0, _refused = 0, _refused_in_a_row = 0, _waits = 0;
-	bool     _done = false, _stopping = false;
+	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0;
 
-	Duration_sum _freeze { }, _save { }, _end { }, _restore { };
+	unsigned _hostile_rounds = 0;
+	bool     _done = false, _stopping = false, _lost = false;
 
-	unsigned _parked = 0, _forwarded = 0, _pending = 0, _dead = 0, _unchanged = 0, _rewritten = 0;
+	Tally _tally { };
 
 	size_t _ram_before = 0, _caps_before = 0;
 
@@ -122,7 +77,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 	void _finish(auto &&... message)
 	{
 		if (!_done)
-			log("--- checkpoint test ", _thaw ? "with thaw " : "", message..., " ---");
+			log("--- checkpoint test ", _options.thaw ? "with thaw " : "", message..., " ---");
 		_done = true;
 	}
 
@@ -136,8 +91,14 @@ struct Test::Main : Virtual_parent::Exit_handler
 	 */
 	void exited(int value) override
 	{
-		if (value || !(_stopping || _ends_itself)) {
-			_fail("component exits with ", value);
+		if (_options.hostile) {
+			_refused_in_a_row = REFUSED_PER_LIFE;
+			return;
+		}
+
+		if (unsigned(value) != _submitted
+		 || !(_stopping || _options.ends_itself || _options.killed)) {
+			_fail("component exits with ", value, " instead of ", _submitted);
 			return;
 		}
 		_child_exited = true;
@@ -169,7 +130,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			[&] (Ok) { return true; },
 			[&] (Refused const &refused) {
 				log("round ", _round, ": not saved, ", refused);
-				_refused++;
+				_tally.refused++;
 				_refused_in_a_row++;
 				return false; });
 
@@ -196,45 +157,63 @@ struct Test::Main : Virtual_parent::Exit_handler
 		Image::Reader const image { _image->local_addr<char>(), _image_size };
 
 		if (!image.valid()) {
-			_fail("image refused, ", image.refusal());
+			_not_restored("image ", image.refusal());
 			return false;
 		}
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this, _priority);
+		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority);
+
+		_tally.add(image);
 
 		Restore restore { *_child, image };
 
 		return restore.restore().convert<bool>(
 			[&] (Restored const &restored) {
-				_dead      += restored.dead;
-				_unchanged += restored.unchanged;
-				_rewritten += restored.rewritten;
+				_tally.add(restored);
+				Loss(*_child).after_restore(_options.lose);
 				return true; },
 			[&] (Refused const &refused) {
-				_fail("not restored, ", refused);
+				_not_restored(refused);
 				return false; });
 	}
 
-	void _report()
+	void _not_restored(auto &&... reason)
 	{
-		log("round ", _round, ": freeze ", _freeze, ", save ", _save, ", end ", _end,
-		    ", restore ", _restore, ", image ", _image_size/1024, " KiB");
-		log("round ", _round, ": ", _parked, " parked, ", _forwarded, " forwarded, ", _pending,
-		    " signals, ", _refused, " refused, ", _dead, " dead slots, ", _unchanged, " of ",
-		    _rewritten, " badges unchanged");
+		if (!_options.hostile) {
+			_fail("not restored, ", reason...);
+			return;
+		}
+		log("round ", _round, ": not restored, ", reason...);
+		_tally.not_restored++;
+		_refused_in_a_row = REFUSED_PER_LIFE;
+	}
+
+	/**
+	 * Let signals be pending at core while the component is frozen
+	 */
+	void _submit_signals()
+	{
+		Signal_context_capability const (&sighs)[Image::Handler::NUM_PARENT] = _child->parent.sighs;
+
+		if (_options.submit && sighs[Image::Handler::YIELD].valid()) {
+			_monitor.own_pd.submit(sighs[Image::Handler::HEARTBEAT], _options.submit);
+			_submitted += _options.submit;
+		}
 	}
 
 	Cap_space_monitor::Freezer::Result _freeze_child()
 	{
-		if (!_ignore_windows)
-			return _child->freeze();
-
 		Careless_freezer careless { _child->pd };
 		Child::Threads   threads  { *_child };
 
-		auto const result = careless.freeze(threads, { });
+		Cap_space_monitor::Freezer &freezer = _options.ignore_windows
+		                                    ? careless : _child->freezer;
+
+		auto const result = freezer.freeze(threads, { });
 		if (result.ok()) {
-			(void)_child->freezer.adopt();
+			if (_options.ignore_windows)
+				(void)_child->freezer.adopt();
+			_submit_signals();
 			_child->pd.signals.drain();
 		}
 		return result;
@@ -248,8 +227,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_freeze_child().with_result(
 				[&] (Frozen const &result) {
 					frozen = true;
-					_parked    += result.parked;
-					_forwarded += result.forwarded; },
+					_tally.add(result); },
 				[&] (Stuck const &stuck) {
 
 					/* the component has just been started */
@@ -259,7 +237,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 					log("round ", _round, ": not frozen, thread '", stuck.thread, "', reason ",
 					    unsigned(stuck.reason), ", ip ", Hex(stuck.ip), ", slot ",
 					    Hex(stuck.slot));
-					_refused++;
+					_tally.refused++;
 					_refused_in_a_row++; }); });
 
 		if (_refused_in_a_row > MAX_REFUSED_IN_A_ROW)
@@ -269,31 +247,34 @@ struct Test::Main : Virtual_parent::Exit_handler
 			return;
 
 		_child->pd.signals.for_each_context([&] (Context &context) {
-			_pending += context.pending;
-			if (_drop_signals)
+			_tally.pending += context.pending;
+			if (_options.drop_signals)
 				context.pending = 0; });
+
+		if (!_lost)
+			_lost = Loss(*_child).before_save(_options.lose);
 
 		bool saved = false;
 		uint64_t const save_us = _duration_of([&] { saved = _save_to_memory(); });
 
-		if (!saved || _thaw)
+		if (!saved || _options.thaw)
 			_child->thaw();
 
 		if (!saved)
 			return;
 
 		_refused_in_a_row = 0;
-		_freeze.add(freeze_us);
-		_save  .add(save_us);
+		_tally.freeze.add(freeze_us);
+		_tally.save  .add(save_us);
 
-		if (!_thaw) {
-			_end    .add(_duration_of([&] { _child.destruct(); }));
-			_restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
+		if (!_options.thaw) {
+			_tally.end    .add(_duration_of([&] { _child.destruct(); }));
+			_tally.restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
 		}
 
 		_round++;
 		if (_round % ROUNDS_PER_REPORT == 0)
-			_report();
+			_tally.report(_round, _image_size);
 	}
 
 	/**
@@ -312,20 +293,60 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_fail("the component does not come to its end");
 	}
 
+	/**
+	 * Let one hostile component follow the other, each of which lives for a while
+	 */
+	void _next_life()
+	{
+		bool const too_long = _tally.longest_us > MAX_STEP_US;
+
+		if (too_long || _bystander->state == Bystander::State::WRONG)
+			_fail("the monitor does not do its work");
+
+		_bystander->send();
+
+		if (!_child.constructed() || _refused_in_a_row >= REFUSED_PER_LIFE
+		 || ++_hostile_rounds >= ROUNDS_PER_LIFE) {
+			_refused_in_a_row = 0;
+			_hostile_rounds      = 0;
+			_round++;
+			_tally.lives++;
+			_start_child();
+		}
+	}
+
+	/**
+	 * Nobody expects an answer from a hostile component, but from the bystander
+	 */
+	void _stop_hostile_child()
+	{
+		bool const last = (_life + 1 == _options.lives);
+
+		if (last)
+			_bystander->stop();
+
+		if (!last || _bystander->state == Bystander::State::RIGHT)
+			_check_resources();
+		else if (_bystander->state == Bystander::State::WRONG || ++_waits == MAX_WAITS)
+			_fail("the bystander does not do its work");
+	}
+
 	void _start_child()
 	{
 		_stopping     = false;
 		_child_exited = false;
+		_lost         = false;
 		_waits        = 0;
+		_submitted    = 0;
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this, _priority);
+		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority);
 
-		if (_child->start(Session_label(_binary)) != Child::Start_result::OK)
+		if (_child->start(Session_label(_options.binary)) != Child::Start_result::OK)
 			_fail("component not started");
 	}
 
 	/**
-	 * Compare what the monitor uses after the first and the second component
+	 * Compare what the monitor uses after the first component and each later one
 	 *
 	 * The first one leaves behind what the heap keeps.
 	 */
@@ -337,20 +358,20 @@ struct Test::Main : Virtual_parent::Exit_handler
 		size_t const ram = _env.pd().used_ram().value, caps = _env.pd().used_caps().value;
 
 		log("in use after round ", _round, ": RAM ", ram, ", capabilities ", caps);
-		_report();
+		_tally.report(_round, _image_size);
 
-		if (!_caps_before) {
+		if (!_life) {
 			_ram_before  = ram;
 			_caps_before = caps;
-			_start_child();
-			return;
 		}
 
 		if (caps != _caps_before || ram != _ram_before)
 			_fail("resources are lost");
+		else if (++_life < _options.lives)
+			_start_child();
 
 		/* slots of objects that are gone may keep the badge that they got before */
-		else if (!_thaw && (_unchanged > _dead || !_rewritten))
+		else if (!_options.thaw && !_options.hostile && (_tally.unchanged > _tally.dead || !_tally.rewritten))
 			_fail("capabilities have the badges that they had");
 		else
 			_finish("succeeded");
@@ -365,23 +386,34 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		if (_child_exited)
 			_check_resources();
-		else if (_round < (_caps_before ? _num_rounds : _num_rounds/2))
-			_checkpoint();
+		else if (_round < (_life + 1)*_options.num_rounds/_options.lives) {
+			uint64_t const us = _duration_of([&] { _checkpoint(); });
+			_tally.longest_us = max(_tally.longest_us, us);
+			if (_options.hostile)
+				_next_life();
+		}
+		else if (_options.hostile)
+			_stop_hostile_child();
+		else if (_options.killed)
+			_check_resources();
 		else
 			_stop_child();
 
 		_random = _random*1103515245 + 12345;
-		_timer.trigger_once(_waits ? 50*1000 : 3000 + (_random >> 8) % (1000*_max_interval_ms));
+		_timer.trigger_once(_waits ? 50*1000 : 3000 + (_random >> 8) % (1000*_options.max_interval_ms));
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
 
 	Main(Env &env) : _env(env)
 	{
+		if (_options.hostile)
+			_bystander.construct(_monitor, _quota);
+
 		_start_child();
 
 		_timer.sigh(_timer_handler);
-		_timer.trigger_once(_ends_itself ? 10*1000 : 2000*1000);
+		_timer.trigger_once(_options.ends_itself || _options.killed ? 10*1000 : 2000*1000);
 	}
 };
 

@@ -1,0 +1,137 @@
+/*
+ * \brief  Mistakes that a monitor must not make
+ * \date   2026-11-30
+ *
+ * The component under test has to notice each of them.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _MISTAKES_H_
+#define _MISTAKES_H_
+
+/* Genode includes */
+#include <cap_checkpoint/child.h>
+
+/* base-foc */
+#include <base/internal/cap_space.h>
+
+namespace Test {
+
+	using namespace Cap_checkpoint;
+
+	struct Careless_freezer;
+	struct Loss;
+}
+
+
+/**
+ * Freezer that parks threads wherever they are
+ *
+ * Such threads go on with badges that are stale after a restore.
+ */
+struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
+{
+	using Cap_space_monitor::Pd_freezer::Pd_freezer;
+
+	bool _critical(addr_t, addr_t) const override { return false; }
+};
+
+
+/**
+ * Restore that loses one of the capabilities of 'test-cap_checkpoint-entrypoints'
+ *
+ * A gate that is gone before the image is made is restored as gone.
+ */
+struct Test::Loss
+{
+	using Name        = String<32>;
+	using Thread      = Cap_space_monitor::Monitored_cpu::Thread;
+	using Thread_name = Cpu_session::Name;
+
+	Child &_child;
+
+	Thread_name _main_thread_name() const { return _child.pd.name; }
+
+	void _with_thread(Thread_name const &name, auto const &fn)
+	{
+		_child.cpu.for_each_thread(_child.pd, [&] (Thread &thread) {
+			if (thread.name == name)
+				fn(thread); });
+	}
+
+	/**
+	 * Free one of the gates that a thread serves, in the order of their creation
+	 */
+	bool _lose_gate(Thread_name const &server, unsigned number)
+	{
+		Native_capability lost { };
+
+		_with_thread(server, [&] (Thread &thread) {
+
+			unsigned const badge  = _child.cpu.native_state(thread).id,
+			               native = unsigned(_child.cpu.native_cap(thread).local_name());
+
+			unsigned count = 0;
+			_child.pd.for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
+				unsigned const served_by = unsigned(gate.thread.local_name());
+				if ((served_by == badge || served_by == native) && count++ == number)
+					lost = gate.cap; }); });
+
+		_child.pd.free_rpc_cap(lost);
+		return lost.valid();
+	}
+
+	/**
+	 * Free the gate that a thread is calling
+	 */
+	bool _lose_called_gate(Thread_name const &client)
+	{
+		Native_capability lost { };
+
+		_with_thread(client, [&] (Thread &thread) {
+
+			Foc_thread_state const state = _child.cpu.native_state(thread);
+
+			if (_child.freezer.state(state) != Base_foc::Restart::CALL)
+				return;
+
+			Cap_space_monitor::Snapshot::Entry entry { };
+			(void)_child.pd.cap_space.entry(
+				unsigned(_child.freezer.argument(state) >> Foc::L4_CAP_SHIFT), entry);
+
+			_child.pd.for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
+				if (unsigned(gate.cap.local_name()) == entry.badge)
+					lost = gate.cap; }); });
+
+		_child.pd.free_rpc_cap(lost);
+		return lost.valid();
+	}
+
+	Loss(Child &child) : _child(child) { }
+
+	/**
+	 * To be called while the component is frozen
+	 *
+	 * \return  true if the capability exists, it must not be lost twice
+	 */
+	bool before_save(Name const &what)
+	{
+		return (what == "exit handler"     && _lose_gate("side", 0))
+		    || (what == "signal proxy"     && _lose_gate("side", 1))
+		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()));
+	}
+
+	void after_restore(Name const &what)
+	{
+		/* nobody is woken up by signals any more */
+		if (what == "blocking semaphore")
+			_child.pd.signals.for_each_source([&] (Virtual_source &source) {
+				Foc::l4_irq_detach(Cap_index(source.semaphore).kcap()); });
+	}
+};
+
+#endif /* _MISTAKES_H_ */

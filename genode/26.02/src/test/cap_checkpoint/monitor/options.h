@@ -1,0 +1,76 @@
+/*
+ * \brief  Configuration of the checkpoint test
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _OPTIONS_H_
+#define _OPTIONS_H_
+
+/* Genode includes */
+#include <base/node.h>
+#include <base/session_label.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Options;
+}
+
+
+struct Test::Options
+{
+	using Binary = String<64>;
+	using Name   = String<32>;
+
+	Node const &_config;  /* used during construction only */
+
+	template <typename T>
+	T _value(char const *attribute, T default_value) const
+	{
+		return _config.attribute_value(attribute, default_value);
+	}
+
+	Binary   const binary     = _value("binary", Binary());
+	unsigned const num_rounds = _value("rounds", 100u);
+
+	/* number of components that follow each other and share the rounds */
+	unsigned const lives = max(2u, _value("lives", 2u));
+
+	/* the component exits without being told, or never, and is killed */
+	bool const ends_itself = _value("ends_itself", false),
+	           killed      = _value("killed",      false);
+
+	/* limit of the random time that the component executes between checkpoints */
+	unsigned const max_interval_ms = _value("interval_ms", 40u);
+
+	/* 0 is that of the monitor */
+	long const priority = _value("priority", 0L);
+
+	Num_bytes const ram = _value("child_ram", Num_bytes(8*1024*1024));
+
+	/* the component goes on after a checkpoint instead of being killed */
+	bool const thaw = _value("thaw", false);
+
+	/* signals that are pending in each checkpoint, and the component counts */
+	unsigned const submit = _value("submit", 0u);
+
+	/* mistakes that a monitor must not make, and the component has to notice */
+	bool const ignore_windows = _value("ignore_windows", false),
+	           drop_signals   = _value("drop_signals",   false);
+
+	/* the component lies, so any failure is its own, unless a bystander suffers */
+	bool const hostile = _value("hostile", false);
+
+	/* what a restore loses on purpose, see 'Loss' */
+	Name const lose = _value("lose", Name());
+
+	Options(Node const &config) : _config(config) { }
+};
+
+#endif /* _OPTIONS_H_ */
