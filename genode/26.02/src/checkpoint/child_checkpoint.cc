@@ -45,7 +45,10 @@ void Managed_child::_try_again(Message const &reason)
 {
 	uint64_t const now = _common.now_us();
 
-	if (++_attempts < MAX_ATTEMPTS) {
+	if (!_attempts)
+		_first_attempt_us = now;
+
+	if (++_attempts < MAX_ATTEMPTS && now - _first_attempt_us < MAX_ATTEMPTS_US) {
 		_retry_us = now + RETRY_US;
 		return;
 	}

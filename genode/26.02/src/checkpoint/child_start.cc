@@ -46,19 +46,39 @@ bool Managed_child::_provide_config()
 }
 
 
+/**
+ * Return true if there is enough for the child, given that the former one ends
+ */
+bool Managed_child::_affordable(char const *operation)
+{
+	Pd_session &pd = _common.monitor.own_pd;
+
+	bool const alive = _child.constructed();
+
+	auto missing = [] (size_t needed, size_t returned) {
+		return needed > returned ? needed - returned : 0; };
+
+	Ram_quota const ram  { missing(_values.ram.value  + CHILD_RAM,
+	                               alive ? _started.ram.value  : 0) };
+	Cap_quota const caps { missing(_values.caps.value + CHILD_CAPS,
+	                               alive ? _started.caps.value : 0) };
+
+	if (available(pd, ram, caps))
+		return true;
+
+	_refuse(operation, "quota exceeds what is available: ", ram.value, " of ",
+	        pd.avail_ram().value, " bytes, ", caps.value, " of ",
+	        pd.avail_caps().value, " capabilities");
+	return false;
+}
+
+
 bool Managed_child::_create(char const *operation)
 {
 	Cap_checkpoint::Monitor &monitor = _common.monitor;
 
-	Ram_quota const ram  { _values.ram.value  + CHILD_RAM };
-	Cap_quota const caps { _values.caps.value + CHILD_CAPS };
-
-	if (!available(monitor.own_pd, ram, caps)) {
-		_refuse(operation, "quota exceeds what is available: ", ram, " of ",
-		        monitor.own_pd.avail_ram(), " bytes, ", caps, " of ",
-		        monitor.own_pd.avail_caps(), " capabilities");
+	if (!_affordable(operation))
 		return false;
-	}
 
 	_started = _values;
 	_exited  = false;
@@ -153,10 +173,13 @@ void Managed_child::_restore(Image::Reader const &image)
 	Image::System const system = image.system();
 
 	if (system.ram_quota > _values.ram.value || system.cap_quota > _values.caps.value) {
-		_refuse("restore", "quota is too small: ", _values.ram, " of ", system.ram_quota,
-		        " bytes, ", _values.caps, " of ", system.cap_quota, " capabilities");
+		_refuse("restore", "quota is too small: ", _values.ram.value, " of ", system.ram_quota,
+		        " bytes, ", _values.caps.value, " of ", system.cap_quota, " capabilities");
 		return;
 	}
+
+	if (!_affordable("restore"))
+		return;
 
 	/* the one that is to be replaced */
 	_end(State::LOADING);

@@ -121,7 +121,8 @@ class Checkpoint::Image_store : Noncopyable
 		Env::Local_rm &_local_rm;
 		Pd_session    &_pd;
 
-		Heap   _heap { _ram, _local_rm };
+		Io_ram _io_ram { _ram, _pd };
+		Heap   _heap   { _io_ram, _local_rm };
 		Io_env _io_env;
 
 		Buffered_node const _vfs_config;
@@ -188,7 +189,7 @@ class Checkpoint::Image_store : Noncopyable
 		Image_store(Env &env, Ram_allocator &ram, Env::Local_rm &local_rm, Node const &config,
 		            Signal_context_capability done_sigh)
 		:
-			_ram(ram), _local_rm(local_rm), _pd(env.pd()), _io_env(env, ram, local_rm),
+			_ram(ram), _local_rm(local_rm), _pd(env.pd()), _io_env(env, _io_ram, local_rm),
 			_vfs_config(_heap, config), _done_sigh(done_sigh)
 		{
 			Signal_transmitter(_job_handler).submit();

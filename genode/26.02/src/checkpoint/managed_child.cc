@@ -171,9 +171,12 @@ void Managed_child::_loaded(Image_store::Result const &result)
 		_reload = false;
 
 		/* tell about images that are not usable, but for what was never completed */
+		bool told = false;
 		for (Image_store::Slot const &slot : result.slots)
-			if (slot.refusal.valid() && result.newest < 0)
+			if (slot.refusal.length() > 1 && result.newest < 0) {
 				_refuse("restore", slot.refusal);
+				told = true;
+			}
 
 		if (!result.ok)
 			_refuse("restore", result.message);
@@ -181,8 +184,8 @@ void Managed_child::_loaded(Image_store::Result const &result)
 		if (result.newest >= 0)
 			_common.store->with_image(unsigned(result.newest), [&] (Image::Reader const &image) {
 				_restore(image); });
-		else if (reload || _values.restore == Start_node::Restore::ONLY)
-			_refuse("restore", "no usable image at ", place().path);
+		else if (!told && (reload || _values.restore == Start_node::Restore::ONLY))
+			_refuse("restore", "no image at ", place().path);
 
 		if (!_child.constructed()) {
 			if (_values.restore == Start_node::Restore::ONLY || reload)

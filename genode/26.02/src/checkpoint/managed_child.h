@@ -93,11 +93,12 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		using Operation     = Image_store::Operation;
 
 		/* a checkpoint that does not succeed is tried again */
-		static constexpr unsigned MAX_ATTEMPTS     = 20;
-		static constexpr uint64_t RETRY_US         = 50*1000;
+		static constexpr unsigned MAX_ATTEMPTS    = 20;
+		static constexpr uint64_t RETRY_US        = 50*1000,
+		                          MAX_ATTEMPTS_US = 5*1000*1000;
 
 		/* what a child takes from the component besides its quota */
-		static constexpr size_t   CHILD_RAM = 1024*1024, CHILD_CAPS = 60;
+		static constexpr size_t   CHILD_RAM = 512*1024, CHILD_CAPS = 40;
 
 		/* an image may be larger than the one before */
 		static constexpr size_t   IMAGE_GROWTH = 64*1024;
@@ -132,7 +133,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Version _checkpoint_version { }, _restore_version { };
 		bool    _stop_refused = false, _start_again = false;
 
-		uint64_t _due_us = 0, _retry_us = 0;
+		uint64_t _due_us = 0, _retry_us = 0, _first_attempt_us = 0;
 		unsigned _attempts = 0;
 
 		/* for the report */
@@ -171,6 +172,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _stop_wanted() const { return _values.stop || !_present; }
 		bool _due(uint64_t) const;
 
+		bool _affordable(char const *operation);
 		bool _create(char const *operation);
 		bool _provide_config();
 		void _start();

@@ -1,0 +1,267 @@
+/*
+ * \brief  Let 'checkpoint' refuse images and start nodes
+ * \date   2026-11-30
+ *
+ * The image of a child is altered in many ways. For each of them, 'checkpoint' is
+ * told to start a second child from it. It must say what is wrong, use the same
+ * resources as before, and let the first child go on.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/attached_rom_dataspace.h>
+#include <base/component.h>
+#include <base/heap.h>
+#include <base/log.h>
+#include <os/reporter.h>
+
+/* local includes */
+#include <cases.h>
+
+namespace Test { struct Main; }
+
+
+struct Test::Main
+{
+	using Name = String<64>;
+	using Text = String<256>;
+	using Path = Directory::Path;
+
+	Env &_env;
+
+	Heap _heap { _env.ram(), _env.rm() };
+
+	Attached_rom_dataspace _config { _env, "config" }, _state { _env, "state" };
+
+	Root_directory _root = _config.node().with_sub_node("vfs",
+		[&] (Node const &node) -> Root_directory { return { _env, _heap, node }; },
+		[&] ()                 -> Root_directory { return { _env, _heap, Node() }; });
+
+	Expanding_reporter _reporter { _env, "config", "config" };
+
+	Constructible<Attached_ram_dataspace> _image { };
+
+	size_t _image_bytes = 0;
+
+	/* images are cut where each section begins, then come the other cases */
+	unsigned _case = 0, _mistakes = 0;
+
+	enum class Step { SAVE, REST, CASES, END } _step { Step::SAVE };
+
+	uint64_t _refused = 0, _ram = 0, _caps = 0;
+
+	void _mistake(auto &&... message)
+	{
+		error("mistake: ", message...);
+		_mistakes++;
+	}
+
+	void _with_case(auto const &fn)
+	{
+		unsigned i = 0;
+		Case::for_each([&] (Case const &c) {
+			if (i++ + Image::NUM_SECTIONS == _case)
+				fn(c); });
+	}
+
+	/**
+	 * Report configuration of 'checkpoint'
+	 */
+	void _configure(bool save, auto const &second_child_fn)
+	{
+		_reporter.generate([&] (Generator &g) {
+
+			g.node("report");
+			g.node("vfs", [&] { g.node("fs"); });
+			g.node("default-route", [&] { g.node("any-service", [&] { g.node("parent"); }); });
+
+			g.node("start", [&] {
+				g.attribute("name", "good");
+				g.attribute("ram",  "2M");
+				g.attribute("caps", "300");
+				g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
+				g.node("checkpoint", [&] {
+					g.attribute("image", "/images/good");
+					if (save)
+						g.attribute("interval_ms", 200U); }); });
+
+			second_child_fn(g); });
+	}
+
+	void _start_second(Generator &g, Name const &name, Case const &c)
+	{
+		g.node("start", [&] {
+			g.attribute("name",    "victim");
+			g.attribute("ram",     c.ram);
+			g.attribute("caps",    "300");
+			g.attribute("version", name);
+			g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
+			g.node("checkpoint", [&] {
+				g.attribute("image",   c.image);
+				g.attribute("restore", c.restore); }); });
+	}
+
+	void _load_image(Path const &path)
+	{
+		_image_bytes = size_t(_root.file_size(path));
+		_image.construct(_env.ram(), _env.rm(), _image_bytes);
+
+		Readonly_file const file { _root, path };
+		if (file.read(Byte_range_ptr(_image->local_addr<char>(), _image_bytes)) != _image_bytes)
+			_mistake("image cannot be read");
+	}
+
+	/**
+	 * Make the image of the next case, and let it be used
+	 */
+	void _begin_case()
+	{
+		Altered_image image { _env, *_image, _image_bytes };
+
+		if (_case < Image::NUM_SECTIONS) {
+
+			image.num_bytes = image.offset(Image::Section(_case));
+			image.store(_root, "/images/victim.0");
+
+			Name const name("cut in front of ", Image::SECTION_NAMES[_case]);
+			_configure(false, [&] (Generator &g) { _start_second(g, name, Case { }); });
+			return;
+		}
+
+		_with_case([&] (Case const &c) {
+
+			if (c.alter) {
+				c.alter(image);
+				if (c.sealed)
+					image.seal();
+			}
+			image.store(_root, "/images/victim.0");
+
+			_configure(false, [&] (Generator &g) { _start_second(g, c.name, c); }); });
+	}
+
+	static bool _contains(Text const &text, char const *part)
+	{
+		for (char const *s = text.string(); *s; s++)
+			if (!strcmp(s, part, strlen(part)))
+				return true;
+
+		return false;
+	}
+
+	/**
+	 * Evaluate what 'checkpoint' says about the second child
+	 */
+	void _check_refusal(Text const &reason)
+	{
+		if (_case < Image::NUM_SECTIONS) {
+			log("cut in front of ", Image::SECTION_NAMES[_case], ": ", reason);
+			if (!_contains(reason, "the file has not the length that its header says")
+			 && !_contains(reason, "the file ends within its header"))
+				_mistake("unexpected reason");
+		}
+
+		_with_case([&] (Case const &c) {
+			log(c.name, ": ", reason);
+			if (!c.reason || !_contains(reason, c.reason))
+				_mistake("expected: ", c.reason ? c.reason : "no refusal"); });
+	}
+
+	/**
+	 * Compare what 'checkpoint' uses, which keeps something after the first cases
+	 */
+	void _check_resources(Node const &state)
+	{
+		uint64_t const ram  = state.attribute_value("ram_used",  uint64_t(0)),
+		               caps = state.attribute_value("caps_used", uint64_t(0));
+
+		if (_case < 3) {
+			_ram = ram, _caps = caps;
+			return;
+		}
+		if (ram != _ram || caps != _caps)
+			_mistake("in use: RAM ", _ram, " -> ", ram, ", capabilities ", _caps, " -> ", caps);
+
+		_ram = ram, _caps = caps;
+	}
+
+	void _finish()
+	{
+		_step = Step::END;
+		log("in use at last: RAM ", _ram, ", capabilities ", _caps);
+		log("--- refused test ", _mistakes ? "failed" : "succeeded", " after ", _case, " cases ---");
+	}
+
+	void _handle_second(Node const &state, Node const &child)
+	{
+		bool const running = child.attribute_value("state", Name()) == "running";
+
+		uint64_t refused = 0;
+		Text     reason  { };
+
+		child.with_optional_sub_node("refused", [&] (Node const &node) {
+			refused = node.attribute_value("count",  uint64_t(0));
+			reason  = node.attribute_value("reason", Text()); });
+
+		if (running) {
+			_with_case([&] (Case const &c) {
+				if (c.reason) _mistake(c.name, " is not refused"); });
+			_finish();
+			return;
+		}
+
+		if (refused == _refused)
+			return;
+
+		_check_refusal(reason);
+		_check_resources(state);
+
+		_refused = refused;
+		_case++;
+		_begin_case();
+	}
+
+	void _handle_state()
+	{
+		_state.update();
+
+		Node const state = _state.node();
+
+		state.for_each_sub_node("child", [&] (Node const &child) {
+
+			bool const good = child.attribute_value("name", Name()) == "good";
+
+			if (good && _step != Step::SAVE && child.attribute_value("state", Name()) != "running")
+				_mistake("the first child does not go on");
+
+			if (good && _step == Step::SAVE && child.attribute_value("checkpoints", 0U) >= 3) {
+				_step = Step::REST;
+				_configure(false, [] (Generator &) { });
+
+			} else if (good && _step == Step::REST && !child.has_sub_node("write")
+			        && state.attribute_value("vfs", Name()) == "idle") {
+				_step = Step::CASES;
+				_load_image("/images/good.0");
+				_begin_case();
+
+			} else if (!good && _step == Step::CASES) {
+				_handle_second(state, child);
+			} });
+	}
+
+	Signal_handler<Main> _state_handler { _env.ep(), *this, &Main::_handle_state };
+
+	Main(Env &env) : _env(env)
+	{
+		_configure(true, [] (Generator &) { });
+		_state.sigh(_state_handler);
+		_handle_state();
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }

@@ -1,0 +1,4 @@
+TARGET := test-checkpoint-refused
+SRC_CC := main.cc
+LIBS   := base vfs
+INC_DIR += $(PRG_DIR)
