@@ -13,11 +13,11 @@
 #include <base/thread.h>
 #include <cpu_thread/client.h>
 
+/* local includes */
+#include <interrupted.h>
+
 using namespace Cap_space_monitor;
 
-
-/* bytes below the stack pointer that belong to the interrupted function */
-static constexpr addr_t RED_ZONE = (sizeof(long) == 8) ? 128 : 0;
 
 /* rounds without any change after which an attempt is given up */
 static constexpr unsigned IDLE_ROUNDS = 6;
@@ -119,9 +119,14 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 		return Class::SETTLED;
 
 	if (state.in_exception) {
-		if (!_critical(s, record.window.get()))
+		if (!_critical(s, record.window.get())) {
+
+			if (!Interrupted::returnable(state))
+				return unsettled(Class::FORWARD, Reason::BUSY);
+
 			return unsettled(Class::USER, _room(state, record) ? Reason::BUSY
 			                                                   : Reason::NO_STACK);
+		}
 
 		tally.window++;
 		return unsettled(Class::FORWARD, Reason::WINDOW);
@@ -263,14 +268,12 @@ void Freezer::_park(Threads &threads, Frozen &result)
 		if (!record || !state.in_exception || !_room(state, *record))
 			return;
 
-		record->argument.set(state.cpu.ip);
-
 		thread.freeze.parking = true;
-		thread.freeze.ip      = state.cpu.ip;
+		thread.freeze.ip      = Interrupted::return_ip(state);
 
-		/* room for the return address */
-		state.cpu.sp -= RED_ZONE + sizeof(addr_t);
-		state.cpu.ip  = _own.park;
+		record->argument.set(thread.freeze.ip);
+
+		Interrupted::divert(state, _own.park);
 
 		Cpu_thread_client(thread.cap).state(state);
 		Cpu_thread_client(thread.cap).resume();
