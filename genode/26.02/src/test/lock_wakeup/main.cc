@@ -3,7 +3,9 @@
  * \date   2026-11-29
  *
  * A wake-up without a reason happens if a thread is started anew after a
- * restore, or if the trigger of an earlier wake-up was left behind.
+ * restore, or if the trigger of an earlier wake-up was left behind. A thread
+ * that destroys objects, on the other hand, must be woken up as soon as they
+ * are gone, and not by the timer of the kernel.
  */
 
 /*
@@ -14,6 +16,7 @@
 /* Genode includes */
 #include <base/component.h>
 #include <base/log.h>
+#include <base/rpc_server.h>
 #include <base/semaphore.h>
 #include <foc/native_capability.h>
 #include <foc/native_thread.h>
@@ -26,6 +29,8 @@ namespace Test {
 	struct Protected;
 	struct Contender;
 	struct Waiter;
+	struct Nothing;
+	struct Object;
 	struct Main;
 }
 
@@ -88,9 +93,18 @@ struct Test::Waiter : Thread
 };
 
 
+struct Test::Nothing : Interface { GENODE_RPC_INTERFACE(); };
+
+
+struct Test::Object : Rpc_object<Nothing, Object> { };
+
+
 struct Test::Main
 {
 	static constexpr unsigned UPS = 100;
+
+	/* the kernel needs at least two ticks of 1 ms for each object if it waits */
+	static constexpr unsigned OBJECTS = 10, MAX_END_US = OBJECTS*2*1000, ATTEMPTS = 50;
 
 	Env &_env;
 
@@ -120,6 +134,30 @@ struct Test::Main
 		thread.with_native_thread([&] (Native_thread &nt) {
 			Foc::l4_irq_trigger(nt.kcap + Foc::THREAD_IRQ_CAP); }, [] { });
 		_wake_ups++;
+	}
+
+	/**
+	 * Return the shortest time that the end of some objects takes
+	 */
+	uint64_t _end_of_objects_us()
+	{
+		Object objects[OBJECTS] { };
+
+		uint64_t shortest_us = ~0ULL;
+
+		for (unsigned i = 0; i < ATTEMPTS; i++) {
+
+			for (Object &object : objects)
+				_env.ep().manage(object);
+
+			uint64_t const start_us = _timer.elapsed_us();
+
+			for (Object &object : objects)
+				_env.ep().dissolve(object);
+
+			shortest_us = min(shortest_us, _timer.elapsed_us() - start_us);
+		}
+		return shortest_us;
 	}
 
 	Main(Env &env) : _env(env)
@@ -155,6 +193,9 @@ struct Test::Main
 		_wake_up(_waiter);
 		_timer.msleep(5);
 		_check(_waiter.downs == UPS, "down without up");
+
+		uint64_t const end_us = _end_of_objects_us();
+		_check(end_us < MAX_END_US, "the end of ", OBJECTS, " objects takes ", end_us, " us");
 
 		log("--- lock wake-up test ", _failures ? "failed" : "succeeded", " ---");
 	}
