@@ -159,7 +159,7 @@ impl Figure {
     }
 }
 
-/// How the dispatches of several threads compare with those of one.
+/// How the operations of several threads compare with those of one.
 pub(crate) struct Scaling {
     pub(crate) name: String,
     /// Two threads' rate divided by one thread's.
@@ -171,7 +171,7 @@ pub(crate) struct Scaling {
 
 /// What else was measured.
 pub(crate) enum More {
-    /// Dispatches per microsecond of one thread, four threads' rate divided by
+    /// Operations per microsecond of one thread, four threads' rate divided by
     /// that, and the part of both processors that two threads had, in percent.
     Rates { one: Spread, four: Spread, share: Spread },
     /// Batches that a monitor rewrote meanwhile.

@@ -171,10 +171,10 @@ pub(crate) fn threads(scalings: &[Scaling]) {
         [name, one, two, four, share, batches, scaling.asked.to_owned()]
     };
     print(
-        "object dispatch by threads",
+        "several threads at once",
         [
             "subject",
-            " dispatches per us",
+            " operations per us",
             " 2 threads / 1",
             " 4 threads / 1",
             " processors of 2, %",

@@ -1,4 +1,4 @@
-//! Object dispatch by several threads.
+//! Several threads at once: object dispatch, references, and windows.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
@@ -61,51 +61,119 @@ impl<'a> Scene<'a> {
         Scene { map, pools, badges }
     }
 
-    /// Dispatches until told to stop; returns objects per microsecond of
-    /// processor time, and the part of the wall time that this was.
-    fn work(&self, thread: usize, stop: &AtomicBool) -> (f64, f64) {
-        pin(thread % 2);
-        let pool = &self.pools[thread % self.pools.len()];
-        let badges = &self.badges[thread];
-        let mut random = Rng::with_seed(thread as u64 + 1);
-        let order: Vec<_> = (0..4096).map(|_| badges[random.usize(..badges.len())]).collect();
-        let (wall, start) = (Instant::now(), processor_time());
-        let mut count = 0u64;
-        while !stop.load(Ordering::Relaxed) {
-            for badge in &order {
+    /// Rate of threads that dispatch, in objects, as [`rate`].
+    fn rate(&self, effort: &Effort, threads: u32) -> (f64, f64) {
+        let orders: Vec<Vec<u32>> =
+            (0..threads as usize).map(|thread| self.order(thread)).collect();
+        rate(effort, threads, |thread| {
+            let pool = &self.pools[thread % self.pools.len()];
+            for badge in &orders[thread] {
                 assert!(pool.dispatch(self.map, *badge).is_some(), "badge without object");
             }
-            count += order.len() as u64;
-        }
-        let time = (processor_time() - start).as_secs_f64();
-        #[allow(clippy::cast_precision_loss)]
-        let count = count as f64;
-        (count / time / 1e6, time / wall.elapsed().as_secs_f64())
-    }
-
-    /// The threads' rate on two processors, and the part of these that they had.
-    fn rate(&self, effort: &Effort, threads: u32) -> (f64, f64) {
-        let stop = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads as usize)
-                .map(|thread| {
-                    scope.spawn({
-                        let stop = &stop;
-                        move || self.work(thread, stop)
-                    })
-                })
-                .collect();
-            std::thread::sleep(effort.threaded);
-            stop.store(true, Ordering::Relaxed);
-            let rates: Vec<_> = workers.into_iter().filter_map(|w| w.join().ok()).collect();
-            // Rates per processor time, so what else runs on the machine does
-            // not count, and more threads than processors take turns.
-            let sum: f64 = rates.iter().map(|(rate, _)| rate).sum();
-            let share: f64 = rates.iter().map(|(_, share)| share).sum();
-            let threads = f64::from(threads);
-            (sum / threads * threads.min(2.0), share / threads.min(2.0))
         })
     }
+
+    /// The badges of a thread in the order in which it uses them.
+    fn order(&self, thread: usize) -> Vec<u32> {
+        let badges = &self.badges[thread];
+        let mut random = Rng::with_seed(thread as u64 + 1);
+        (0..BATCH).map(|_| badges[random.usize(..badges.len())]).collect()
+    }
+}
+
+/// Operations between two looks whether to stop.
+const BATCH: usize = 4096;
+
+/// Works until told to stop, [`BATCH`] operations at a time; returns operations per microsecond of
+/// processor time, and the part of the wall time that this was.
+fn work(thread: usize, batch: &impl Fn(usize), stop: &AtomicBool) -> (f64, f64) {
+    pin(thread % 2);
+    let (wall, start) = (Instant::now(), processor_time());
+    let mut count = 0u64;
+    while !stop.load(Ordering::Relaxed) {
+        batch(thread);
+        count += BATCH as u64;
+    }
+    let time = (processor_time() - start).as_secs_f64();
+    #[allow(clippy::cast_precision_loss)]
+    let count = count as f64;
+    (count / time / 1e6, time / wall.elapsed().as_secs_f64())
+}
+
+/// The threads' rate on two processors, and the part of these that they had.
+fn rate(effort: &Effort, threads: u32, batch: impl Fn(usize) + Sync) -> (f64, f64) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads as usize)
+            .map(|thread| {
+                let (batch, stop) = (&batch, &stop);
+                scope.spawn(move || work(thread, batch, stop))
+            })
+            .collect();
+        std::thread::sleep(effort.threaded);
+        stop.store(true, Ordering::Relaxed);
+        let rates: Vec<_> = workers.into_iter().filter_map(|w| w.join().ok()).collect();
+        // Rates per processor time, so what else runs on the machine does
+        // not count, and more threads than processors take turns.
+        let sum: f64 = rates.iter().map(|(rate, _)| rate).sum();
+        let share: f64 = rates.iter().map(|(_, share)| share).sum();
+        let threads = f64::from(threads);
+        (sum / threads * threads.min(2.0), share / threads.min(2.0))
+    })
+}
+
+/// A table whose slots several threads use.
+struct Slots(Map);
+
+// SAFETY: the table that it is made of may be used by several threads.
+unsafe impl Sync for Slots {}
+
+impl Slots {
+    /// One slot of each thread, `distance` slots apart, with a reference that stays.
+    fn new(all: &[u32], distance: u32) -> Self {
+        let map = Map::new(&ours::PUBLISHED, COMPONENT);
+        for (badge, slot) in all.iter().zip((FIRST_USER..).step_by(distance as usize)) {
+            assert!(map.insert_at(*badge, slot) == Status::Ok, "badge not inserted");
+            assert!(map.acquire(slot), "no reference");
+        }
+        Slots(map)
+    }
+
+    fn references(&self, slot: u32) {
+        for _ in 0..BATCH {
+            assert!(self.0.acquire(slot), "no reference");
+            assert!(self.0.release(slot) == Some(false), "the last reference");
+        }
+    }
+
+    fn windows(&self) {
+        for _ in 0..BATCH {
+            let first = self.0.alloc(4).unwrap_or_default();
+            assert!(self.0.free(first, 4), "no window");
+        }
+    }
+}
+
+/// What threads share without using the same capabilities: lines of the cache, and the lock.
+fn sharing(effort: &Effort, all: &[u32]) -> Vec<Scaling> {
+    let all = &all[..THREADS as usize];
+    let references = |name: &str, distance: u32| {
+        let slots = Slots::new(all, distance);
+        scale(effort, name.to_owned(), |threads| {
+            rate(effort, threads, |thread| {
+                let thread = u32::try_from(thread).unwrap_or_default();
+                slots.references(FIRST_USER + thread * distance);
+            })
+        })
+    };
+    let slots = Slots::new(all, 1);
+    vec![
+        references("ours, references of neighbours", 1),
+        references("ours, references a line apart", 64),
+        scale(effort, "ours, windows".to_owned(), |threads| {
+            rate(effort, threads, |_| slots.windows())
+        }),
+    ]
 }
 
 /// All figures of several threads.
@@ -131,21 +199,23 @@ pub(crate) fn all(effort: &Effort, only: &str) -> Vec<Scaling> {
             ("shared objects", Sharing::Objects),
         ] {
             let scene = Scene::new(&map, ops, &all, sharing);
-            scalings.push(scale(effort, format!("{}, {name}", subject.name), &scene));
+            let name = format!("{}, {name}", subject.name);
+            scalings.push(scale(effort, name, |threads| scene.rate(effort, threads)));
         }
     }
+    scalings.extend(sharing(effort, &all));
     scalings.extend(rewriting(effort, &all));
     scalings
 }
 
-fn scale(effort: &Effort, name: String, scene: &Scene<'_>) -> Scaling {
+fn scale(effort: &Effort, name: String, rate: impl Fn(u32) -> (f64, f64)) -> Scaling {
     let mut samples: [Vec<f64>; 4] = Default::default();
     for _ in 0..effort.repetitions {
-        let (alone, _) = scene.rate(effort, 1);
-        let (both, share) = scene.rate(effort, 2);
+        let (alone, _) = rate(1);
+        let (both, share) = rate(2);
         samples[0].push(alone);
         samples[1].push(both / alone);
-        samples[2].push(scene.rate(effort, 4).0 / alone);
+        samples[2].push(rate(4).0 / alone);
         samples[3].push(share * 100.0);
     }
     let [one, two, four, share] = samples.map(Spread::of);
