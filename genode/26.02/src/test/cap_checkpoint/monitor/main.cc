@@ -131,7 +131,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 			[&] (Refused const &refused) {
 				log("round ", _round, ": not saved, ", refused);
 				_tally.refused++;
-				_refused_in_a_row++;
+
+				/* the component may still be starting up */
+				if (_options.hostile || refused.reason != Refused::Reason::NO_SIGNAL_THREAD)
+					_refused_in_a_row++;
 				return false; });
 
 		destroy(_monitor.heap, &save);
