@@ -37,7 +37,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 	                          MAX_REFUSED_IN_A_ROW = 50;
 
 	/* of a hostile component */
-	static constexpr unsigned ROUNDS_PER_LIFE = 12, REFUSED_PER_LIFE = 3;
+	static constexpr unsigned ROUNDS_PER_LIFE = 12, REFUSED_PER_LIFE = 3,
+	                          MAX_STARTUP_REFUSALS = 500;
 	static constexpr uint64_t MAX_STEP_US = 15*1000*1000;
 
 	Env &_env;
@@ -65,8 +66,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0;
 
-	unsigned _hostile_rounds = 0;
-	bool     _done = false, _stopping = false, _lost = false;
+	unsigned _hostile_rounds = 0, _startup_refusals = 0;
+	bool     _done = false, _stopping = false, _lost = false, _starting_up = false;
 
 	Tally _tally { };
 
@@ -133,7 +134,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 				_tally.refused++;
 
 				/* the component may still be starting up */
-				if (_options.hostile || refused.reason != Refused::Reason::NO_SIGNAL_THREAD)
+				_starting_up = refused.reason == Refused::Reason::NO_SIGNAL_THREAD
+				            && ++_startup_refusals < MAX_STARTUP_REFUSALS;
+				if (!_starting_up)
 					_refused_in_a_row++;
 				return false; });
 
@@ -307,6 +310,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_fail("the monitor does not do its work");
 
 		_bystander->send();
+
+		/* a component that is starting up has not begun to lie */
+		if (_child.constructed() && _starting_up) {
+			_starting_up = false;
+			return;
+		}
 
 		if (!_child.constructed() || _refused_in_a_row >= REFUSED_PER_LIFE
 		 || ++_hostile_rounds >= ROUNDS_PER_LIFE) {
