@@ -67,6 +67,11 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual Session_capability session_cap() const = 0;
 
 	/**
+	 * Return what the session takes from the monitor beyond the usual
+	 */
+	virtual Costs surcharge() const { return { { 0 }, { 0 } }; }
+
+	/**
 	 * Return signal handler that the component has registered, if any
 	 */
 	virtual Signal_context_capability handler() const { return { }; }
@@ -127,6 +132,8 @@ struct Cap_checkpoint::Session_policy : Interface
 
 /**
  * LOG session, the output appears as the one of the monitor
+ *
+ * Each line begins with the label, so that no component can speak for another one.
  */
 class Cap_checkpoint::Log_service_session : public Open_session, public Rpc_object<Log_session>
 {
@@ -171,6 +178,13 @@ class Cap_checkpoint::Rom_source : Noncopyable
 		void _open(Session_label const &);
 
 	public:
+
+		using Costs = Open_session::Costs;
+
+		/**
+		 * What the server demanded beyond the usual quota
+		 */
+		Costs surcharge { { 0 }, { 0 } };
 
 		/**
 		 * Dataspace with the content, invalid if the session is denied
@@ -255,6 +269,8 @@ class Cap_checkpoint::Rom_service_session : public Open_session, public Rpc_obje
 		Signal_context_capability handler() const override { return _sigh; }
 
 		void handler(Signal_context_capability cap) override { _sigh = cap; }
+
+		Costs surcharge() const override { return _source.surcharge; }
 
 		Rom_service_session *rom_session() override { return this; }
 

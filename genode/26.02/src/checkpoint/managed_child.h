@@ -12,6 +12,7 @@
 #define _MANAGED_CHILD_H_
 
 /* Genode includes */
+#include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/restore.h>
 #include <cap_checkpoint/save.h>
 #include <util/list.h>
@@ -162,7 +163,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		void _refuse(char const *operation, auto &&... what)
 		{
-			_stat.refusal           = Message(what...);
+			/* what children and images say of themselves must not forge reports */
+			_stat.refusal           = Message(Cap_checkpoint::Printable(Message(what...)));
 			_stat.refused_operation = operation;
 			_stat.refused++;
 			_changed = true;

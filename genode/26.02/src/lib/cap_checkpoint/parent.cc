@@ -11,6 +11,7 @@
 /* Genode includes */
 #include <base/log.h>
 #include <cap_checkpoint/parent.h>
+#include <cap_checkpoint/printable.h>
 #include <util/arg_string.h>
 
 using namespace Cap_checkpoint;
@@ -46,8 +47,15 @@ Open_session *Virtual_parent::_create(Request const &request)
 	bool const env_log = request.id.value == Parent::Env::log().value
 	                  && request.service == "LOG";
 
+	/* a label becomes an argument of another session, and is printed */
+	if (!env_log && !Printable(label).argument()) {
+		warning(_pd.name, ": session ", Printable(request.service), " (", Printable(label),
+		        ") is denied because of its label");
+		return nullptr;
+	}
+
 	if (!env_log && !_policy.permitted(request.service, label)) {
-		warning(_pd.name, ": no route to service ", request.service, " (", label, ")");
+		warning(_pd.name, ": no route to service ", Printable(request.service), " (", label, ")");
 		return nullptr;
 	}
 
@@ -73,7 +81,7 @@ Open_session *Virtual_parent::_create(Request const &request)
 		return new (_alloc) Timer_service_session(_env.ep(), _timer, _pd.real(), _sessions,
 		                                          request);
 
-	warning(_pd.name, ": service ", request.service, " (", label, ") cannot be used, "
+	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
 }
@@ -110,11 +118,30 @@ static Open_session::Costs costs_of_session(Open_session::Service const &service
 }
 
 
+/**
+ * What a session costs beyond what was paid for it
+ */
+static Open_session::Costs missing_costs(Open_session const &session)
+{
+	Open_session::Costs const surcharge = session.surcharge(), paid = session.request.donated,
+	                          usual     = costs_of_session(session.request.service, { });
+
+	size_t const ram  = usual.ram.value  + surcharge.ram.value,
+	             caps = usual.caps.value + surcharge.caps.value;
+
+	return { { ram  > paid.ram.value  ? ram  - paid.ram.value  : 0 },
+	         { caps > paid.caps.value ? caps - paid.caps.value : 0 } };
+}
+
+
 Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 {
 	Request request = wanted;
 
-	if (!Parent::Env::session_id(wanted.id))
+	/* the sessions of the environment come with the component */
+	bool const env = Parent::Env::session_id(wanted.id);
+
+	if (!env)
 		request.donated = costs_of_session(wanted.service, wanted.donated);
 
 	bool known = false;
@@ -131,16 +158,28 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 			/* the monitor may lack memory or capabilities */
 			try { session = _create(request); }
 			catch (...) {
-				warning(_pd.name, ": session ", request.service, " (", request.label(),
-				        ") is denied"); }
+				warning(_pd.name, ": session ", Printable(request.service), " (",
+				        Printable(request.label()), ") is denied"); }
 
-			if (session) {
-				_upgrade(*session, request.donated);
-				return session;
+			if (!session) {
+				_pd.repay(request.donated);
+				return Session_error::DENIED;
 			}
 
-			_pd.repay(request.donated);
-			return Session_error::DENIED; },
+			Open_session::Costs const missing = env ? Open_session::Costs { }
+			                                        : missing_costs(*session);
+
+			return _pd.pay(missing).convert<Open_result>(
+
+				[&] (Ok) -> Open_result {
+					session->request.donated.ram.value  += missing.ram.value;
+					session->request.donated.caps.value += missing.caps.value;
+					_upgrade(*session, request.donated);
+					return session; },
+
+				[&] (Alloc_error) -> Open_result {
+					_destroy(*session);
+					return Session_error::DENIED; }); },
 
 		[&] (Alloc_error e) -> Open_result {
 			return e == Alloc_error::OUT_OF_CAPS ? Session_error::OUT_OF_CAPS
@@ -151,7 +190,7 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 
 void Virtual_parent::announce(Service_name const &name)
 {
-	warning(_pd.name, ": service ", Cstring(name.string()), " is not offered to anybody");
+	warning(_pd.name, ": service ", Printable(name.string()), " is not offered to anybody");
 }
 
 
@@ -222,5 +261,5 @@ Parent::Close_result Virtual_parent::close(Client::Id id)
 
 void Virtual_parent::resource_request(Resource_args const &args)
 {
-	warning(_pd.name, " requests resources: ", args);
+	warning(_pd.name, " requests resources: ", Printable(args));
 }

@@ -22,14 +22,27 @@ void Log_service_session::write(Log_session::String const &text)
 	if (!text.valid_string())
 		return;
 
-	/* the line comes with its end */
-	char line[Log_session::MAX_STRING_LEN];
-	copy_cstring(line, text.string(), sizeof(line));
+	auto ends_line = [] (char c) { return c == '\n' || c == '\r'; };
 
-	for (size_t n = strlen(line); n && line[n - 1] == '\n'; )
-		line[--n] = 0;
+	/* empty lines are left out, unless there is nothing else */
+	bool any = false;
 
-	log("[", _label, "] ", Cstring(line));
+	for (char const *start = text.string(), *s = start; ; s++) {
+
+		if (*s && !ends_line(*s))
+			continue;
+
+		if (s > start) {
+			log("[", _label, "] ", Cstring(start, size_t(s - start)));
+			any = true;
+		}
+		if (!*s)
+			break;
+
+		start = s + 1;
+	}
+	if (!any)
+		log("[", _label, "]");
 }
 
 
@@ -61,8 +74,9 @@ void Rom_source::_open(Session_label const &label)
 
 	for (unsigned i = 0; again && i < MAX_ATTEMPTS; i++) {
 
+		/* the first argument of a name counts */
 		String<Parent::Session_args::MAX_SIZE> const
-			args("label=\"", label, "\", ram_quota=", ram, ", cap_quota=", caps);
+			args("ram_quota=", ram, ", cap_quota=", caps, ", label=\"", label, "\"");
 
 		again = false;
 
@@ -76,8 +90,12 @@ void Rom_source::_open(Session_label const &label)
 				});
 	}
 
-	if (_session.valid())
-		ds = Rom_session_client(_session).dataspace();
+	if (!_session.valid())
+		return;
+
+	surcharge = { { ram - Rom_session::RAM_QUOTA }, { caps - Rom_session::CAP_QUOTA } };
+
+	ds = Rom_session_client(_session).dataspace();
 }
 
 

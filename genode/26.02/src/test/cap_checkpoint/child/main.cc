@@ -68,6 +68,9 @@ struct Test::Main
 
 	Main(Env &env) : _env(env)
 	{
+		/* each line is to bear the name of the component */
+		log("one text\nof two lines");
+
 		/* the second call tells that the component has started up */
 		_env.parent().heartbeat_sigh(_env.ep().manage(_heartbeats));
 		_env.parent().yield_sigh(_yield_handler);

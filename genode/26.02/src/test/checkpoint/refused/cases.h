@@ -82,18 +82,18 @@ struct Test::Case
 		          .alter = [] (Altered_image &image) {
 			image.alter<System>(0, [] (System &s) { s.release[1]++; }); } });
 
-		fn(Case { .name = "table", .reason = "section \"table\"",
+		fn(Case { .name = "table", .reason = "section 'table'",
 		          .alter = [] (Altered_image &image) { image.flip(image.offset(TABLE)); } });
 
-		fn(Case { .name = "object", .reason = "section \"objects\"",
+		fn(Case { .name = "object", .reason = "section 'objects'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Object>(3, [] (Object &o) { o.kind = 99; }); } });
 
-		fn(Case { .name = "badge of an object", .reason = "section \"objects\"",
+		fn(Case { .name = "badge of an object", .reason = "section 'objects'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Object>(3, [] (Object &o) { o.badge++; }); } });
 
-		fn(Case { .name = "session", .reason = "section \"sessions\"",
+		fn(Case { .name = "session", .reason = "section 'sessions'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Image::Session>(1, [] (Image::Session &s) { s.id = 0; }); } });
 
@@ -102,6 +102,18 @@ struct Test::Case
 			image.alter_one<Image::Session>([] (Image::Session &s) {
 				if (Genode::strcmp(s.service, "LOG")) return false;
 				return put_text(s.service, "Rtc"); }); } });
+
+		fn(Case { .name = "service that ends an attribute of the report",
+		          .reason = "session: Rt?c?reason: fine", .alter = [] (Altered_image &image) {
+			image.alter_one<Image::Session>([] (Image::Session &s) {
+				if (Genode::strcmp(s.service, "LOG")) return false;
+				return put_text(s.service, "Rt|c\nreason: fine"); }); } });
+
+		fn(Case { .name = "label that donates more quota", .reason = "session: ROM",
+		          .alter = [] (Altered_image &image) {
+			image.alter_one<Image::Session>([] (Image::Session &s) {
+				if (Genode::strcmp(s.service, "ROM")) return false;
+				return put_text(s.args, "label=\"x\\\", ram_quota=4M, a=\\\" -> ld.lib.so\""); }); } });
 
 		fn(Case { .name = "ROM module that is missing", .reason = "session: ROM",
 		          .alter = [] (Altered_image &image) {
@@ -117,7 +129,7 @@ struct Test::Case
 		          .alter = [] (Altered_image &image) {
 			image.alter<Part>(0, [] (Part &p) { p.part = 99; }); } });
 
-		fn(Case { .name = "handler", .reason = "section \"handlers\"",
+		fn(Case { .name = "handler", .reason = "section 'handlers'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Handler>(0, [] (Handler &h) { h.context = 9999; }); } });
 
@@ -144,7 +156,7 @@ struct Test::Case
 		          .alter = [] (Altered_image &image) {
 			image.alter<Image::Thread>(0, [] (Image::Thread &t) { t.state = 99; }); } });
 
-		fn(Case { .name = "index of a thread that is taken", .reason = "section \"threads\"",
+		fn(Case { .name = "index of a thread that is taken", .reason = "section 'threads'",
 		          .alter = [] (Altered_image &image) {
 			uint32_t index = 0;
 			image.alter<Image::Thread>(0, [&] (Image::Thread &t) { index = t.index; });
@@ -159,7 +171,7 @@ struct Test::Case
 			image.alter<Image::Thread>(image.num<Image::Thread>() - 1,
 			                           [] (Image::Thread &t) { t.index += 2; }); } });
 
-		fn(Case { .name = "thread of a gate", .reason = "section \"gates\"",
+		fn(Case { .name = "thread of a gate", .reason = "section 'gates'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Gate>(0, [] (Gate &g) { g.thread = 9999; }); } });
 
@@ -169,7 +181,7 @@ struct Test::Case
 			image.alter<Gate>(0, [&] (Gate &g) { slot = g.slot; });
 			image.alter<Gate>(1, [&] (Gate &g) { g.slot = slot; }); } });
 
-		fn(Case { .name = "signal source", .reason = "section \"sources\"",
+		fn(Case { .name = "signal source", .reason = "section 'sources'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Source>(0, [] (Source &s) { s.thread = 9999; }); } });
 
@@ -177,11 +189,11 @@ struct Test::Case
 		          .alter = [] (Altered_image &image) {
 			image.alter<Context>(0, [] (Context &c) { c.imprint = 0; }); } });
 
-		fn(Case { .name = "timer", .reason = "section \"timers\"",
+		fn(Case { .name = "timer", .reason = "section 'timers'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Image::Timer>(0, [] (Image::Timer &t) { t.session = 0; }); } });
 
-		fn(Case { .name = "page", .reason = "section \"pages\"",
+		fn(Case { .name = "page", .reason = "section 'pages'",
 		          .alter = [] (Altered_image &image) {
 			image.alter<Page>(0, [] (Page &p) { p.page = NONE; }); } });
 
