@@ -49,15 +49,25 @@ void Managed_child::_try_again(Message const &reason)
 		_first_attempt_us = now;
 
 	if (++_attempts < MAX_ATTEMPTS && now - _first_attempt_us < MAX_ATTEMPTS_US) {
-		_retry_us = now + RETRY_US;
+		/* the others are served for most of the time */
+		_retry_us = now + max(RETRY_US, PAUSE_FACTOR*(now - _attempt_us));
 		return;
 	}
 	_refuse("checkpoint", reason);
+	_give_up();
+}
+
+
+/**
+ * Wait for the next occasion to make a checkpoint
+ */
+void Managed_child::_give_up()
+{
 	_wanted       = false;
 	_stop_refused = !_present;
 	_attempts     = 0;
 	_retry_us     = 0;
-	_due_us       = now + 1000*_values.interval_ms;
+	_due_us       = _common.now_us() + 1000*_values.interval_ms;
 }
 
 
@@ -121,6 +131,8 @@ bool Managed_child::_save(size_t &num_bytes)
 
 void Managed_child::_checkpoint()
 {
+	_attempt_us = _common.now_us();
+
 	/* compute hashes while the child is still running */
 	_child->parent.for_each_session([&] (Cap_checkpoint::Open_session &session) {
 		session.with_rom([&] (Cap_checkpoint::Rom_service_session &rom) {
@@ -160,7 +172,7 @@ void Managed_child::_checkpoint()
 	if (_stop_wanted())
 		_set(State::FROZEN);
 
-	_submit(Operation::WRITE);
+	_submit(Operation::WRITE, _started.place);
 	_job_number = _child->checkpoints;
 	_common.store->write(_started.place, _next_slot, num_bytes);
 }

@@ -15,33 +15,41 @@ using namespace Checkpoint;
 
 
 /**
- * Make the content of the child's "config" ROM module
+ * Make the content of the child's "config" ROM module, which is empty without a 'config' node
  */
 bool Managed_child::_provide_config()
 {
 	_config.destruct();
 
-	if (!_config_node.constructed())
-		return true;
-
 	/* the text may become longer by a different indentation */
-	_config.construct(_common.monitor.ram, _common.monitor.local_rm,
-	                  2*_config_node->num_bytes() + 4096);
+	size_t const max_size = 2*(_config_node.constructed() ? _config_node->num_bytes() : 0) + 4096;
 
-	/* otherwise, a session would lead to another module of this name */
+	Buffer const text { _common.monitor.ram, _common.monitor.local_rm, max_size };
+
+	if (!text.valid())
+		return false;
+
+	bool complete = true;
+
+	size_t const size = Generator::generate({ text.start(), text.size() }, "config",
+		[&] (Generator &g) {
+			if (_config_node.constructed()) {
+				g.node_attributes(*_config_node);
+				complete = g.append_node_content(*_config_node, Generator::Max_depth { 20 });
+			}
+		}).convert<size_t>([] (size_t n)     { return n; },
+		                   [] (Buffer_error) { return 0UL; });
+
+	if (!complete || !size)
+		return false;
+
+	/* the size depends on the content only, as images contain a hash */
+	_config.construct(_common.monitor.ram, _common.monitor.local_rm, size);
+
 	if (!_config->valid())
 		return false;
 
-	using Depth = Generator::Max_depth;
-
-	Generator::generate({ _config->start(), _config->size() }, "config",
-		[&] (Generator &g) {
-			g.node_attributes(*_config_node);
-			if (!g.append_node_content(*_config_node, Depth { 20 }))
-				warning(_values.name, ": configuration is nested too deeply");
-		}).with_error([&] (Buffer_error) {
-			warning(_values.name, ": configuration is too large"); });
-
+	memcpy(_config->start(), text.start(), size);
 	return true;
 }
 
@@ -73,6 +81,23 @@ bool Managed_child::_affordable(char const *operation)
 }
 
 
+/**
+ * Make sure that nobody else uses the place of the images by now
+ */
+bool Managed_child::_place_is_free(char const *operation)
+{
+	_conflict = false;
+
+	if (!_place_is_taken(operation))
+		return true;
+
+	if (!_conflict)
+		_refuse(operation, "another child still has its images at ", _values.place.path);
+
+	return false;
+}
+
+
 bool Managed_child::_create(char const *operation)
 {
 	Cap_checkpoint::Monitor &monitor = _common.monitor;
@@ -80,11 +105,14 @@ bool Managed_child::_create(char const *operation)
 	if (!_affordable(operation))
 		return false;
 
+	if (!_place_is_free(operation))
+		return false;
+
 	_started = _values;
 	_exited  = false;
 
 	if (!_provide_config()) {
-		_refuse(operation, "not enough RAM for the configuration");
+		_refuse(operation, "configuration is nested too deeply, or there is not enough RAM for it");
 		return false;
 	}
 
@@ -117,13 +145,18 @@ void Managed_child::_end(State state)
 {
 	_child.destruct();
 	_config.destruct();
-	_exited = false;
+	_exited      = false;
+	_start_again = false;
+	_conflict    = false;
 
 	/* a request that comes with the start of a child is not lost */
 	if (state != State::NEW && state != State::LOADING)
 		_wanted = false;
 
 	_set(state);
+
+	/* somebody may wait for the place of the images */
+	_common.schedule_work();
 }
 
 
@@ -178,7 +211,7 @@ void Managed_child::_restore(Image::Reader const &image)
 		return;
 	}
 
-	if (!_affordable("restore"))
+	if (!_affordable("restore") || !_place_is_free("restore"))
 		return;
 
 	/* the one that is to be replaced */

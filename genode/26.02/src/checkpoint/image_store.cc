@@ -14,12 +14,6 @@
 using namespace Checkpoint;
 
 
-static uint64_t file_size(Root_directory const &root, Checkpoint::Path const &path)
-{
-	try { return root.file_size(path); } catch (...) { return 0; }
-}
-
-
 bool Image_store::_provide_buffer(unsigned slot, size_t num_bytes)
 {
 	Constructible<Buffer> &buffer = _buffers[slot];
@@ -82,86 +76,104 @@ void Image_store::_start_vfs()
 
 /**
  * Read the image at one of the two places
+ *
+ * What cannot be read may be the newest image. So this differs from a place where
+ * nothing is.
  */
 void Image_store::_look_at(Place const &place, unsigned i)
 {
-	Slot       &slot = _result.slots[i];
-	Path const  path = place.file(i);
+	using State = Slot::State;
 
-	if (!_root->file_exists(path)) {
-		if (place.range())
-			slot.refusal = { "file ", path, " does not exist" };
+	Slot          &slot = _result.slots[i];
+	Path     const path = place.file(i);
+	uint64_t const at   = place.start(i);
+
+	auto refuse = [&] (State state, auto &&... args)
+	{
+		slot.state   = state;
+		slot.refusal = Message("image ", path, " at ", at, ": ", args...);
+		_readers[i].destruct();
+		_buffers[i].destruct();
+	};
+
+	if (!_root->file_exists(path))
 		return;
-	}
+
+	uint64_t file_size = 0;
+	try { file_size = _root->file_size(path); }
+	catch (...) { return refuse(State::UNKNOWN, "size of the file cannot be obtained"); }
+
+	if (file_size <= at)
+		return;
 
 	Image_file file { *_root, path, Image_file::Mode::READ };
 
-	if (!file.opened()) {
-		slot.refusal = { "file ", path, " cannot be opened" };
-		return;
-	}
+	if (!file.opened())
+		return refuse(State::UNKNOWN, "file cannot be opened");
 
 	char head[Image::HEADER_SIZE] { };
-	bool const read = file.read(place.start(i), head, sizeof(head)) == sizeof(head);
+	size_t const head_size = size_t(min(file_size - at, uint64_t(sizeof(head))));
 
-	auto refuse = [&] (auto &&... args) {
-		slot.refusal = Message("image ", path, " at ", place.start(i), ": ", args...); };
+	if (file.read(at, head, head_size) != head_size)
+		return refuse(State::UNKNOWN, "header cannot be read");
+
+	/* the header is cleared while an image is being written */
+	char any = 0;
+	for (char c : head)
+		any = char(any | c);
+	if (!any)
+		return;
 
 	/* a device does not know where an image ends */
-	uint64_t const said = read ? Image::Container::size(head, sizeof(head)) : 0,
-	               size = place.range() ? said : file_size(*_root, path);
+	uint64_t const said = Image::Container::size(head, sizeof(head)),
+	               size = place.range() ? said : file_size;
 
-	slot.present = place.range() ? read && !memcmp(head, Image::MAGIC, 8) : size != 0;
+	if (place.range() && !said)
+		return refuse(State::REFUSED, memcmp(head, Image::MAGIC, 8) ? "is not a checkpoint file"
+		                                                            : "header is damaged");
+	if (size > place.capacity())
+		return refuse(State::UNKNOWN, "size of ", size, " bytes exceeds the limit");
 
-	if (!slot.present)
-		return;
+	if (!_provide_buffer(i, size_t(size)))
+		return refuse(State::UNKNOWN, "not enough RAM for ", size, " bytes");
 
-	if (place.range() && !said) {
-		refuse("header is damaged");
-		return;
-	}
-	if (size > min(place.capacity(), uint64_t(MAX_IMAGE_SIZE))) {
-		refuse("size of ", size, " bytes exceeds the limit");
-		return;
-	}
-	if (!_provide_buffer(i, size_t(size))) {
-		refuse("not enough RAM for ", size, " bytes");
-		return;
-	}
+	size_t const num_bytes = file.read(at, _buffers[i]->start(), size_t(size));
 
-	size_t const num_bytes = file.read(place.start(i), _buffers[i]->start(), size_t(size));
+	if (num_bytes != size)
+		return refuse(State::UNKNOWN, num_bytes, " of ", size, " bytes could be read");
 
 	_readers[i].construct(_buffers[i]->start(), num_bytes);
 	Image::Reader const &reader = *_readers[i];
 
-	if (reader.valid()) {
-		slot.valid     = true;
-		slot.number    = reader.system().checkpoint;
-		slot.num_bytes = num_bytes;
-		return;
-	}
-	refuse(reader.refusal());
-	_readers[i].destruct();
-	_buffers[i].destruct();
+	if (!reader.valid())
+		return refuse(State::REFUSED, reader.refusal());
+
+	if (reader.system().checkpoint > MAX_NUMBER)
+		return refuse(State::REFUSED, "no further checkpoint could have a higher number");
+
+	slot.state  = State::VALID;
+	slot.number = reader.system().checkpoint;
 }
 
 
 void Image_store::_load(Place const &place)
 {
+	_result.ok     = true;
 	_result.newest = -1;
 
 	for (unsigned i = 0; i < Place::NUM_SLOTS; i++) {
 
+		Slot const &slot = _result.slots[i];
+
 		_look_at(place, i);
 
-		if (!_result.slots[i].valid)
-			continue;
+		if (slot.state == Slot::State::UNKNOWN)
+			_fail(slot.refusal);
 
-		if (_result.newest < 0
-		 || _result.slots[_result.newest].number < _result.slots[i].number)
+		if (slot.state == Slot::State::VALID
+		 && (_result.newest < 0 || _result.slots[_result.newest].number < slot.number))
 			_result.newest = int(i);
 	}
-	_result.ok = true;
 }
 
 
@@ -197,8 +209,10 @@ bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, siz
 
 /**
  * Write an image, the header at last
+ *
+ * \param cleared  set once nothing is left of the former image
  */
-bool Image_store::_write(Job const &job)
+bool Image_store::_write(Job const &job, bool &cleared)
 {
 	Place const &place = job.place;
 	Path  const  path  = place.file(job.slot);
@@ -226,6 +240,8 @@ bool Image_store::_write(Job const &job)
 
 	if (!place.range() && !file.clear())
 		return _fail("file ", path, " cannot be cleared");
+
+	cleared = true;
 
 	static constexpr char ZEROS[BLOCK_SIZE] { };
 
@@ -258,8 +274,10 @@ void Image_store::_write_or_clean_up(Job const &job)
 {
 	_result.ok = true;
 
+	bool cleared = false;
+
 	/* give back the room that half of an image takes */
-	if (!_write(job) && !job.place.range() && _root->file_exists(job.place.file(job.slot)))
+	if (!_write(job, cleared) && cleared && !job.place.range())
 		_root->unlink(job.place.file(job.slot));
 }
 

@@ -50,18 +50,32 @@ struct Checkpoint::Place
 	 */
 	bool distinct(Place const &other) const
 	{
-		return path != other.path
-		    || (range() && other.range()
-		        && (offset + size <= other.offset || other.offset + other.size <= offset));
+		if (!valid() || !other.valid())
+			return true;
+
+		if (range() && other.range())
+			return path != other.path || offset + size <= other.offset
+			                          || other.offset + other.size <= offset;
+
+		for (unsigned i = 0; i < NUM_SLOTS; i++)
+			for (unsigned j = 0; j < NUM_SLOTS; j++)
+				if (file(i) == other.file(j))
+					return false;
+
+		return true;
 	}
 
 	bool operator == (Place const &) const = default;
 
 	Path file(unsigned slot) const { return range() ? path : Path(path, ".", slot); }
 
-	uint64_t start(unsigned slot) const { return range() ? offset + slot*capacity() : 0; }
+	uint64_t start(unsigned slot) const { return range() ? offset + slot*(size/NUM_SLOTS) : 0; }
 
-	uint64_t capacity() const { return range() ? size/NUM_SLOTS : MAX_IMAGE_SIZE; }
+	/* no image is written that would not be read */
+	uint64_t capacity() const
+	{
+		return range() ? min(size/NUM_SLOTS, uint64_t(MAX_IMAGE_SIZE)) : MAX_IMAGE_SIZE;
+	}
 };
 
 
@@ -91,10 +105,15 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		struct Slot
 		{
-			bool     present;  /* file exists, or header of an image */
-			bool     valid;
+			enum class State {
+				ABSENT,   /* nothing was written, or not to its end */
+				REFUSED,  /* no image that could be used */
+				UNKNOWN,  /* could not be read */
+				VALID
+			};
+
+			State    state;
 			uint64_t number;   /* of the checkpoint */
-			size_t   num_bytes;
 			Message  refusal;
 		};
 
@@ -169,7 +188,7 @@ class Checkpoint::Image_store : Noncopyable
 		void _look_at(Place const &, unsigned);
 		void _load(Place const &);
 		bool _compare(Path const &, uint64_t, char const *, size_t);
-		bool _write(Job const &);
+		bool _write(Job const &, bool &);
 		void _write_or_clean_up(Job const &);
 		void _handle_job();
 

@@ -40,6 +40,8 @@ struct Checkpoint::Main : Common
 
 	bool _report_progress = false, _report_outdated = true;
 
+	Image_store::State _reported_vfs = Image_store::State::FAILED;
+
 	List<Managed_child> _children { };
 
 	/* child that the store works for */
@@ -107,28 +109,22 @@ struct Checkpoint::Main : Common
 	}
 
 	/**
-	 * Make sure that no two children write to the same place
+	 * Find the children that have a prior right to a place
 	 *
 	 * Those that exist already have the right to it, then those that come first.
 	 */
-	void _find_conflicts()
+	void for_each_prior_user(Managed_child const &child, Place const &place,
+	                         With_child::Ft const &fn) const override
 	{
-		_for_each_child([&] (Managed_child &child) {
+		bool before = true;
 
-			bool conflict = false, before = true;
+		for (Managed_child const *other = _children.first(); other; other = other->next()) {
 
-			for (Managed_child *other = _children.first(); other; other = other->next()) {
-
-				if (other == &child) {
-					before = false;
-					continue;
-				}
-				bool const prior = other->alive() == child.alive() ? before : other->alive();
-
-				conflict |= prior && child.place().valid()
-				         && !child.place().distinct(other->place());
-			}
-			child.conflict(conflict); });
+			if (other == &child)
+				before = false;
+			else if (other->uses(place) && (other->active() || (before && !child.active())))
+				fn(*other);
+		}
 	}
 
 	void _apply_report(Node const &config)
@@ -168,7 +164,10 @@ struct Checkpoint::Main : Common
 		/* evaluated once */
 		if (!store.constructed())
 			config.with_optional_sub_node("vfs", [&] (Node const &vfs) {
-				store.construct(_env, _monitor.ram, _monitor.local_rm, vfs, _store_handler); });
+				try {
+					store.construct(_env, _monitor.ram, _monitor.local_rm, vfs, _store_handler); }
+				catch (...) {
+					error("not enough RAM or capabilities for file systems"); } });
 
 		Defaults const defaults = Defaults::from_config(config);
 
@@ -188,33 +187,48 @@ struct Checkpoint::Main : Common
 			if (!child.mentioned)
 				child.abandon(); });
 
-		_find_conflicts();
-		_handle_requests();
+		_apply_requests(false);
+		_handle_work();
 	}
 
 	Signal_handler<Main> _config_handler { _env.ep(), *this, &Main::_handle_config };
 
 	/**
-	 * Follow the requests of the ROM module, and work
+	 * Follow the requests of the ROM module
+	 *
+	 * \param tell  complain about names of no child
 	 */
+	void _apply_requests(bool tell)
+	{
+		if (!_requests.constructed())
+			return;
+
+		_requests->update();
+
+		_requests->node().for_each_sub_node([&] (Node const &node) {
+
+			Name    const name    = Start_node::name_of(node);
+			Version const version = node.attribute_value("version", Version());
+
+			bool found = false;
+
+			_for_each_child([&] (Managed_child &child) {
+
+				if (child.name() != name)
+					return;
+
+				found = true;
+				if (node.has_type("checkpoint")) child.request_checkpoint(version);
+				if (node.has_type("restore"))    child.request_restore(version); });
+
+			if (tell && !found)
+				warning("request for a child that is not there: \"",
+				        Cap_checkpoint::Printable(name), "\""); });
+	}
+
 	void _handle_requests()
 	{
-		if (_requests.constructed()) {
-
-			_requests->update();
-
-			_requests->node().for_each_sub_node([&] (Node const &node) {
-
-				Version const version = node.attribute_value("version", Version());
-
-				_for_each_child([&] (Managed_child &child) {
-
-					if (child.name() != Start_node::name_of(node))
-						return;
-
-					if (node.has_type("checkpoint")) child.request_checkpoint(version);
-					if (node.has_type("restore"))    child.request_restore(version); }); });
-		}
+		_apply_requests(true);
 		_handle_work();
 	}
 
@@ -276,9 +290,10 @@ struct Checkpoint::Main : Common
 			destroy(_heap, &child);
 			removed = true; });
 
+		/* somebody may wait for the place of the images */
 		if (removed) {
 			_report_outdated = true;
-			_find_conflicts();
+			schedule_work();
 		}
 	}
 
@@ -334,11 +349,16 @@ struct Checkpoint::Main : Common
 
 	void _report()
 	{
-		bool outdated = _report_outdated || (_store_user && _report_progress);
+		Image_store::State const vfs = store.constructed() ? store->state()
+		                                                   : Image_store::State::FAILED;
+
+		bool outdated = _report_outdated || (_store_user && _report_progress)
+		             || vfs != _reported_vfs;
 
 		_for_each_child([&] (Managed_child &child) { outdated |= child.changed(); });
 
 		_report_outdated = false;
+		_reported_vfs    = vfs;
 
 		if (!_reporter.constructed() || !outdated)
 			return;
@@ -346,7 +366,7 @@ struct Checkpoint::Main : Common
 		_reporter->generate([&] (Generator &g) {
 
 			if (store.constructed())
-				g.attribute("vfs", _vfs_state(store->state()));
+				g.attribute("vfs", _vfs_state(vfs));
 
 			g.attribute("ram_used",  _env.pd().used_ram().value);
 			g.attribute("caps_used", _env.pd().used_caps().value);

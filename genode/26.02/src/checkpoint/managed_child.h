@@ -53,6 +53,19 @@ struct Checkpoint::Common : Interface
 	 */
 	virtual void schedule_work() = 0;
 
+	using With_child = Callable<void, Managed_child const &>;
+
+	/**
+	 * Call 'fn' with each child that has a prior right to a place for images
+	 */
+	virtual void for_each_prior_user(Managed_child const &, Place const &,
+	                                 With_child::Ft const &) const = 0;
+
+	bool store_is(Image_store::State state) const
+	{
+		return store.constructed() && store->state() == state;
+	}
+
 	uint64_t now_us() { return timer.curr_time().trunc_to_plain_us().value; }
 
 	/**
@@ -92,11 +105,13 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		using Session_label = Genode::Session_label;
 		using Service       = Cap_checkpoint::Open_session::Service;
 		using Operation     = Image_store::Operation;
+		using Store_state   = Image_store::State;
 
 		/* a checkpoint that does not succeed is tried again */
 		static constexpr unsigned MAX_ATTEMPTS    = 20;
 		static constexpr uint64_t RETRY_US        = 50*1000,
-		                          MAX_ATTEMPTS_US = 5*1000*1000;
+		                          MAX_ATTEMPTS_US = 5*1000*1000,
+		                          PAUSE_FACTOR    = 3;
 
 		/* what a child takes from the component besides its quota */
 		static constexpr size_t   CHILD_RAM = 512*1024, CHILD_CAPS = 40;
@@ -115,15 +130,16 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		State _state    = State::NEW;
 		bool  _present  = true;   /* there is a start node */
-		bool  _conflict = false;  /* place for images used by another child */
+		bool  _conflict = false;  /* it was told that another child uses the place for images */
 
 		Operation _job         = Operation::NONE;
+		Place     _job_place   { };
 		uint64_t  _job_start   = 0;
 		bool      _job_is_late = false;
 		uint64_t  _job_number  = 0;  /* of the image that is written */
 
 		/* images on the medium */
-		Place    _known { }, _load_place { };
+		Place    _known { };
 		unsigned _next_slot = 0;
 		uint64_t _newest    = 0;  /* number of the checkpoint, 0 for none */
 
@@ -134,7 +150,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Version _checkpoint_version { }, _restore_version { };
 		bool    _stop_refused = false, _start_again = false;
 
-		uint64_t _due_us = 0, _retry_us = 0, _first_attempt_us = 0;
+		/* when the child began to wait for the file systems of the store, 0 if it did not */
+		uint64_t _wait_us = 0;
+		bool     _wait_told = false;
+
+		uint64_t _due_us = 0, _retry_us = 0, _attempt_us = 0, _first_attempt_us = 0;
 		unsigned _attempts = 0;
 
 		/* for the report */
@@ -171,10 +191,21 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 			error(_values.name, ": ", operation, " refused, ", _stat.refusal);
 		}
 
+		/**
+		 * Give up what was requested
+		 */
+		void _refuse_requests(auto &&... what)
+		{
+			if (_wanted) _refuse("checkpoint", what...);
+			if (_reload) _refuse("restore",    what...);
+			_wanted = _reload = false;
+		}
+
 		bool _stop_wanted() const { return _values.stop || !_present; }
 		bool _due(uint64_t) const;
 
 		bool _affordable(char const *operation);
+		bool _place_is_free(char const *operation);
 		bool _create(char const *operation);
 		bool _provide_config();
 		void _start();
@@ -184,14 +215,22 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		bool _freeze();
 		bool _save(size_t &);
+		void _give_up();
 		void _try_again(Message const &);
 		void _checkpoint();
 
-		void _submit(Operation);
+		bool _store_is_late(uint64_t);
+		bool _place_is_taken(char const *operation);
+		void _submit(Operation, Place const &);
 		void _load();
 		void _go_on();
+		bool _note(Image_store::Result const &);
 		void _loaded(Image_store::Result const &);
+		void _restore_newest(Image_store::Result const &);
 		void _written(Image_store::Result const &);
+
+		void _work_on_start(uint64_t);
+		void _work_on_delay(uint64_t);
 
 		static Message _text(Cap_space_monitor::Freezer::Stuck const &);
 
@@ -218,14 +257,28 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/**
 		 * Respond to the disappearance of the start node
 		 */
-		void abandon() { _present = false; _changed = true; }
-
-		bool alive() const { return _child.constructed(); }
+		void abandon()
+		{
+			_present = false;
+			_reload  = false;
+			_changed = true;
+		}
 
 		/**
-		 * Tell whether the place for images is used by another child
+		 * Return true if the child or a job of the store uses a place for images
 		 */
-		void conflict(bool);
+		bool active() const
+		{
+			return _child.constructed() || busy() || _state == State::LOADING;
+		}
+
+		/**
+		 * Return true if the images of the child are at, or overlap, a place
+		 */
+		bool uses(Place const &other) const
+		{
+			return !place().distinct(other) || (busy() && !_job_place.distinct(other));
+		}
 
 		/**
 		 * Follow a change of the configuration

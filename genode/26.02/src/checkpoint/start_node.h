@@ -59,7 +59,11 @@ struct Checkpoint::Start_node
 	Cap_quota caps { };
 	long      priority = 0;  /* of the CPU session */
 
+	/* of the paths of the two files */
+	static constexpr size_t SUFFIX_LENGTH = 2;
+
 	Place    place       { };
+	bool     path_fits   { true };
 	Restore  restore     { Restore::NO };
 	uint64_t interval_ms { 0 };      /* 0 for none */
 	uint64_t timeout_ms  { 60000 };  /* how long a medium may take before it is reported */
@@ -81,9 +85,25 @@ struct Checkpoint::Start_node
 		return min(level, levels - 1)*(Cpu_session::PRIORITY_LIMIT/levels);
 	}
 
+	/**
+	 * Return the one path among those that mean the same
+	 */
+	static Path canonical(Path const &path)
+	{
+		if (path.length() <= 1)
+			return Path();
+
+		Genode::Path<Path::capacity() + 2> result { path };
+		result.remove_trailing('/');
+		return result.string();
+	}
+
 	void _apply_checkpoint(Node const &node)
 	{
-		place.path   = node.attribute_value("image",  Path());
+		Path const path = node.attribute_value("image", Path());
+
+		place.path   = canonical(path);
+		path_fits    = path.length() + SUFFIX_LENGTH <= Path::capacity();
 		place.offset = node.attribute_value("offset", Number_of_bytes());
 		place.size   = node.attribute_value("size",   Number_of_bytes());
 
@@ -126,6 +146,9 @@ struct Checkpoint::Start_node
 	{
 		bool const aligned = place.offset % BLOCK_SIZE == 0
 		                  && place.size % (Place::NUM_SLOTS*BLOCK_SIZE) == 0;
+
+		if (!path_fits)
+			return "path of the images is too long";
 
 		if (place.range() && !aligned)
 			return "offset or size of the place for images is no multiple of 4096 and 8192";

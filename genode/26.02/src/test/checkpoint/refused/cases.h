@@ -30,11 +30,21 @@ struct Test::Case
 	/* of the start node */
 	size_t      ram     = 2*1024*1024;
 	char const *image   = "/images/victim";
+	size_t      size    = 0;  /* of the place */
 	char const *restore = "only";
 
 	void (*alter)(Altered_image &) = nullptr;
 
-	bool sealed = true;  /* checksums are made right */
+	bool sealed   = true;   /* checksums are made right */
+	bool older    = false;  /* there is an intact image, too */
+	bool restored = false;  /* in spite of what is refused */
+
+	/* 254 characters */
+	static constexpr char const *LONG_PATH =
+		"/123456789012345678901234567890123456789012345678901234567890123"
+		"4567890123456789012345678901234567890123456789012345678901234567"
+		"8901234567890123456789012345678901234567890123456789012345678901"
+		"23456789012345678901234567890123456789012345678901234567890123";
 
 	static void for_each(auto const &fn)
 	{
@@ -44,6 +54,16 @@ struct Test::Case
 
 		fn(Case { .name = "place of another child", .reason = "another child has its images",
 		          .image = "/images/good" });
+
+		fn(Case { .name = "place of another child by another path",
+		          .reason = "another child has its images", .image = "//images/x/.././good/" });
+
+		fn(Case { .name = "file of another child as a range",
+		          .reason = "another child has its images", .image = "/images/good.1",
+		          .size = 64*1024 });
+
+		fn(Case { .name = "path that leaves no room for the suffix", .reason = "path of the images is too long",
+		          .image = LONG_PATH });
 
 		fn(Case { .name = "no VFS path", .reason = "there is no place for images", .image = "" });
 
@@ -197,8 +217,17 @@ struct Test::Case
 		          .alter = [] (Altered_image &image) {
 			image.alter<Page>(0, [] (Page &p) { p.page = NONE; }); } });
 
+		fn(Case { .name = "last number of all", .reason = "no further checkpoint",
+		          .alter = [] (Altered_image &image) {
+			image.alter<System>(0, [] (System &s) { s.checkpoint = ~0ULL; }); } });
+
+		fn(Case { .name = "newer one of two", .reason = "checksum of a section",
+		          .alter = [] (Altered_image &image) {
+			image.alter<System>(0, [] (System &s) { s.checkpoint++; }); },
+		          .sealed = false, .older = true, .restored = true });
+
 		fn(Case { .name = "nothing", .reason = nullptr,
-		          .alter = [] (Altered_image &) { } });
+		          .alter = [] (Altered_image &) { }, .restored = true });
 	}
 };
 

@@ -52,7 +52,7 @@ struct Test::Main
 
 	enum class Step { SAVE, REST, CASES, END } _step { Step::SAVE };
 
-	uint64_t _refused = 0, _ram = 0, _caps = 0;
+	uint64_t _refused = 0, _restored = 0, _ram = 0, _caps = 0;
 
 	void _mistake(auto &&... message)
 	{
@@ -102,6 +102,8 @@ struct Test::Main
 			g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
 			g.node("checkpoint", [&] {
 				g.attribute("image",   c.image);
+				if (c.size)
+					g.attribute("size", c.size);
 				g.attribute("restore", c.restore); }); });
 	}
 
@@ -140,6 +142,11 @@ struct Test::Main
 					image.seal();
 			}
 			image.store(_root, "/images/victim.0");
+
+			if (c.older)
+				Altered_image { _env, *_image, _image_bytes }.store(_root, "/images/victim.1");
+			else if (_root.file_exists("/images/victim.1"))
+				_root.unlink("/images/victim.1");
 
 			_configure(false, [&] (Generator &g) { _start_second(g, c.name, c); }); });
 	}
@@ -207,20 +214,38 @@ struct Test::Main
 			refused = node.attribute_value("count",  uint64_t(0));
 			reason  = node.attribute_value("reason", Text()); });
 
-		if (running) {
-			_with_case([&] (Case const &c) {
-				if (c.reason) _mistake(c.name, " is not refused"); });
+		uint64_t restored = 0;
+		child.with_optional_sub_node("restored", [&] (Node const &node) {
+			restored = node.attribute_value("count", uint64_t(0)); });
+
+		/* a report that is on its way may be the one of the former case */
+		bool const fresh = running ? restored > _restored : refused > _refused;
+
+		if (!fresh)
+			return;
+
+		bool last = false, expect_reason = true;
+		_with_case([&] (Case const &c) {
+			last          = !c.reason;
+			expect_reason = c.reason;
+			if (running != c.restored)
+				_mistake(c.name, running ? " is not refused" : " is not restored"); });
+
+		if (expect_reason && refused == _refused)
+			_mistake("nothing is said");
+		else if (expect_reason)
+			_check_refusal(reason);
+
+		if (last) {
 			_finish();
 			return;
 		}
 
-		if (refused == _refused)
-			return;
+		if (!running)
+			_check_resources(state);
 
-		_check_refusal(reason);
-		_check_resources(state);
-
-		_refused = refused;
+		_refused  = refused;
+		_restored = restored;
 		_case++;
 		_begin_case();
 	}

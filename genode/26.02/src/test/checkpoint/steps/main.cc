@@ -97,6 +97,10 @@ struct Test::Main
 		       && at_least("restored",    _sub_value(child, "restored", "count"))
 		       && at_least("refused",     _sub_value(child, "refused",  "count"));
 
+		if (condition.has_attribute("max_refused"))
+			ok &= _sub_value(child, "refused", "count")
+			      <= condition.attribute_value("max_refused", uint64_t(0));
+
 		if (condition.has_attribute("state"))
 			ok &= condition.attribute_value("state", Name()) == child.attribute_value("state", Name());
 
@@ -121,7 +125,8 @@ struct Test::Main
 
 	static bool _complete(Node const &step, Node const &state)
 	{
-		bool all = true;
+		bool all = !step.has_attribute("vfs")
+		        || step.attribute_value("vfs", Name()) == state.attribute_value("vfs", Name());
 
 		step.for_each_sub_node("child", [&] (Node const &condition) {
 
