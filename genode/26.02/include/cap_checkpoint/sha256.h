@@ -53,6 +53,24 @@ class Cap_checkpoint::Sha256
 
 		static uint32_t _rotated(uint32_t v, unsigned n) { return (v >> n) | (v << (32 - n)); }
 
+		/**
+		 * One round, after which the variables swap their roles
+		 *
+		 * The caller names them in turn, so that none is moved. They stay in
+		 * registers if this is inlined, with a third of the instructions.
+		 */
+		__attribute__((always_inline))
+		static inline void _round(uint32_t a, uint32_t b, uint32_t c, uint32_t &d,
+		                          uint32_t e, uint32_t f, uint32_t g, uint32_t &h,
+		                          uint32_t input)
+		{
+			uint32_t const t = h + input + (g ^ (e & (f ^ g)))
+			                 + (_rotated(e, 6) ^ _rotated(e, 11) ^ _rotated(e, 25));
+			d += t;
+			h  = t + ((a & b) | (c & (a | b)))
+			       + (_rotated(a, 2) ^ _rotated(a, 13) ^ _rotated(a, 22));
+		}
+
 		void _process(uint8_t const *p)
 		{
 			uint32_t w[64];
@@ -72,16 +90,15 @@ class Cap_checkpoint::Sha256
 			for (unsigned i = 0; i < 8; i++)
 				s[i] = _state[i];
 
-			for (unsigned i = 0; i < 64; i++) {
-				uint32_t const a = s[0], e = s[4];
-				uint32_t const t1 = s[7] + (_rotated(e, 6) ^ _rotated(e, 11) ^ _rotated(e, 25))
-				                  + ((e & s[5]) ^ (~e & s[6])) + ROUNDS[i] + w[i];
-				uint32_t const t2 = (_rotated(a, 2) ^ _rotated(a, 13) ^ _rotated(a, 22))
-				                  + ((a & s[1]) ^ (a & s[2]) ^ (s[1] & s[2]));
-				for (unsigned k = 7; k > 0; k--)
-					s[k] = s[k - 1];
-				s[4] += t1;
-				s[0]  = t1 + t2;
+			for (unsigned i = 0; i < 64; i += 8) {
+				_round(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], ROUNDS[i]     + w[i]);
+				_round(s[7], s[0], s[1], s[2], s[3], s[4], s[5], s[6], ROUNDS[i + 1] + w[i + 1]);
+				_round(s[6], s[7], s[0], s[1], s[2], s[3], s[4], s[5], ROUNDS[i + 2] + w[i + 2]);
+				_round(s[5], s[6], s[7], s[0], s[1], s[2], s[3], s[4], ROUNDS[i + 3] + w[i + 3]);
+				_round(s[4], s[5], s[6], s[7], s[0], s[1], s[2], s[3], ROUNDS[i + 4] + w[i + 4]);
+				_round(s[3], s[4], s[5], s[6], s[7], s[0], s[1], s[2], ROUNDS[i + 5] + w[i + 5]);
+				_round(s[2], s[3], s[4], s[5], s[6], s[7], s[0], s[1], ROUNDS[i + 6] + w[i + 6]);
+				_round(s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[0], ROUNDS[i + 7] + w[i + 7]);
 			}
 
 			for (unsigned i = 0; i < 8; i++)
