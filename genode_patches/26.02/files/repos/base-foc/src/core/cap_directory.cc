@@ -62,9 +62,9 @@ void Cap_directory::_change(auto const &fn)
 
 void Cap_directory::_with_entry_of(void const *owner, auto const &fn)
 {
-	for (unsigned i = 0; owner && i < _end_of_pds; i++) {
-		if (_owners[i] == owner) {
-			fn(i);
+	for (unsigned i = 0; owner && i < _num_living; i++) {
+		if (_living[i].owner == owner) {
+			fn(_living[i].entry);
 			return;
 		}
 	}
@@ -134,8 +134,8 @@ void Cap_directory::add_pd(void const *owner, unsigned badge, char const *label)
 		store(pd.instance,   0);
 		store(pd.state,      Pd::ALIVE);
 
-		_owners[entry] = owner;
-		_end_of_pds    = max(_end_of_pds, entry + 1);
+		/* a living PD has an entry of its own, so there is room */
+		_living[_num_living++] = { .owner = owner, .entry = entry };
 	});
 }
 
@@ -158,9 +158,15 @@ void Cap_directory::table(void const *owner, addr_t phys, size_t size, uint64_t 
 void Cap_directory::remove_pd(void const *owner)
 {
 	_change([&] {
-		_with_entry_of(owner, [&] (unsigned i) {
-			store(_layout.pds[i].state, Pd::DEAD);
-			_owners[i] = nullptr; }); });
+		for (unsigned i = 0; i < _num_living; i++) {
+
+			if (_living[i].owner != owner)
+				continue;
+
+			store(_layout.pds[_living[i].entry].state, Pd::DEAD);
+			_living[i] = _living[--_num_living];
+			return;
+		} });
 }
 
 

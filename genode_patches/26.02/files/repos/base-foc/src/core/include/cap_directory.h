@@ -65,12 +65,19 @@ class Core::Cap_directory : Noncopyable
 
 		alignas(64) Layout _layout { };
 
-		/* what is not for others: owner of each entry, records that name it */
-		void const *_owners [NUM_PDS] { };
-		unsigned    _objects[NUM_PDS] { };
+		/* what is not for others: number of records that name each entry */
+		unsigned _objects[NUM_PDS] { };
 
-		/* entries that have never been in use begin here */
-		unsigned _end_of_pds = 0;
+		/*
+		 * PDs that exist, in no order
+		 *
+		 * They are searched for each object that is created. The entries of dead
+		 * PDs stay in between those of living ones for long.
+		 */
+		struct Living { void const *owner; unsigned entry; };
+
+		Living   _living[NUM_PDS] { };
+		unsigned _num_living = 0;
 
 		int _lock = 0;
 
