@@ -412,7 +412,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_stop_child();
 
 		_random = _random*1103515245 + 12345;
-		_timer.trigger_once(_waits ? 50*1000 : 3000 + (_random >> 8) % (1000*_options.max_interval_ms));
+		_timer.trigger_once(_waits ? 50*1000 : 1000*_options.min_interval_ms
+		                                       + (_random >> 8) % (1000*_options.max_interval_ms));
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };

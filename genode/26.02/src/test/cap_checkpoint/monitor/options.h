@@ -49,6 +49,9 @@ struct Test::Options
 	/* limit of the random time that the component executes between checkpoints */
 	unsigned const max_interval_ms = _value("interval_ms", 40u);
 
+	/* time in front of that which is not random */
+	unsigned const min_interval_ms = _value("min_interval_ms", 3u);
+
 	/* 0 is that of the monitor */
 	long const priority = _value("priority", 0L);
 

@@ -26,7 +26,7 @@ namespace Test {
 
 struct Test::Clock
 {
-	static constexpr uint64_t MAX_WAIT_MS = 5*1000;
+	static constexpr uint64_t MAX_WAIT_MS = 5*1000, MAX_WAIT_FOR_RESTORE_MS = 20*1000;
 
 	Env &_env;
 
@@ -39,12 +39,12 @@ struct Test::Clock
 	 *
 	 * \return  false if it takes too long
 	 */
-	bool wait_until(auto const &condition)
+	bool wait_until(auto const &condition, uint64_t max_ms = MAX_WAIT_MS)
 	{
 		uint64_t const start_ms = _timer.elapsed_ms();
 
 		while (!condition())
-			if (_timer.elapsed_ms() > start_ms + MAX_WAIT_MS)
+			if (_timer.elapsed_ms() > start_ms + max_ms)
 				return false;
 
 		return true;
@@ -59,7 +59,7 @@ struct Test::Clock
 
 		auto const before = badge();
 
-		if (wait_until([&] { return badge() != before; }))
+		if (wait_until([&] { return badge() != before; }, MAX_WAIT_FOR_RESTORE_MS))
 			return;
 
 		log("nobody restores the component");
