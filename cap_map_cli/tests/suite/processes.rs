@@ -310,6 +310,8 @@ fn the_memory_of_a_process_is_looked_through() {
         fs::read_to_string(children).ok()?.split_whitespace().find_map(|monitor| {
             let scan = cap_map(&["scan", "--json", &format!("pid:{monitor}")]);
             let scan: Value = serde_json::from_str(&scan.stdout).ok()?;
+            // A process that cannot be looked at yet, or not any more, has an error instead.
+            scan["components"].as_array()?;
             let components = components(&scan).iter().any(|(_, label)| *label == "init -> target");
             components.then_some(scan)
         })
