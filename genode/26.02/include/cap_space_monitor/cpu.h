@@ -36,6 +36,7 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 			Cpu_session::Name     const name;
 			Pd_session_capability const pd;  /* virtualized PD session */
 			Thread_capability     const cap;
+			Affinity::Location    const location;  /* as requested */
 
 			/**
 			 * State of an ongoing freeze, see 'Freezer'
@@ -61,8 +62,8 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 			} freeze { };
 
 			Thread(Cpu_session::Name const &name, Pd_session_capability pd,
-			       Thread_capability cap)
-			: name(name), pd(pd), cap(cap) { }
+			       Thread_capability cap, Affinity::Location location)
+			: name(name), pd(pd), cap(cap), location(location) { }
 		};
 
 		/* bounds what one session can take from the slots of the monitor */

@@ -29,9 +29,9 @@ bool Restore::_create_threads()
 
 	unsigned next = 0;
 
-	auto create = [&] (char const *name, Thread_capability &cap)
+	auto create = [&] (char const *name, Affinity::Location location, Thread_capability &cap)
 	{
-		_child.cpu.create_thread(_child.pd.cap(), name, { }, 0).with_result(
+		_child.cpu.create_thread(_child.pd.cap(), name, location, 0).with_result(
 			[&] (Thread_capability c) { cap = c; }, [&] (Cpu_session::Create_thread_error) { });
 		next++;
 		return cap.valid();
@@ -43,10 +43,13 @@ bool Restore::_create_threads()
 
 		while (all && next < thread.index) {
 			Thread_capability &dummy = fill[next];
-			if (!create("dummy", dummy))
+			if (!create("dummy", { }, dummy))
 				all = _refuse(Refused::Reason::THREAD, "place ", next);
 		}
-		if (!all || !create(thread.name, _threads[i])) {
+		Affinity::Location const location { int(thread.affinity[0]), int(thread.affinity[1]),
+		                                    thread.affinity[2], thread.affinity[3] };
+
+		if (!all || !create(thread.name, location, _threads[i])) {
 			all = _refuse(Refused::Reason::THREAD, Cstring(thread.name));
 			return;
 		}

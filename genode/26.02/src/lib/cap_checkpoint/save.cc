@@ -234,6 +234,13 @@ void Save::_put_threads()
 		thread.gate_slot   = t.gate_slot;
 		thread.utcb        = t.state.utcb;
 
+		Affinity::Location const location = t.thread->location;
+
+		thread.affinity[0] = unsigned(location.xpos());
+		thread.affinity[1] = unsigned(location.ypos());
+		thread.affinity[2] = location.width();
+		thread.affinity[3] = location.height();
+
 		if (t.restart) {
 			thread.ip = _child.freezer.restart_ip();
 			thread.sp = _child.freezer.restart_sp(t.state);

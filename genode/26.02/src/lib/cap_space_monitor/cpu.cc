@@ -41,7 +41,7 @@ Monitored_cpu::create_thread(Capability<Pd_session> pd, Name const &name,
 				if (!cap.valid())
 					return Create_thread_error::DENIED;
 
-				thread.construct(name, pd, cap);
+				thread.construct(name, pd, cap, location);
 				return cap; },
 
 			[&] (Create_thread_error e) { return e; });

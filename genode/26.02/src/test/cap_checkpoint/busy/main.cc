@@ -131,6 +131,13 @@ struct Test::Main
 
 		_for_each_work([&] (Work &work) { log(work.name, ": finished after ",
 		                                      uint64_t(work.steps), " steps"); });
+		unsigned first = 0;
+		_for_each_work([&] (Work &work) {
+			if (work._processor == _works[0]->_processor) first++; });
+
+		_verdict.check((first == _num_works) == (_env.cpu().affinity_space().total() < 2),
+		               first, " of ", _num_works, " threads on the first one's processor");
+
 		log("finished with ", uint64_t(_verdict.mistakes), " mistakes");
 
 		_env.parent().exit(_verdict.mistakes != 0);

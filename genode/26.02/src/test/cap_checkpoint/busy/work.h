@@ -21,6 +21,7 @@ namespace Test {
 	using namespace Genode;
 
 	struct Verdict;
+	struct Processors;
 	struct Work;
 }
 
@@ -48,9 +49,44 @@ struct Test::Verdict
 };
 
 
+/**
+ * Where threads execute
+ */
+struct Test::Processors
+{
+	/**
+	 * Return number of the processor, which is known to x86_64 only
+	 */
+	static unsigned current()
+	{
+#ifdef __x86_64__
+		unsigned a = 1, b, c = 0, d;
+		asm volatile ("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		return b >> 24;
+#else
+		return 0;
+#endif
+	}
+
+	/**
+	 * Return locations of all processors in turn
+	 */
+	static Affinity::Location next(Env &env)
+	{
+		static unsigned turn = 0;
+
+		Affinity::Space const space = env.cpu().affinity_space();
+
+		return space.location_of_index(int(turn++ % space.total()));
+	}
+};
+
+
 struct Test::Work : Thread
 {
 	Verdict &_verdict;
+
+	unsigned _processor = 0;  /* known after the first step */
 
 	uint64_t volatile steps = 0;
 
@@ -65,7 +101,7 @@ struct Test::Work : Thread
 	virtual void _finish() { }
 
 	Work(Env &env, Verdict &verdict, Name const &name)
-	: Thread(env, name, Stack_size { 32*1024 }), _verdict(verdict) { }
+	: Thread(env, name, Stack_size { 32*1024 }, Processors::next(env)), _verdict(verdict) { }
 
 	void _check(bool condition, auto &&... message)
 	{
@@ -77,6 +113,12 @@ struct Test::Work : Thread
 		while (!_verdict.stop) {
 			_step();
 			_check(Thread::myself() == this, "the UTCB belongs to another thread");
+
+			unsigned const processor = Processors::current();
+			if (!steps)
+				_processor = processor;
+			_check(processor == _processor, "on processor ", processor, " instead of ", _processor);
+
 			steps = steps + 1;
 		}
 		_finish();
