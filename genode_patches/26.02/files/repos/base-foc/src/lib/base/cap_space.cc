@@ -57,7 +57,11 @@ bool Foc_cap_platform::cap_grant(addr_t from, addr_t to)
 	l4_fpage_t const fpage = l4_obj_fpage(from, 0, L4_FPAGE_RWX);
 	addr_t     const dst   = to | L4_ITEM_MAP | L4_MAP_ITEM_GRANT;
 
-	return !l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP, fpage, dst));
+	if (l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP, fpage, dst)))
+		return false;
+
+	/* the kernel does not fail if there is nothing at 'from', but empties 'to' */
+	return l4_msgtag_label(l4_task_cap_valid(L4_BASE_TASK_CAP, to));
 }
 
 
