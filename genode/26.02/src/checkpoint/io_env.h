@@ -14,9 +14,6 @@
 /* local includes */
 #include <types.h>
 
-/* Genode includes */
-#include <util/arg_string.h>
-
 namespace Checkpoint {
 
 	class Io_ram;
@@ -60,16 +57,14 @@ class Checkpoint::Io_ram : public Ram_allocator
 /**
  * Environment with an entrypoint of its own
  *
- * The VFS handles I/O by the entrypoint of its environment, and blocks there. A session
- * that is denied is an exception, whereas the component's environment would never return.
+ * The VFS handles I/O by the entrypoint of its environment, and blocks there. The environment
+ * that this one builds upon must be one that several threads may use.
  */
 class Checkpoint::Io_env : public Env
 {
 	private:
 
 		static constexpr size_t STACK_SIZE = 128*1024;
-
-		static constexpr unsigned MAX_ATTEMPTS = 8;
 
 		Env           &_env;
 		Ram_allocator &_ram;
@@ -99,38 +94,7 @@ class Checkpoint::Io_env : public Env
 		                           Parent::Session_args const &args,
 		                           Affinity const &affinity) override
 		{
-			/* as the environment does it, but with an end */
-			Ram_quota ram  = ram_quota_from_args(args.string());
-			Cap_quota caps = cap_quota_from_args(args.string());
-
-			char buffer[Parent::Session_args::MAX_SIZE];
-			copy_cstring(buffer, args.string(), sizeof(buffer));
-
-			Session_capability result { };
-
-			for (unsigned i = 0; i < MAX_ATTEMPTS && !result.valid(); i++) {
-
-				Arg_string::set_arg(buffer, sizeof(buffer), "ram_quota",
-				                    String<32>(ram).string());
-				Arg_string::set_arg(buffer, sizeof(buffer), "cap_quota",
-				                    String<32>(caps).string());
-
-				_env.try_session(name, id, buffer, affinity).with_result(
-					[&] (Session_capability cap) { result = cap; },
-					[&] (Session_error e) {
-						if (e == Session_error::INSUFFICIENT_RAM)
-							ram.value += 4096;
-						else if (e == Session_error::INSUFFICIENT_CAPS)
-							caps.value += 4;
-						else
-							i = MAX_ATTEMPTS; });
-			}
-
-			if (!result.valid()) {
-				error("no ", Cstring(name.string()), " session: ", Cstring(buffer));
-				throw Service_denied();
-			}
-			return result;
+			return _env.session(name, id, args, affinity);
 		}
 
 		Session_result try_session(Parent::Service_name const &name, Parent::Client::Id id,

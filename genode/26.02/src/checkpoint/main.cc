@@ -15,8 +15,13 @@
 
 /* local includes */
 #include <managed_child.h>
+#include <session_env.h>
 
-namespace Checkpoint { struct Main; }
+namespace Checkpoint {
+
+	struct Main;
+	struct Start;
+}
 
 
 struct Checkpoint::Main : Common
@@ -24,7 +29,7 @@ struct Checkpoint::Main : Common
 	/* how often the progress of a running operation is reported */
 	static constexpr uint64_t PROGRESS_US = 250*1000;
 
-	Env &_env;
+	Session_env _env;
 
 	Heap _heap { _env.ram(), _env.rm() };
 
@@ -127,6 +132,16 @@ struct Checkpoint::Main : Common
 		}
 	}
 
+	/**
+	 * Use a session, without which the children are served nevertheless
+	 */
+	static bool _if_available(char const *session, auto const &fn)
+	{
+		try { fn(); return true; }
+		catch (...) { error(session, " is not available"); }
+		return false;
+	}
+
 	void _apply_report(Node const &config)
 	{
 		bool enabled = false;
@@ -136,10 +151,9 @@ struct Checkpoint::Main : Common
 			_report_progress = report.attribute_value("progress", false); });
 
 		if (enabled != _reporter.constructed()) {
+			_reporter.destruct();
 			if (enabled)
-				_reporter.construct(_env, "state", "state");
-			else
-				_reporter.destruct();
+				_if_available("report", [&] { _reporter.construct(_env, "state", "state"); });
 			_report_outdated = true;
 		}
 	}
@@ -153,12 +167,12 @@ struct Checkpoint::Main : Common
 		_apply_report(config);
 
 		if (config.attribute_value("requests", false) != _requests.constructed()) {
-			if (_requests.constructed()) {
+			if (_requests.constructed())
 				_requests.destruct();
-			} else {
-				_requests.construct(_env, "requests");
-				_requests->sigh(_requests_handler);
-			}
+			else
+				_if_available("ROM module of requests", [&] {
+					_requests.construct(_env, "requests");
+					_requests->sigh(_requests_handler); });
 		}
 
 		/* evaluated once */
@@ -363,15 +377,20 @@ struct Checkpoint::Main : Common
 		if (!_reporter.constructed() || !outdated)
 			return;
 
-		_reporter->generate([&] (Generator &g) {
-
+		auto generate = [&] (Generator &g)
+		{
 			if (store.constructed())
 				g.attribute("vfs", _vfs_state(vfs));
 
 			g.attribute("ram_used",  _env.pd().used_ram().value);
 			g.attribute("caps_used", _env.pd().used_caps().value);
 
-			_for_each_child([&] (Managed_child &child) { child.generate(g); }); });
+			_for_each_child([&] (Managed_child &child) { child.generate(g); });
+		};
+
+		/* its buffer is a session that may have to be opened anew */
+		if (!_if_available("report", [&] { _reporter->generate(generate); }))
+			_reporter.destruct();
 	}
 
 	Main(Env &env) : Common(env, _heap, _timer, _monitor), _env(env)
@@ -382,7 +401,28 @@ struct Checkpoint::Main : Common
 };
 
 
+/**
+ * Begins once the component is constructed
+ *
+ * Behind 'Component::construct', the dynamic linker closes a session by means of the
+ * component's environment. If the environment was waiting for the server of a file system by then,
+ * the entrypoint would never handle a signal.
+ */
+struct Checkpoint::Start
+{
+	Env &_env;
+
+	Constructible<Main> _main { };
+
+	void _handle() { _main.construct(_env); }
+
+	Signal_handler<Start> _handler { _env.ep(), *this, &Start::_handle };
+
+	Start(Env &env) : _env(env) { _handler.local_submit(); }
+};
+
+
 Genode::size_t Component::stack_size() { return 96*1024; }
 
 
-void Component::construct(Genode::Env &env) { static Checkpoint::Main main(env); }
+void Component::construct(Genode::Env &env) { static Checkpoint::Start start(env); }

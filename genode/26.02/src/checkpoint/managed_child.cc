@@ -132,8 +132,9 @@ void Managed_child::_work_on_start(uint64_t now)
 		return;
 	}
 
-	/* opening a ROM session would wait for the servers of file systems, too */
-	if (_common.store_is(Store_state::STARTING)) {
+	bool const restore = _values.place.valid() && _values.restore != Start_node::Restore::NO;
+
+	if (restore && _common.store_is(Store_state::STARTING)) {
 		if (_store_is_late(now) && !_wait_told) {
 			_refuse("start", "file systems for images do not answer");
 			_wait_told = true;
@@ -143,8 +144,6 @@ void Managed_child::_work_on_start(uint64_t now)
 
 	if (_place_is_taken("start"))
 		return;
-
-	bool const restore = _values.place.valid() && _values.restore != Start_node::Restore::NO;
 
 	if (_values.place.valid() && !_common.store.constructed()) {
 		_refuse("start", "there is no VFS for images");

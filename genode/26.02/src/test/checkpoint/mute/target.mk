@@ -1,0 +1,3 @@
+TARGET := test-checkpoint-mute
+SRC_CC := main.cc
+LIBS   := base
