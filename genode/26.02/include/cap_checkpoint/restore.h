@@ -91,9 +91,25 @@ class Cap_checkpoint::Restore : Noncopyable
 		: _child(child), _alloc(child.monitor().heap), _image(image) { }
 
 		/**
+		 * Do all but start the threads, to be called once
+		 *
+		 * \return  false if the component is not restored, for a reason that 'start' tells
+		 */
+		bool prepare();
+
+		/**
+		 * Start the threads of a component that is prepared
+		 */
+		Restore_result start();
+
+		/**
 		 * Restore the component, to be called once
 		 */
-		Restore_result restore();
+		Restore_result restore()
+		{
+			(void)prepare();
+			return start();
+		}
 };
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__RESTORE_H_ */

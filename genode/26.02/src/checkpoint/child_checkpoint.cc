@@ -64,6 +64,7 @@ void Managed_child::_try_again(Message const &reason)
 void Managed_child::_give_up()
 {
 	_wanted       = false;
+	_move_wanted  = false;
 	_stop_refused = !_present;
 	_attempts     = 0;
 	_retry_us     = 0;
@@ -152,7 +153,7 @@ void Managed_child::_checkpoint()
 			try { saved = _save(num_bytes); }
 			catch (...) { _try_again("not saved: out of memory"); } });
 
-		if (!saved || !_stop_wanted())
+		if (!saved || !_stays_frozen())
 			_child->thaw();
 	}
 
@@ -169,7 +170,7 @@ void Managed_child::_checkpoint()
 	_attempts = 0;
 	_due_us   = _common.now_us() + 1000*_values.interval_ms;
 
-	if (_stop_wanted())
+	if (_stays_frozen())
 		_set(State::FROZEN);
 
 	_submit(Operation::WRITE, _started.place);

@@ -63,14 +63,14 @@ void Managed_child::_submit(Operation operation, Place const &place)
 	_job_place   = place;
 	_job_start   = _common.now_us();
 	_job_is_late = false;
-	_changed     = true;
+	_changed    |= operation != Operation::LOOK;
 }
 
 
 void Managed_child::_load()
 {
 	_submit(Operation::LOAD, place());
-	_common.store->load(_job_place);
+	_common.store->load(_job_place, Image_store::ALL_SLOTS);
 }
 
 
@@ -80,14 +80,25 @@ void Managed_child::finish_job()
 
 	Operation const job = _job;
 
-	_job     = Operation::NONE;
-	_changed = true;
+	_job      = Operation::NONE;
+	_changed |= job != Operation::LOOK;
 
-	if (job == Operation::LOAD)
-		_loaded(result);
-	else
-		_written(result);
+	switch (job) {
+	case Operation::LOAD:   _loaded(result);  break;
+	case Operation::WRITE:  _written(result); break;
+	case Operation::LOOK:
+	case Operation::RECORD: _looked(result);  break;
+	case Operation::NONE:   break;
+	}
 
+	if (busy())
+		return;
+
+	/* the image goes */
+	if (_prepared.constructed()) {
+		_prepared.destruct();
+		_child.destruct();
+	}
 	_common.store->release();
 }
 
@@ -123,6 +134,9 @@ void Managed_child::_loaded(Image_store::Result const &result)
 	if (starting && (!current || !_present)) {
 		_set(State::NEW);
 
+	} else if (starting && _ownership.constructed() && !_ownership->holds()) {
+		_prepare(result);
+
 	} else if (current && (starting || _reload)) {
 		_restore_newest(result);
 
@@ -138,7 +152,11 @@ void Managed_child::_loaded(Image_store::Result const &result)
  */
 void Managed_child::_restore_newest(Image_store::Result const &result)
 {
-	bool const only = _values.restore == Start_node::Restore::ONLY || _reload;
+	/* a child that has been elsewhere does not begin anew, nor from where it was before */
+	uint64_t const least = _ownership.constructed() ? _ownership->image().number : 0;
+
+	bool const only = _values.restore == Start_node::Restore::ONLY || _reload || least,
+	           late = result.newest >= 0 && result.slots[result.newest].number < least;
 
 	_reload = false;
 
@@ -153,7 +171,9 @@ void Managed_child::_restore_newest(Image_store::Result const &result)
 	if (!result.ok)
 		_refuse("restore", result.message);
 
-	if (result.ok && result.newest >= 0)
+	if (late)
+		_refuse("restore", "image ", least, " is missing, by which the child came here");
+	else if (result.ok && result.newest >= 0)
 		_common.store->with_image(unsigned(result.newest), [&] (Image::Reader const &image) {
 			_restore(image); });
 	else if (!told && only)
@@ -184,7 +204,9 @@ void Managed_child::_written(Image_store::Result const &result)
 	if (_state != State::FROZEN)
 		return;
 
-	if (result.ok) {
+	if (result.ok && _move_wanted) {
+		_offer(result);
+	} else if (result.ok) {
 		_end(_start_again ? State::NEW : State::STOPPED);
 	} else {
 		_go_on();
@@ -199,6 +221,7 @@ void Managed_child::_go_on()
 {
 	_child->thaw();
 	_start_again  = false;
+	_move_wanted  = false;
 	_stop_refused = !_present;
 	_set(State::RUNNING);
 }

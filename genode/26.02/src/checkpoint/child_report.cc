@@ -21,6 +21,9 @@ static char const *name_of(Managed_child::State state)
 	case Managed_child::State::LOADING: return "loading";
 	case Managed_child::State::RUNNING: return "running";
 	case Managed_child::State::FROZEN:  return "frozen";
+	case Managed_child::State::OFFERED: return "offered";
+	case Managed_child::State::UNDECIDED: return "undecided";
+	case Managed_child::State::AWAY:    return "away";
 	case Managed_child::State::STOPPED: return "stopped";
 	case Managed_child::State::EXITED:  return "exited";
 	case Managed_child::State::FAILED:  return "failed";
@@ -51,6 +54,13 @@ void Managed_child::generate(Generator &g)
 				g.attribute("freeze_us", _stat.freeze_us);
 				g.attribute("save_us",   _stat.save_us);
 				g.attribute("write_us",  _stat.write_us); });
+
+		if (_ownership.constructed())
+			g.node("owner", [&] {
+				g.attribute("side",    _ownership->side() ? "b" : "a");
+				g.attribute("epoch",   _ownership->epoch());
+				g.attribute("moved",   _stat.moved);
+				g.attribute("arrived", _stat.arrived); });
 
 		if (_job == Operation::WRITE)
 			g.node("write", [&] {

@@ -143,15 +143,19 @@ bool Managed_child::_create(char const *operation)
  */
 void Managed_child::_end(State state)
 {
+	_prepared.destruct();
 	_child.destruct();
 	_config.destruct();
 	_exited      = false;
 	_start_again = false;
 	_conflict    = false;
+	_poll_us     = 0;
 
 	/* a request that comes with the start of a child is not lost */
-	if (state != State::NEW && state != State::LOADING)
-		_wanted = false;
+	if (state != State::NEW && state != State::LOADING) {
+		_wanted      = false;
+		_move_wanted = false;
+	}
 
 	_set(state);
 
@@ -199,25 +203,34 @@ void Managed_child::_begin()
 
 
 /**
- * Create the child from an image
+ * Create a child that an image fits to, in place of the one that may be there
  */
-void Managed_child::_restore(Image::Reader const &image)
+bool Managed_child::_create_for(Image::Reader const &image)
 {
 	Image::System const system = image.system();
 
 	if (system.ram_quota > _values.ram.value || system.cap_quota > _values.caps.value) {
 		_refuse("restore", "quota is too small: ", _values.ram.value, " of ", system.ram_quota,
 		        " bytes, ", _values.caps.value, " of ", system.cap_quota, " capabilities");
-		return;
+		return false;
 	}
 
 	if (!_affordable("restore") || !_place_is_free("restore"))
-		return;
+		return false;
 
 	/* the one that is to be replaced */
 	_end(State::LOADING);
 
-	if (!_create("restore"))
+	return _create("restore");
+}
+
+
+/**
+ * Create the child from an image
+ */
+void Managed_child::_restore(Image::Reader const &image)
+{
+	if (!_create_for(image))
 		return;
 
 	uint64_t const start = _common.now_us();
@@ -228,7 +241,7 @@ void Managed_child::_restore(Image::Reader const &image)
 		restore.restore().with_result(
 			[&] (Cap_checkpoint::Restored const &restored) {
 				_stat.from_image  = restored;
-				_stat.from_number = system.checkpoint;
+				_stat.from_number = image.system().checkpoint;
 				_stat.restored++;
 				_begin(); },
 			[&] (Refused const &refused) {

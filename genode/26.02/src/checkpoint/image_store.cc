@@ -36,6 +36,7 @@ bool Image_store::_provide_buffer(unsigned slot, size_t num_bytes)
 
 void Image_store::_submit(Job const &job)
 {
+	_result = { };
 	{
 		Mutex::Guard guard(_mutex);
 		_job      = job;
@@ -71,6 +72,17 @@ void Image_store::_start_vfs()
 
 	Mutex::Guard guard(_mutex);
 	_state = _root.constructed() ? State::IDLE : State::FAILED;
+}
+
+
+/**
+ * Return checksum by which the header tells one image from another
+ */
+static uint32_t header_crc(char const *image)
+{
+	uint32_t crc;
+	memcpy(&crc, image + Image::HEADER_SIZE - sizeof(crc), sizeof(crc));
+	return crc;
 }
 
 
@@ -153,15 +165,19 @@ void Image_store::_look_at(Place const &place, unsigned i)
 
 	slot.state  = State::VALID;
 	slot.number = reader.system().checkpoint;
+	slot.crc    = header_crc(_buffers[i]->start());
 }
 
 
-void Image_store::_load(Place const &place)
+void Image_store::_load(Place const &place, unsigned only)
 {
 	_result.ok     = true;
 	_result.newest = -1;
 
 	for (unsigned i = 0; i < Place::NUM_SLOTS; i++) {
+
+		if (only != ALL_SLOTS && only != i)
+			continue;
 
 		Slot const &slot = _result.slots[i];
 
@@ -265,6 +281,8 @@ bool Image_store::_write(Job const &job, bool &cleared)
 
 	_proceed(0);
 
+	_result.slots[job.slot].crc = header_crc(start);
+
 	return write(BLOCK_SIZE, start + BLOCK_SIZE, size - BLOCK_SIZE)
 	    && write(0, start, BLOCK_SIZE);
 }
@@ -279,6 +297,70 @@ void Image_store::_write_or_clean_up(Job const &job)
 	/* give back the room that half of an image takes */
 	if (!_write(job, cleared) && cleared && !job.place.range())
 		_root->unlink(job.place.file(job.slot));
+}
+
+
+/**
+ * Read the records of who has the child
+ *
+ * A file that ends before has none.
+ */
+bool Image_store::_look(Place const &place)
+{
+	bzero(_blocks, sizeof(_blocks));
+
+	if (_root->file_exists(place.path)) {
+
+		uint64_t file_size = 0;
+		try { file_size = _root->file_size(place.path); }
+		catch (...) { return _fail("size of ", place.path, " cannot be obtained"); }
+
+		size_t const size = file_size <= place.offset
+		                  ? 0 : size_t(min(file_size - place.offset, uint64_t(sizeof(_blocks))));
+
+		Image_file file { *_root, place.path, Image_file::Mode::READ };
+
+		if (!file.opened() || file.read(place.offset, _blocks, size) != size)
+			return _fail("records of ", place.path, " cannot be read");
+	}
+
+	for (unsigned side = 0; side < Registers::NUM_SIDES; side++) {
+
+		Owner_record sectors[Registers::NUM_SECTORS] { };
+
+		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++)
+			memcpy(&sectors[i], _blocks + (side*Registers::NUM_SECTORS + i)*BLOCK_SIZE,
+			       sizeof(sectors[i]));
+
+		Register const r = Owner_record::evaluate(sectors, side);
+
+		_result.registers.sides[side] = r;
+		_result.reasons  [side]       = Owner_record::reason_of(sectors, r);
+	}
+	return _result.ok = true;
+}
+
+
+bool Image_store::_write_record(Job const &job)
+{
+	Path const &path = job.place.path;
+
+	{
+		Image_file file { *_root, path, Image_file::Mode::WRITE };
+
+		if (!file.opened())
+			return _fail("file ", path, " cannot be opened");
+
+		bzero(_blocks, BLOCK_SIZE);
+		memcpy(_blocks, &job.record, sizeof(job.record));
+
+		if (!file.write(job.place.record_at(job.record.side, job.sector), _blocks, BLOCK_SIZE,
+		                [] (size_t) { }) || !file.sync())
+			return _fail("file ", path, " does not take a record");
+	}
+
+	/* what counts is what can be read, by this side and the other one */
+	return _look(job.place);
 }
 
 
@@ -298,10 +380,13 @@ void Image_store::_handle_job()
 			return;
 
 		try {
-			if (job.operation == Operation::LOAD)
-				_load(job.place);
-			else
-				_write_or_clean_up(job);
+			switch (job.operation) {
+			case Operation::LOAD:   _load(job.place, job.slot); break;
+			case Operation::WRITE:  _write_or_clean_up(job);    break;
+			case Operation::LOOK:   (void)_look(job.place);     break;
+			case Operation::RECORD: (void)_write_record(job);   break;
+			case Operation::NONE:   break;
+			}
 		}
 		catch (...) { _fail("out of memory or capabilities"); }
 

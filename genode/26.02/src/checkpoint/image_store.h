@@ -18,6 +18,7 @@
 #include <buffer.h>
 #include <image_file.h>
 #include <io_env.h>
+#include <owner_record.h>
 
 namespace Checkpoint {
 
@@ -41,6 +42,10 @@ struct Checkpoint::Place
 
 	Path     path   { };
 	uint64_t offset = 0, size = 0;  /* bytes of the range, 0 for two files */
+	bool     shared = false;        /* with another system, by records in front of the images */
+
+	static constexpr unsigned NUM_RECORDS  = Registers::NUM_SIDES*Registers::NUM_SECTORS;
+	static constexpr uint64_t RECORDS_SIZE = NUM_RECORDS*BLOCK_SIZE;
 
 	bool valid() const { return path.length() > 1; }
 	bool range() const { return size; }
@@ -69,12 +74,24 @@ struct Checkpoint::Place
 
 	Path file(unsigned slot) const { return range() ? path : Path(path, ".", slot); }
 
-	uint64_t start(unsigned slot) const { return range() ? offset + slot*(size/NUM_SLOTS) : 0; }
+	uint64_t records_size() const { return shared ? RECORDS_SIZE : 0; }
+	uint64_t half()         const { return (size - records_size())/NUM_SLOTS; }
+
+	uint64_t start(unsigned slot) const
+	{
+		return range() ? offset + records_size() + slot*half() : 0;
+	}
+
+	/* each record has a block of its own */
+	uint64_t record_at(unsigned side, unsigned sector) const
+	{
+		return offset + (side*Registers::NUM_SECTORS + sector)*BLOCK_SIZE;
+	}
 
 	/* no image is written that would not be read */
 	uint64_t capacity() const
 	{
-		return range() ? min(size/NUM_SLOTS, uint64_t(MAX_IMAGE_SIZE)) : MAX_IMAGE_SIZE;
+		return range() ? min(half(), uint64_t(MAX_IMAGE_SIZE)) : MAX_IMAGE_SIZE;
 	}
 };
 
@@ -98,7 +115,10 @@ class Checkpoint::Image_store : Noncopyable
 			FAILED    /* there is no VFS */
 		};
 
-		enum class Operation { NONE, LOAD, WRITE };
+		enum class Operation { NONE, LOAD, WRITE, LOOK, RECORD };
+
+		/* instead of a slot: both images are read */
+		static constexpr unsigned ALL_SLOTS = ~0U;
 
 		/**
 		 * What is found at one of the two places
@@ -114,6 +134,7 @@ class Checkpoint::Image_store : Noncopyable
 
 			State    state;
 			uint64_t number;   /* of the checkpoint */
+			uint32_t crc;      /* of the header of the image */
 			Message  refusal;
 		};
 
@@ -123,6 +144,10 @@ class Checkpoint::Image_store : Noncopyable
 			Message message;              /* what went wrong */
 			Slot    slots[Place::NUM_SLOTS];
 			int     newest;               /* slot, or -1 */
+
+			/* who has the child */
+			Registers registers;
+			Message   reasons[Registers::NUM_SIDES];
 		};
 
 	private:
@@ -158,6 +183,10 @@ class Checkpoint::Image_store : Noncopyable
 			Place     place;
 			unsigned  slot;
 			size_t    num_bytes;
+
+			/* record to be written */
+			unsigned     sector;
+			Owner_record record;
 		} _job { };
 
 		Mutex mutable _mutex    { };
@@ -168,6 +197,8 @@ class Checkpoint::Image_store : Noncopyable
 		Result                       _result  { };
 		Constructible<Buffer>        _buffers[Place::NUM_SLOTS] { };
 		Constructible<Image::Reader> _readers[Place::NUM_SLOTS] { };
+
+		char _blocks[Place::RECORDS_SIZE] { };
 
 		void _proceed(size_t done)
 		{
@@ -186,7 +217,9 @@ class Checkpoint::Image_store : Noncopyable
 
 		void _start_vfs();
 		void _look_at(Place const &, unsigned);
-		void _load(Place const &);
+		void _load(Place const &, unsigned);
+		bool _look(Place const &);
+		bool _write_record(Job const &);
 		bool _compare(Path const &, uint64_t, char const *, size_t);
 		bool _write(Job const &, bool &);
 		void _write_or_clean_up(Job const &);
@@ -232,9 +265,25 @@ class Checkpoint::Image_store : Noncopyable
 		}
 
 		/**
-		 * Look at both images, and read those that are valid
+		 * Look at one image or both of them, and read those that are valid
 		 */
-		void load(Place const &place) { _submit({ Operation::LOAD, place, 0, 0 }); }
+		void load(Place const &place, unsigned slot)
+		{
+			_submit({ Operation::LOAD, place, slot, 0, 0, { } });
+		}
+
+		/**
+		 * Read the records of who has the child
+		 */
+		void look(Place const &place) { _submit({ Operation::LOOK, place, 0, 0, 0, { } }); }
+
+		/**
+		 * Write a record, and read all of them
+		 */
+		void write_record(Place const &place, unsigned sector, Owner_record const &record)
+		{
+			_submit({ Operation::RECORD, place, 0, 0, sector, record });
+		}
 
 		/**
 		 * Call 'fn' with the 'Image::Reader const &' of an image that was loaded
@@ -266,7 +315,7 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		void write(Place const &place, unsigned slot, size_t num_bytes)
 		{
-			_submit({ Operation::WRITE, place, slot, num_bytes });
+			_submit({ Operation::WRITE, place, slot, num_bytes, 0, { } });
 		}
 
 		/**

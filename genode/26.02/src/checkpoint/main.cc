@@ -233,7 +233,9 @@ struct Checkpoint::Main : Common
 
 				found = true;
 				if (node.has_type("checkpoint")) child.request_checkpoint(version);
-				if (node.has_type("restore"))    child.request_restore(version); });
+				if (node.has_type("restore"))    child.request_restore(version);
+				if (node.has_type("move"))
+					child.request_move(version, child.is_side(node.attribute_value("to", Name()))); });
 
 			if (tell && !found)
 				warning("request for a child that is not there: \"",
@@ -363,8 +365,10 @@ struct Checkpoint::Main : Common
 
 	void _report()
 	{
-		Image_store::State const vfs = store.constructed() ? store->state()
-		                                                   : Image_store::State::FAILED;
+		Image_store::State const vfs = !store.constructed() ? Image_store::State::FAILED
+		                             : _store_user && _store_user->looks()
+		                                                    ? Image_store::State::IDLE
+		                                                    : store->state();
 
 		bool outdated = _report_outdated || (_store_user && _report_progress)
 		             || vfs != _reported_vfs;

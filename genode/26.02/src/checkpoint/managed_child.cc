@@ -20,7 +20,10 @@ using namespace Checkpoint;
 
 void Managed_child::update(Start_node const &values, Node const &start, Node const &routes)
 {
-	bool const restart = _values.version != values.version;
+	bool const elsewhere = !(_values.place == values.place) || _values.side != values.side;
+
+	bool const restart = _values.version != values.version
+	                  || (_state == State::AWAY && elsewhere);
 
 	/* it comes back while its last image is being written */
 	if (!_present && _state == State::FROZEN)
@@ -64,6 +67,22 @@ void Managed_child::request_restore(Version const &version)
 
 	_restore_version = version;
 	_reload = version.length() > 1;
+}
+
+
+void Managed_child::request_move(Version const &version, bool here)
+{
+	if (version == _move_version)
+		return;
+
+	_move_version = version;
+	_move_wanted  = version.length() > 1 && !here && _state != State::AWAY;
+	_attempts     = 0;
+
+	if (_move_wanted && !_values.place.shared) {
+		_refuse("move", "the place of the images is not shared with another system");
+		_move_wanted = false;
+	}
 }
 
 
@@ -113,7 +132,7 @@ bool Managed_child::_due(uint64_t now) const
 	if (!_started.place.valid() || now < _retry_us)
 		return false;
 
-	return _wanted
+	return _wanted || _move_wanted
 	    || (!_present && _values.at_stop && !_stop_refused)
 	    || (_present && _values.interval_ms && now >= _due_us);
 }
@@ -132,7 +151,8 @@ void Managed_child::_work_on_start(uint64_t now)
 		return;
 	}
 
-	bool const restore = _values.place.valid() && _values.restore != Start_node::Restore::NO;
+	bool const restore = _values.place.shared
+	                  || (_values.place.valid() && _values.restore != Start_node::Restore::NO);
 
 	if (restore && _common.store_is(Store_state::STARTING)) {
 		if (_store_is_late(now) && !_wait_told) {
@@ -152,7 +172,7 @@ void Managed_child::_work_on_start(uint64_t now)
 	} else if (restore && _common.store_is(Store_state::FAILED)) {
 		_refuse("restore", "file systems for images are not available");
 
-		if (_values.restore == Start_node::Restore::ONLY)
+		if (_values.restore == Start_node::Restore::ONLY || _values.place.shared)
 			_end(State::FAILED);
 		else
 			_start();
@@ -162,7 +182,7 @@ void Managed_child::_work_on_start(uint64_t now)
 
 	} else if (_common.store_is(Store_state::IDLE)) {
 		_set(State::LOADING);
-		_load();
+		_load_at_start();
 	}
 }
 
@@ -176,11 +196,15 @@ void Managed_child::_work_on_delay(uint64_t now)
 		return;
 
 	_job_is_late = true;
-	_refuse(_job == Operation::LOAD ? "restore" : "checkpoint", "medium of ", place().path,
-	        " does not answer");
+	_refuse(_job == Operation::LOAD ? "restore" : _job == Operation::WRITE ? "checkpoint" : "move",
+	        "medium of ", place().path, " does not answer");
+
+	/* whether a record was written will be known when it can be read */
+	if (_state == State::OFFERED)
+		_set(State::UNDECIDED);
 
 	/* the image may still become complete */
-	if (_state == State::FROZEN)
+	if (_state == State::FROZEN && _job == Operation::WRITE)
 		_go_on();
 }
 
@@ -228,8 +252,16 @@ void Managed_child::work()
 		}
 	}
 
+	if (_state == State::AWAY)
+		_refuse_requests("the other system has the child");
+
 	if (busy() || !_common.store_is(Store_state::IDLE) || !place().valid())
 		return;
+
+	if (_poll_us && now >= _poll_us && _present) {
+		_look();
+		return;
+	}
 
 	if (ended && _reload && _present) {
 
@@ -245,7 +277,11 @@ void Managed_child::work()
 		_load();
 
 	} else if (running && _due(now)) {
-		_checkpoint();
+		/* what another system has by now is not overwritten */
+		if (_ownership.constructed())
+			_look();
+		else
+			_checkpoint();
 	}
 }
 
@@ -265,6 +301,9 @@ uint64_t Managed_child::deadline_us() const
 		if (_attempts)
 			result = min(result, _retry_us);
 	}
+
+	if (_poll_us && _present && !busy() && able)
+		result = min(result, _poll_us);
 
 	if (_common.store_is(Store_state::STARTING) && _wait_us && !_wait_told)
 		result = min(result, _wait_us + 1000*_values.timeout_ms + 1);

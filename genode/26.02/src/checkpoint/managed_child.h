@@ -18,6 +18,7 @@
 #include <util/list.h>
 
 /* local includes */
+#include <ownership.h>
 #include <routes.h>
 #include <start_node.h>
 
@@ -94,7 +95,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 			NEW,      /* to be started */
 			LOADING,  /* its images are being read */
 			RUNNING,
-			FROZEN,   /* saved, and will end once the image is written */
+			FROZEN,   /* saved, and will end or be offered once the image is written */
+			OFFERED,  /* frozen, the other system may take it */
+			UNDECIDED,/* frozen, the other system may have taken it */
+			AWAY,     /* the other system has it */
 			STOPPED,  /* ended after a checkpoint */
 			EXITED,   /* ended by itself */
 			FAILED    /* could not be started */
@@ -128,6 +132,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		Constructible<Cap_checkpoint::Child> _child { };
 
+		/* child that is restored, except for the start of its threads */
+		Constructible<Cap_checkpoint::Restore> _prepared { };
+
 		State _state    = State::NEW;
 		bool  _present  = true;   /* there is a start node */
 		bool  _conflict = false;  /* it was told that another child uses the place for images */
@@ -147,8 +154,19 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool    _exited = false;
 		int     _exit_value = 0;
 		bool    _wanted = false, _reload = false;
-		Version _checkpoint_version { }, _restore_version { };
+		Version _checkpoint_version { }, _restore_version { }, _move_version { };
 		bool    _stop_refused = false, _start_again = false;
+
+		/* place that is shared with another system */
+		Constructible<Ownership> _ownership { };
+		bool                     _move_wanted = false;
+		uint64_t                 _poll_us  = 0;  /* when the records are to be read, 0 for never */
+		uint64_t                 _offer_us = 0;  /* when the child was offered here, or to here */
+		Ownership::Obstacle      _obstacle      = Ownership::NO_OBSTACLE;
+		uint64_t                 _obstacle_us   = 0;
+		bool                     _obstacle_told = false;
+		Message                  _told_message { }, _reason { };
+		uint64_t                 _from_number = 0;
 
 		/* when the child began to wait for the file systems of the store, 0 if it did not */
 		uint64_t _wait_us = 0;
@@ -160,7 +178,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* for the report */
 		struct Statistics
 		{
-			unsigned checkpoints = 0, refused = 0, restored = 0;
+			unsigned checkpoints = 0, refused = 0, restored = 0, moved = 0, arrived = 0;
 			uint64_t freeze_us = 0, save_us = 0, write_us = 0, restore_us = 0;
 			size_t   image_bytes = 0;
 
@@ -201,7 +219,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 			_wanted = _reload = false;
 		}
 
-		bool _stop_wanted() const { return _values.stop || !_present; }
+		bool _stop_wanted()   const { return _values.stop || !_present; }
+		bool _stays_frozen()  const { return _stop_wanted() || _move_wanted; }
 		bool _due(uint64_t) const;
 
 		bool _affordable(char const *operation);
@@ -210,6 +229,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _provide_config();
 		void _start();
 		void _restore(Image::Reader const &);
+		bool _create_for(Image::Reader const &);
 		void _begin();
 		void _end(State);
 
@@ -229,6 +249,21 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _restore_newest(Image_store::Result const &);
 		void _written(Image_store::Result const &);
 
+		void _look();
+		void _poll_later();
+		void _load_at_start();
+		void _looked(Image_store::Result const &);
+		void _follow(Ownership::Step, Image_store::Result const &);
+		void _wait_for_other_side();
+		void _tell_offer();
+		void _tell_obstacle();
+		void _write_record();
+		void _run_here(Message const &);
+		bool _prepare_from(Image_store::Result const &);
+		void _prepare(Image_store::Result const &);
+		void _start_prepared();
+		void _offer(Image_store::Result const &);
+
 		void _work_on_start(uint64_t);
 		void _work_on_delay(uint64_t);
 
@@ -246,10 +281,19 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Managed_child(Common &common, Start_node const &values)
 		: _common(common), _values(values) { }
 
-		~Managed_child() { _child.destruct(); }
+		~Managed_child()
+		{
+			_prepared.destruct();
+			_child.destruct();
+		}
 
 		Name  const &name()  const { return _values.name; }
 		Place const &place() const { return _child.constructed() ? _started.place : _values.place; }
+
+		/**
+		 * Return true if the side of this system has this name
+		 */
+		bool is_side(Name const &name) const { return name == (_values.side ? "b" : "a"); }
 
 		/* used while the configuration is being evaluated */
 		bool mentioned = false;
@@ -292,6 +336,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		 */
 		void request_checkpoint(Version const &);
 		void request_restore(Version const &);
+		void request_move(Version const &, bool here);
 
 		/**
 		 * Do what there is to do, to be called by the entrypoint at any time
@@ -302,6 +347,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		 * Return true if the store works for this child
 		 */
 		bool busy() const { return _job != Operation::NONE; }
+
+		/**
+		 * Return true if the store does nothing but read the records
+		 */
+		bool looks() const { return _job == Operation::LOOK; }
 
 		/**
 		 * Respond to the end of the store's work for this child

@@ -64,11 +64,18 @@ struct Checkpoint::Start_node
 
 	Place    place       { };
 	bool     path_fits   { true };
+	bool     side_valid  { true };
 	Restore  restore     { Restore::NO };
 	uint64_t interval_ms { 0 };      /* 0 for none */
 	uint64_t timeout_ms  { 60000 };  /* how long a medium may take before it is reported */
 	bool     stop        { false };  /* the child ends after a checkpoint */
 	bool     at_stop     { false };  /* a checkpoint is made when the start node vanishes */
+
+	/* if the place is shared with another system */
+	unsigned side    { 0 };      /* of both */
+	bool     first   { false };  /* starts the child if no system had it before */
+	uint64_t poll_ms { 50 };     /* how often records are read */
+	uint64_t wait_ms { 10000 };  /* how long an offer stands */
 
 	static Name name_of(Node const &node) { return node.attribute_value("name", Name()); }
 
@@ -117,6 +124,15 @@ struct Checkpoint::Start_node
 		timeout_ms  = node.attribute_value("timeout_ms",  timeout_ms);
 		stop        = node.attribute_value("then", Text()) == "stop";
 		at_stop     = node.attribute_value("at_stop", at_stop);
+
+		Text const side_name = node.attribute_value("side", Text());
+
+		side_valid   = side_name == "" || side_name == "a" || side_name == "b";
+		place.shared = side_name != "";
+		side         = side_name == "b";
+		first        = node.attribute_value("first",   first);
+		poll_ms      = node.attribute_value("poll_ms", poll_ms);
+		wait_ms      = node.attribute_value("wait_ms", wait_ms);
 	}
 
 	static Start_node from_node(Node const &node, Defaults const &defaults)
@@ -155,6 +171,12 @@ struct Checkpoint::Start_node
 
 		if (!place.range() && place.offset)
 			return "place for images has an offset, but no size";
+
+		if (!side_valid)
+			return "side is neither a nor b";
+
+		if (place.shared && place.size <= Place::RECORDS_SIZE)
+			return "place that is shared with another system needs an offset and a larger size";
 
 		if (!place.valid() && (restore != Restore::NO || interval_ms || at_stop))
 			return "there is no place for images";

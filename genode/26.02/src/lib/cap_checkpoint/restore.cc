@@ -222,7 +222,7 @@ bool Restore::_is_of_this_system()
 }
 
 
-Restore_result Restore::restore()
+bool Restore::prepare()
 {
 	bool const ok =
 		_is_of_this_system() && _reserve()           && _child.has_quota()
@@ -231,8 +231,18 @@ Restore_result Restore::restore()
 		&& _attach_regions() && _create_threads()  && _create_sources()
 		&& _create_contexts() && _create_gates()   && _install_caps();
 
-	if (ok) {
+	if (ok)
 		_register_handlers();
+	else if (!_refused.constructed())
+		(void)_refuse(Refused::Reason::MEMORY, "quota exceeds what the monitor has");
+
+	return ok;
+}
+
+
+Restore_result Restore::start()
+{
+	if (!_refused.constructed()) {
 		_set_timers();
 
 		if (_start_threads()) {
@@ -244,9 +254,5 @@ Restore_result Restore::restore()
 		for (size_t i = 0; i < _image.num<Image::Thread>(); i++)
 			_child.cpu.kill_thread(_threads[i]);
 	}
-
-	if (!_refused.constructed())
-		(void)_refuse(Refused::Reason::MEMORY, "quota exceeds what the monitor has");
-
 	return *_refused;
 }

@@ -1,0 +1,3 @@
+TARGET := test-checkpoint-mover
+SRC_CC := main.cc
+LIBS   := base

@@ -1,0 +1,417 @@
+/*
+ * \brief  All orders of steps, crashes, and losses of two sides that hand over a child
+ * \date   2026-11-30
+ *
+ * A state consists of the four sectors, both sides, and the faults that may still happen.
+ * From each state that can be reached, each next one is visited once. A sector is
+ * damaged while it is being written, and each sector of the other side is read on
+ * its own.
+ *
+ * usage: test MOVES CRASHES WITHDRAWALS REFUSALS DAMAGES LOSSES
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <type_traits>
+#include <unordered_set>
+#include <vector>
+
+#include <ownership.h>
+
+using namespace Checkpoint;
+
+using Step = Ownership::Step;
+
+
+struct Sector
+{
+	Claim    claim    { };
+	uint64_t damaged = 0;
+};
+
+
+static Register register_of(Sector const (&s)[2])
+{
+	Register result { };
+
+	unsigned const newer = s[1].claim.epoch > s[0].claim.epoch;
+
+	/* nothing of a damaged sector is known */
+	for (unsigned i = 0; i < 2; i++)
+		if (!s[i].damaged && s[i].claim.epoch > result.newest.epoch)
+			result.newest = s[i].claim;
+
+	result.damaged = s[0].damaged || s[1].damaged;
+	result.next    = s[0].damaged ? 0 : s[1].damaged ? 1 : result.newest.epoch ? !newer : 0;
+	return result;
+}
+
+
+struct Side
+{
+	enum Pc : uint32_t { READ, ACT, BEGIN_WRITE, END_WRITE, PREPARE, REST };
+
+	Ownership ownership;
+	Sector    first_sector { };  /* of the other side, as it was read */
+	uint64_t  version = 0;       /* of the child that is here */
+	uint32_t  pc      = READ;
+	uint32_t  running = 0;
+	uint32_t  here    = 0;       /* running, frozen, or prepared */
+	uint32_t  moving  = 0;
+	uint64_t  polls   = 0;       /* in the search for a way on only */
+
+	Side(unsigned side) : ownership(side, side == 0) { }
+};
+
+
+struct Faults { uint32_t moves, crashes, withdrawals, refusals, damages, losses; };
+
+
+struct State
+{
+	Sector   sectors[2][2] { };
+	Side     sides[2] { { 0 }, { 1 } };
+	uint64_t images[2] { 0, 0 };
+	uint64_t latest = 0;  /* version of the child */
+	Faults   faults { };
+	uint64_t mistake = 0;
+};
+
+static_assert(std::has_unique_object_representations_v<State>, "compared by bytes");
+
+
+static char const *mistake_text(uint64_t mistake)
+{
+	switch (mistake) {
+	case 1:  return "the child runs on both sides";
+	case 2:  return "an older state of the child goes on";
+	case 3:  return "an image was overwritten";
+	default: return "none";
+	}
+}
+
+
+/**
+ * Print a state, for those who look for a mistake
+ */
+static void show(State const &s)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		Side const &side = s.sides[i];
+		for (Sector const &sector : s.sectors[i])
+			printf("%s %c: %s epoch %lu kind %u seen %lu\n", "record", 'a' + i,
+			       sector.damaged ? "damaged" : "", sector.claim.epoch, sector.claim.kind,
+			       sector.claim.seen);
+		printf("side %c: pc %u, running %u, here %u, obstacle %u, pending epoch %lu kind %u\n",
+		       'a' + i, side.pc, side.running, side.here, side.ownership.obstacle(),
+		       side.ownership.pending().epoch, side.ownership.pending().kind);
+	}
+}
+
+
+static void note(State &s, uint64_t mistake) { if (!s.mistake) s.mistake = mistake; }
+
+
+static uint64_t newest_image(State const &s)
+{
+	return s.images[0] > s.images[1] ? s.images[0] : s.images[1];
+}
+
+
+static void run(State &s, unsigned i)
+{
+	Side &side = s.sides[i];
+
+	if (!side.here) {
+		/* started anew, or from the newest image */
+		side.version = newest_image(s);
+		if (side.version < side.ownership.image().number)
+			note(s, 3);
+	}
+	if (!side.running && side.version != s.latest)
+		note(s, 2);
+
+	side.here = side.running = 1;
+
+	if (s.sides[0].running && s.sides[1].running)
+		note(s, 1);
+}
+
+
+/**
+ * Freeze the child, write its image, and offer it
+ */
+static void offer(State &s, unsigned i)
+{
+	Side &side = s.sides[i];
+
+	unsigned const slot = s.images[0] > s.images[1];
+
+	side.running   = 0;
+	side.moving    = 0;
+	side.version   = ++s.latest;
+	s.images[slot] = s.latest;
+
+	side.ownership.offer(slot, s.latest, 0);
+	side.pc = Side::BEGIN_WRITE;
+}
+
+
+static void act(State &s, unsigned i, Sector const &second)
+{
+	Side &side = s.sides[i];
+
+	Registers registers { };
+	registers.sides[i]  = register_of(s.sectors[i]);
+	registers.sides[!i] = register_of({ side.first_sector, second });
+
+	side.first_sector = { };
+
+	switch (side.ownership.next(registers)) {
+	case Step::WAIT:
+		side.pc = Side::READ;
+		break;
+	case Step::WRITE:
+		side.pc = Side::BEGIN_WRITE;
+		break;
+	case Step::PREPARE:
+		side.pc = Side::PREPARE;
+		break;
+	case Step::END:
+		side.running = side.here = 0;
+		side.version = 0;
+		side.moving  = 0;
+		side.pc      = Side::READ;
+		break;
+	case Step::RUN:
+		run(s, i);
+		if (side.moving && side.ownership.holds())
+			offer(s, i);
+		else
+			side.pc = side.ownership.holds() ? Side::REST : Side::READ;
+		break;
+	}
+}
+
+
+/**
+ * Call 'fn' with each state that may follow
+ */
+static void for_each_next(State const &s, auto const &fn)
+{
+	auto with = [&] (auto const &change) { State t = s; change(t); fn(t); };
+
+	for (unsigned i = 0; i < 2; i++) {
+
+		Side const &side = s.sides[i];
+
+		unsigned const sector = side.ownership.sector();
+
+		switch (side.pc) {
+		case Side::READ:
+			with([&] (State &t) {
+				t.sides[i].first_sector = t.sectors[!i][0];
+				t.sides[i].pc = Side::ACT; });
+
+			if (s.faults.withdrawals && side.ownership.offered())
+				with([&] (State &t) {
+					t.faults.withdrawals--;
+					t.sides[i].ownership.withdraw();
+					t.sides[i].pc = Side::BEGIN_WRITE; });
+			break;
+
+		case Side::ACT:
+			with([&] (State &t) { act(t, i, s.sectors[!i][1]); });
+			break;
+
+		case Side::BEGIN_WRITE:
+			with([&] (State &t) {
+				t.sectors[i][sector] = { {}, 1 };
+				t.sides[i].pc = Side::END_WRITE; });
+
+			if (s.faults.losses)
+				with([&] (State &t) {
+					t.faults.losses--;
+					t.sides[i].pc = Side::READ; });
+			break;
+
+		case Side::END_WRITE:
+			with([&] (State &t) {
+				t.sectors[i][sector] = { side.ownership.pending(), 0 };
+				t.sides[i].pc = Side::READ; });
+			break;
+
+		case Side::PREPARE:
+			with([&] (State &t) {
+				Claim const &image = side.ownership.image();
+				if (s.images[image.slot] != image.number)
+					note(t, 3);
+				t.sides[i].here    = 1;
+				t.sides[i].version = side.ownership.taken_before()
+				                   ? newest_image(s) : s.images[image.slot];
+				t.sides[i].ownership.take();
+				t.sides[i].pc = Side::BEGIN_WRITE; });
+
+			if (s.faults.refusals)
+				with([&] (State &t) {
+					t.faults.refusals--;
+					t.sides[i].ownership.decline();
+					t.sides[i].pc = Side::BEGIN_WRITE; });
+			break;
+
+		case Side::REST:
+			if (s.faults.moves)
+				with([&] (State &t) {
+					t.faults.moves--;
+					t.sides[i].moving = 1;
+					t.sides[i].pc     = Side::READ; });
+			break;
+		}
+
+		if (s.faults.crashes)
+			with([&] (State &t) {
+				t.faults.crashes--;
+				t.sides[i] = Side(i); });
+
+		for (unsigned j = 0; s.faults.damages && j < 2; j++)
+			if (!s.sectors[i][j].damaged)
+				with([&] (State &t) {
+					t.faults.damages--;
+					t.sectors[i][j] = { {}, 1 }; });
+	}
+}
+
+
+/**
+ * Return true if the child runs in the end, provided that nothing else happens
+ */
+static bool goes_on(State s)
+{
+	uint32_t const withdrawals = 1;
+
+	for (unsigned round = 0; round < 200; round++)
+		for (unsigned i = 0; i < 2; i++) {
+
+			Side &side = s.sides[i];
+
+			if (side.running && side.pc == Side::REST)
+				return true;
+
+			if (side.pc == Side::REST)
+				continue;
+
+			s.faults = { };
+
+			/* the other side had time to answer */
+			if (side.pc == Side::READ && side.ownership.offered() && ++side.polls > 50)
+				s.faults.withdrawals = withdrawals;
+
+			bool done = false;
+			State before = s;
+			unsigned choices = 0;
+			for_each_next(before, [&] (State const &t) {
+				/* the steps of this side come first, of which a withdrawal is the last one */
+				bool const own = memcmp(&t.sides[i], &before.sides[i], sizeof(Side))
+				              && !memcmp(&t.sides[!i], &before.sides[!i], sizeof(Side));
+				if (own && (!done || before.faults.withdrawals)) {
+					s = t;
+					done = true;
+				}
+				choices++; });
+
+			if (!choices)
+				return false;
+		}
+	return false;
+}
+
+
+struct Key
+{
+	uint64_t a, b;
+
+	bool operator == (Key const &) const = default;
+
+	struct Hash { size_t operator () (Key const &key) const { return key.a; } };
+
+	static Key of(State const &s)
+	{
+		uint64_t words[sizeof(State)/8];
+		memcpy(words, &s, sizeof(words));
+
+		Key key { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f };
+		for (uint64_t word : words) {
+			key.a = (key.a ^ word)*0xff51afd7ed558ccd;
+			key.a ^= key.a >> 32;
+			key.b = (key.b + word)*0xc4ceb9fe1a85ec53;
+			key.b ^= key.b >> 29;
+		}
+		return key;
+	}
+};
+
+static_assert(sizeof(State) % 8 == 0);
+
+
+int main(int argc, char **argv)
+{
+	if (argc != 7)
+		return 2;
+
+	auto number = [&] (int i) { return uint32_t(atoi(argv[i])); };
+
+	State start { };
+	start.faults = { number(1), number(2), number(3), number(4), number(5), number(6) };
+
+	bool const damages = start.faults.damages;
+
+	std::unordered_set<Key, Key::Hash> seen { };
+	std::vector<State>                 stack { start };
+	seen.insert(Key::of(start));
+
+	unsigned long stuck = 0, handed_over = 0;
+
+	while (!stack.empty()) {
+
+		State const s = stack.back();
+		stack.pop_back();
+
+		if (s.mistake) {
+			printf("ownership: %s\n", mistake_text(s.mistake));
+			show(s);
+			return 1;
+		}
+
+		handed_over += s.sides[1].running;
+
+		if (!goes_on(s)) {
+			stuck++;
+			if (!damages) {
+				printf("ownership: the child runs nowhere, for ever\n");
+				show(s);
+				return 1;
+			}
+		}
+
+		for_each_next(s, [&] (State const &next) {
+			if (seen.insert(Key::of(next)).second)
+				stack.push_back(next); });
+	}
+
+	if (!handed_over) {
+		printf("ownership: the child never got to the other side\n");
+		return 1;
+	}
+
+	printf("ownership: %zu states with at most %u moves, %u crashes, %u withdrawals, %u refusals, "
+	       "%u damages, %u losses: at most one side runs, nothing lost, %lu wait for help\n",
+	       seen.size(), number(1), number(2), number(3), number(4), number(5), number(6), stuck);
+	return 0;
+}
