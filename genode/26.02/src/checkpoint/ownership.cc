@@ -86,8 +86,12 @@ Ownership::Step Ownership::_step_at_start()
 	if (_theirs.damaged)
 		return _mine.damaged ? _repair() : _wait(DAMAGED);
 
+	/* nobody had the child, or nothing is left of what was said */
+	if (!m.epoch && !t.epoch && _mine.damaged)
+		return _first ? _withdraw_since(0) : _leave();
+
 	if (!m.epoch && !t.epoch)
-		return !_first ? _wait(NOBODY_BEGINS) : _mine.damaged ? _withdraw_since(0) : _claim();
+		return _first ? _claim() : _wait(NOBODY_BEGINS);
 
 	switch (m.kind) {
 	case Claim::WITHDRAWN:
