@@ -240,11 +240,9 @@ bool Save::_find_calls()
  */
 bool Save::_find_signal_threads()
 {
-	bool all = true, started = false;
+	bool all = true;
 
 	_child.pd.signals.for_each_source([&] (Virtual_source &source) {
-
-		started |= source.semaphore_slot != NONE;
 
 		for (unsigned i = 0; i < _num_threads; i++)
 			if (_threads[i].restart == State::SIGNAL && source.semaphore_slot != NONE
@@ -262,13 +260,6 @@ bool Save::_find_signal_threads()
 		if (source.thread_number == NONE && source.semaphore_slot != NONE)
 			all = _refuse(Refused::Reason::NO_SIGNAL_THREAD, "semaphore at slot ",
 			              Hex(source.semaphore_slot)); });
-
-	/*
-	 * A restored component could not bind its thread. Its gates lack the right that
-	 * lets the capabilities of threads and semaphores keep theirs.
-	 */
-	if (!started)
-		all = _refuse(Refused::Reason::NO_SIGNAL_THREAD, "the component is still starting up");
 
 	return all;
 }

@@ -313,7 +313,7 @@ void Restore::_set_timers()
  ** Threads **
  *************/
 
-static constexpr unsigned MAX_WAIT_MS = 5000;
+static constexpr uint64_t MAX_WAIT_US = 5*1000*1000;
 
 
 /**
@@ -323,7 +323,11 @@ bool Restore::_wait_for(unsigned count)
 {
 	using namespace Foc;
 
-	for (unsigned ms = 0; ms < MAX_WAIT_MS; ms++) {
+	/* a sleep may take much longer than asked for */
+	auto now_us = [&] {
+		return _child.monitor().timer.curr_time().trunc_to_plain_us().value; };
+
+	for (uint64_t const start_us = now_us(); now_us() - start_us < MAX_WAIT_US; ) {
 		if (_child.freezer.restarted() >= count)
 			return true;
 		l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));

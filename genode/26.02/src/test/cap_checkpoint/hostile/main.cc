@@ -5,7 +5,7 @@
  * One thread writes lies to everything that a monitor reads: restart records and
  * their head, the capability table, UTCBs, and its own stack pointer. The others
  * behave well as long as they can. What kinds of lies there are in one life, and
- * how many, depends on a seed.
+ * how many, depends on a seed. If the configuration names a lie, there is this one only.
  */
 
 /*
@@ -15,6 +15,7 @@
 
 /* Genode includes */
 #include <base/attached_dataspace.h>
+#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
 #include <base/rpc_client.h>
@@ -24,6 +25,7 @@
 #include <trace/timestamp.h>
 
 /* base-foc */
+#include <base/internal/cap_space.h>
 #include <base_foc/restart_records.h>
 #include <foc/syscall.h>
 
@@ -37,6 +39,7 @@ namespace Test {
 	struct Pong;
 	struct Pong_component;
 	struct Caller;
+	struct Sleeper;
 	struct Main;
 }
 
@@ -218,8 +221,31 @@ struct Test::Caller : Thread
 };
 
 
+/**
+ * Thread that never wakes up
+ */
+struct Test::Sleeper : Thread
+{
+	Semaphore _never { };
+
+	addr_t utcb = 0;
+
+	void entry() override
+	{
+		utcb = addr_t(Foc::l4_utcb_direct());
+		_never.down();
+	}
+
+	Sleeper(Env &env) : Thread(env, "sleeper", Stack_size { 16*1024 }) { start(); }
+};
+
+
 struct Test::Main
 {
+	using Name = String<32>;
+
+	Name const _lie;
+
 	Rpc_entrypoint _ep;
 	Pong_component _pong { };
 	Semaphore      _up { }, _down { };
@@ -228,26 +254,60 @@ struct Test::Main
 
 	Timer::Connection _timer;
 
-	void _handle() { }
-
 	Signal_handler<Main> _handler;
 
 	Attached_dataspace _table;
 
 	Liar _liar;
 
+	Sleeper _sleeper;
+
+	static addr_t _selector(Native_capability const &cap) { return Cap_index(cap).kcap(); }
+
+	uint64_t &_slot_word(Native_capability const &cap)
+	{
+		return _table.local_addr<uint64_t>()[Liar::HEADER_WORDS
+		                                     + (_selector(cap) >> Foc::L4_CAP_SHIFT)];
+	}
+
+	/**
+	 * Tell the lie that the configuration names
+	 */
+	void _handle()
+	{
+		Area &area = _liar._area;
+
+		/* the slot of the session claims to be the one of the server */
+		if (_lie == "two slots")
+			_slot_word(_timer.cap()) = _slot_word(_pong.cap());
+
+		/* the server claims to owe a reply to a thread that has never called */
+		if (_lie == "reply" && _sleeper.utcb) {
+			Record &record = area.records[(_sleeper.utcb - area.utcb.get())/area.utcb_size.get()];
+			record.argument.set(_selector(_pong.cap()));
+			record.state.set(CALL);
+		}
+	}
+
+	static Name _lie_from_config(Env &env)
+	{
+		return Attached_rom_dataspace(env, "config").node().attribute_value("lie", Name());
+	}
+
 	Main(Env &env)
 	:
-		_ep(env.runtime(), "pong", Thread::Stack_size { 32*1024 }, { }),
+		_lie(_lie_from_config(env)), _ep(env.runtime(), "pong", Thread::Stack_size { 32*1024 }, { }),
 		_left (env, "left",  _ep.manage(&_pong), _up, _down),
 		_right(env, "right", _pong.cap(),        _down, _up),
 		_timer(env), _handler(env.ep(), *this, &Main::_handle),
 		_table(env.rm(), env.pd().cap_space_info()),
-		_liar(env, _table, Trace::timestamp() | 1)
+		_liar(env, _table, Trace::timestamp() | 1), _sleeper(env)
 	{
 		_timer.sigh(_handler);
 		_timer.trigger_periodic(5*1000);
-		_liar.start();
+
+		if (!_lie.valid() || _lie.length() <= 1)
+			_liar.start();
 	}
 };
 

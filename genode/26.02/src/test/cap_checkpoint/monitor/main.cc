@@ -37,8 +37,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 	                          MAX_REFUSED_IN_A_ROW = 50;
 
 	/* of a hostile component */
-	static constexpr unsigned ROUNDS_PER_LIFE = 12, REFUSED_PER_LIFE = 3,
-	                          MAX_STARTUP_REFUSALS = 500;
+	static constexpr unsigned ROUNDS_PER_LIFE = 12, REFUSED_PER_LIFE = 3;
 	static constexpr uint64_t MAX_STEP_US = 15*1000*1000;
 
 	Env &_env;
@@ -66,8 +65,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0;
 
-	unsigned _hostile_rounds = 0, _startup_refusals = 0;
-	bool     _done = false, _stopping = false, _lost = false, _starting_up = false;
+	unsigned _hostile_rounds = 0;
+	bool     _done = false, _stopping = false, _lost = false, _resting = false;
 
 	Tally _tally { };
 
@@ -132,12 +131,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			[&] (Refused const &refused) {
 				log("round ", _round, ": not saved, ", refused);
 				_tally.refused++;
-
-				/* the component may still be starting up */
-				_starting_up = refused.reason == Refused::Reason::NO_SIGNAL_THREAD
-				            && ++_startup_refusals < MAX_STARTUP_REFUSALS;
-				if (!_starting_up)
-					_refused_in_a_row++;
+				_refused_in_a_row++;
 				return false; });
 
 		destroy(_monitor.heap, &save);
@@ -311,12 +305,6 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		_bystander->send();
 
-		/* a component that is starting up has not begun to lie */
-		if (_child.constructed() && _starting_up) {
-			_starting_up = false;
-			return;
-		}
-
 		if (!_child.constructed() || _refused_in_a_row >= REFUSED_PER_LIFE
 		 || ++_hostile_rounds >= ROUNDS_PER_LIFE) {
 			_refused_in_a_row = 0;
@@ -345,6 +333,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	void _start_child()
 	{
+		_resting      = false;
 		_stopping     = false;
 		_child_exited = false;
 		_lost         = false;
@@ -380,7 +369,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (caps != _caps_before || ram != _ram_before)
 			_fail("resources are lost");
 		else if (++_life < _options.lives)
-			_start_child();
+			_resting = true;
+
+		else if (_options.early && !_tally.unbound)
+			_fail("no component was saved before it could wait for signals");
 
 		/* slots of objects that are gone may keep the badge that they got before */
 		else if (!_options.thaw && !_options.hostile && (_tally.unchanged > _tally.dead || !_tally.rewritten))
@@ -396,7 +388,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 			return;
 		}
 
-		if (_child_exited)
+		if (_resting)
+			_start_child();
+		else if (_child_exited)
 			_check_resources();
 		else if (_round < (_life + 1)*_options.num_rounds/_options.lives) {
 			uint64_t const us = _duration_of([&] { _checkpoint(); });
@@ -412,8 +406,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_stop_child();
 
 		_random = _random*1103515245 + 12345;
-		_timer.trigger_once(_waits ? 50*1000 : 1000*_options.min_interval_ms
-		                                       + (_random >> 8) % (1000*_options.max_interval_ms));
+		_timer.trigger_once(_resting ? max(1u, 1000*_options.rest_ms) :
+		                    _waits   ? 50*1000 : 1000*_options.min_interval_ms
+		                                         + (_random >> 8) % (1000*_options.max_interval_ms));
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
@@ -426,7 +421,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_start_child();
 
 		_timer.sigh(_timer_handler);
-		_timer.trigger_once(_options.ends_itself || _options.killed ? 10*1000 : 2000*1000);
+		_timer.trigger_once(_options.early                            ? 1
+		                  : _options.ends_itself || _options.killed ? 10*1000 : 2000*1000);
 	}
 };
 

@@ -42,6 +42,9 @@ struct Test::Options
 	/* number of components that follow each other and share the rounds */
 	unsigned const lives = max(2u, _value("lives", 2u));
 
+	/* time without any component between two of them */
+	unsigned const rest_ms = _value("rest_ms", 0u);
+
 	/* the component exits without being told, or never, and is killed */
 	bool const ends_itself = _value("ends_itself", false),
 	           killed      = _value("killed",      false);
@@ -51,6 +54,9 @@ struct Test::Options
 
 	/* time in front of that which is not random */
 	unsigned const min_interval_ms = _value("min_interval_ms", 3u);
+
+	/* the component is saved as soon as it has a table */
+	bool const early = _value("early", false);
 
 	/* 0 is that of the monitor */
 	long const priority = _value("priority", 0L);

@@ -105,6 +105,9 @@ struct Test::Tally
 	uint64_t longest_us = 0;
 	unsigned dead = 0, unchanged = 0, rewritten = 0, max_threads = 0;
 
+	/* images of components that have yet to bind the thread that waits for signals */
+	unsigned unbound = 0;
+
 	Calls calls { };
 
 	void add(Cap_space_monitor::Freezer::Frozen const &frozen)
@@ -117,6 +120,11 @@ struct Test::Tally
 	{
 		calls.add(image);
 		max_threads = max(max_threads, unsigned(image.num<Image::Thread>()));
+
+		bool bound = false;
+		image.for_each<Image::Source>([&] (size_t, Image::Source const &source) {
+			bound |= (source.semaphore_slot != NONE); });
+		unbound += !bound;
 	}
 
 	void add(Restored const &restored)
@@ -136,6 +144,8 @@ struct Test::Tally
 		if (lives)
 			log("round ", round, ": ", lives, " lives, ", not_restored, " not restored, longest checkpoint ",
 			    longest_us, " us");
+		if (unbound)
+			log("round ", round, ": ", unbound, " images of components that could not wait for signals yet");
 		if (calls.received || calls.queued)
 			log("round ", round, ": calls: ", calls);
 	}

@@ -168,11 +168,14 @@ Native_pd_component::install(Native_capability cap, addr_t selector, unsigned pr
 	auto map = [&]
 	{
 		/*
-		 * In contrast to the right to use the object, the right to control it,
-		 * e.g., to bind an IPC gate to another thread, remains in core.
+		 * The rights are those of a capability that core sends by IPC. They let
+		 * capabilities that are sent via a gate keep their rights, without which a
+		 * component could not bind its threads to IRQ objects. In contrast,
+		 * the right to control a gate, e.g., to bind it to another thread, is no
+		 * part of any mapping, and remains in core.
 		 */
 		l4_fpage_t const fpage =
-			l4_obj_fpage(Cap_index(cap).kcap(), 0, L4_CAP_FPAGE_RW);
+			l4_obj_fpage(Cap_index(cap).kcap(), 0, L4_CAP_FPAGE_RWS);
 
 		l4_msgtag_t const tag =
 			l4_task_map(task, L4_BASE_TASK_CAP, fpage, selector | L4_ITEM_MAP);
