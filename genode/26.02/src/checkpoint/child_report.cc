@@ -17,16 +17,16 @@ using namespace Checkpoint;
 static char const *name_of(Managed_child::State state)
 {
 	switch (state) {
-	case Managed_child::State::NEW:     return "waiting";
-	case Managed_child::State::LOADING: return "loading";
-	case Managed_child::State::RUNNING: return "running";
-	case Managed_child::State::FROZEN:  return "frozen";
-	case Managed_child::State::OFFERED: return "offered";
+	case Managed_child::State::NEW:       return "waiting";
+	case Managed_child::State::LOADING:   return "loading";
+	case Managed_child::State::RUNNING:   return "running";
+	case Managed_child::State::FROZEN:    return "frozen";
+	case Managed_child::State::OFFERED:   return "offered";
 	case Managed_child::State::UNDECIDED: return "undecided";
-	case Managed_child::State::AWAY:    return "away";
-	case Managed_child::State::STOPPED: return "stopped";
-	case Managed_child::State::EXITED:  return "exited";
-	case Managed_child::State::FAILED:  return "failed";
+	case Managed_child::State::AWAY:      return "away";
+	case Managed_child::State::STOPPED:   return "stopped";
+	case Managed_child::State::EXITED:    return "exited";
+	case Managed_child::State::FAILED:    return "failed";
 	}
 	return "unknown";
 }

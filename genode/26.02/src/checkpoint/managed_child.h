@@ -92,16 +92,16 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		using List<Managed_child>::Element::next;
 
 		enum class State {
-			NEW,      /* to be started */
-			LOADING,  /* its images are being read */
+			NEW,        /* to be started */
+			LOADING,    /* its images are being read */
 			RUNNING,
-			FROZEN,   /* saved, and will end or be offered once the image is written */
-			OFFERED,  /* frozen, the other system may take it */
-			UNDECIDED,/* frozen, the other system may have taken it */
-			AWAY,     /* the other system has it */
-			STOPPED,  /* ended after a checkpoint */
-			EXITED,   /* ended by itself */
-			FAILED    /* could not be started */
+			FROZEN,     /* saved, and will end or be offered once the image is written */
+			OFFERED,    /* frozen, the other system may take it */
+			UNDECIDED,  /* frozen, the other system may have taken it */
+			AWAY,       /* the other system has it */
+			STOPPED,    /* ended after a checkpoint */
+			EXITED,     /* ended by itself */
+			FAILED      /* could not be started */
 		};
 
 	private:

@@ -86,7 +86,7 @@ class Checkpoint::Ownership
 		Step _write(Phase phase, Claim::Kind kind, Claim const &image, uint64_t seen)
 		{
 			/* what was lost with a damaged sector had a number, too */
-			uint64_t const epoch = _max(_max(_mine.newest.epoch, _pending.epoch), _theirs.newest.epoch)
+			uint64_t const epoch = _max(_max(_mine.newest.epoch, _pending.epoch), _seen())
 			                     + (_mine.damaged ? 2 : 1);
 
 			_pending = Claim { epoch, seen, 0, 0, 0, kind, 0 }.with_image_of(image);
@@ -280,20 +280,12 @@ class Checkpoint::Ownership
 		 */
 		bool offered() const { return _phase == OFFER && _mine.newest == _pending; }
 
-		bool undecided() const
-		{
-			return _phase == YIELD || _phase == WITHDRAW || _phase == OFFER;
-		}
-
 		Obstacle obstacle() const { return Obstacle(_obstacle); }
 
 		uint64_t epoch() const
 		{
-			return _mine.newest.epoch > _theirs.newest.epoch ? _mine.newest.epoch
-			                                                 : _theirs.newest.epoch;
+			return _max(_mine.newest.epoch, _theirs.newest.epoch);
 		}
-
-		bool operator == (Ownership const &) const = default;
 };
 
 #endif /* _OWNERSHIP_H_ */

@@ -93,6 +93,7 @@ static char const *mistake_text(uint64_t mistake)
 	case 1:  return "the child runs on both sides";
 	case 2:  return "an older state of the child goes on";
 	case 3:  return "an image was overwritten";
+	case 4:  return "a record is not valid for those who read it";
 	default: return "none";
 	}
 }
@@ -244,7 +245,10 @@ static void for_each_next(State const &s, auto const &fn)
 
 		case Side::END_WRITE:
 			with([&] (State &t) {
-				t.sectors[i][sector] = { side.ownership.pending(), 0 };
+				Claim const &claim = side.ownership.pending();
+				if (claim.seen >= claim.epoch)
+					note(t, 4);
+				t.sectors[i][sector] = { claim, 0 };
 				t.sides[i].pc = Side::READ; });
 			break;
 
