@@ -92,7 +92,7 @@ static char const *mistake_text(uint64_t mistake)
 	switch (mistake) {
 	case 1:  return "the child runs on both sides";
 	case 2:  return "an older state of the child goes on";
-	case 3:  return "an image was overwritten";
+	case 3:  return "an image is missing";
 	case 4:  return "a record is not valid for those who read it";
 	default: return "none";
 	}
@@ -253,22 +253,26 @@ static void for_each_next(State const &s, auto const &fn)
 			break;
 
 		case Side::PREPARE:
-			with([&] (State &t) {
-				Claim const &image = side.ownership.image();
-				if (s.images[image.slot] != image.number)
-					note(t, 3);
-				t.sides[i].here    = 1;
-				t.sides[i].version = side.ownership.taken_before()
-				                   ? newest_image(s) : s.images[image.slot];
-				t.sides[i].ownership.take();
-				t.sides[i].pc = Side::BEGIN_WRITE; });
+			{
+				Claim const image  = side.ownership.image();
+				bool  const newest = side.ownership.taken_before(),
+				            there  = newest || s.images[image.slot] == image.number;
 
-			if (s.faults.refusals)
-				with([&] (State &t) {
-					t.faults.refusals--;
-					t.sides[i].ownership.decline();
-					t.sides[i].pc = Side::BEGIN_WRITE; });
-			break;
+				if (there)
+					with([&] (State &t) {
+						t.sides[i].here    = 1;
+						t.sides[i].version = newest ? newest_image(s) : image.number;
+						t.sides[i].ownership.take();
+						t.sides[i].pc = Side::BEGIN_WRITE; });
+
+				/* an image that was overwritten meanwhile is noticed by its number */
+				if (!there || s.faults.refusals)
+					with([&] (State &t) {
+						t.faults.refusals -= there;
+						t.sides[i].ownership.decline();
+						t.sides[i].pc = Side::BEGIN_WRITE; });
+				break;
+			}
 
 		case Side::REST:
 			if (s.faults.moves)
