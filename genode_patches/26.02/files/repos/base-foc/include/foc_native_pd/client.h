@@ -32,6 +32,12 @@ struct Genode::Foc_native_pd_client : Rpc_client<Pd_session::Native_pd>
 
 	void table(Dataspace_capability ds, uint64_t instance) override {
 		call<Rpc_table>(ds, instance); }
+
+	Dirty_pages::State track_dirty_pages() override {
+		return call<Rpc_track_dirty_pages>(); }
+
+	Dirty_pages dirty_pages(addr_t at, unsigned count) override {
+		return call<Rpc_dirty_pages>(at, count); }
 };
 
 #endif /* _INCLUDE__FOC_NATIVE_PD__CLIENT_H_ */

@@ -113,6 +113,50 @@ struct Genode::Pd_session::Native_pd : Interface
 	 */
 	virtual void table(Dataspace_capability, uint64_t instance) = 0;
 
+	/**
+	 * Pages of the PD that were written
+	 */
+	struct Dirty_pages
+	{
+		static constexpr unsigned WORDS = 48, BITS = 8*sizeof(addr_t),
+		                          MAX   = WORDS*BITS;  /* pages per call */
+
+		enum State {
+			OK,
+			OUT_OF_RANGE, /* too many pages, or not aligned */
+			UNAVAILABLE,  /* neither processor nor kernel can tell */
+		};
+
+		State  state;
+		addr_t words[WORDS];  /* starting at the lowest bit */
+
+		bool written(unsigned i) const { return words[i/BITS] >> (i % BITS) & 1; }
+	};
+
+	/**
+	 * Let core map single pages to threads that are created from now on
+	 *
+	 * A larger page counts as written as a whole, and for ever. So whoever is
+	 * going to ask for dirty pages calls this before the PD has a thread.
+	 *
+	 * \return  'UNAVAILABLE' if 'dirty_pages' has no answers. Nothing changes
+	 *          then.
+	 */
+	virtual Dirty_pages::State track_dirty_pages() = 0;
+
+	/**
+	 * Tell which pages were written since the last call, or ever
+	 *
+	 * \param at     address of the first page in the PD
+	 * \param count  number of pages, at most 'Dirty_pages::MAX'
+	 *
+	 * The call is the only one that gets to know of a write. A page tells of the
+	 * writes through its own address only. Whenever a region of the PD
+	 * is detached, or any other region that has the same dataspace, wherever it
+	 * is attached, writes that nobody has asked for are forgotten.
+	 */
+	virtual Dirty_pages dirty_pages(addr_t at, unsigned count) = 0;
+
 
 	/*********************
 	 ** RPC declaration **
@@ -123,7 +167,11 @@ struct Genode::Pd_session::Native_pd : Interface
 
 	GENODE_RPC(Rpc_table, void, table, Dataspace_capability, uint64_t);
 
-	GENODE_RPC_INTERFACE(Rpc_request, Rpc_install, Rpc_table);
+	GENODE_RPC(Rpc_track_dirty_pages, Dirty_pages::State, track_dirty_pages);
+	GENODE_RPC(Rpc_dirty_pages, Dirty_pages, dirty_pages, addr_t, unsigned);
+
+	GENODE_RPC_INTERFACE(Rpc_request, Rpc_install, Rpc_table, Rpc_track_dirty_pages,
+	                     Rpc_dirty_pages);
 };
 
 

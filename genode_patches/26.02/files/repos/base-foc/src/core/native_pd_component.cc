@@ -206,6 +206,66 @@ void Native_pd_component::table(Dataspace_capability ds, uint64_t instance)
 }
 
 
+/**
+ * Let the kernel tell the pages of a task that were written since the last time
+ *
+ * Kernels for processors that do not tell refuse the operation.
+ */
+static Native_pd::Dirty_pages fetch_dirty(Foc::l4_cap_idx_t task, addr_t at, unsigned count)
+{
+	using namespace Foc;
+
+	using Dirty_pages = Native_pd::Dirty_pages;
+
+	constexpr l4_umword_t FETCH_DIRTY = 0x20;
+
+	l4_msg_regs_t &mr = *l4_utcb_mr();
+
+	mr.mr[0] = FETCH_DIRTY;
+	mr.mr[1] = at;
+	mr.mr[2] = count;
+
+	l4_msgtag_t const tag = l4_ipc_call(task, l4_utcb(), l4_msgtag(L4_PROTO_TASK, 3, 0, 0),
+	                                    L4_IPC_NEVER);
+
+	Dirty_pages result { };
+
+	if (l4_error(tag)) {
+		result.state = (l4_error(tag) == -L4_ENOSYS) ? Dirty_pages::UNAVAILABLE
+		                                             : Dirty_pages::OUT_OF_RANGE;
+		return result;
+	}
+
+	for (unsigned i = 0; i < (count + Dirty_pages::BITS - 1)/Dirty_pages::BITS; i++)
+		result.words[i] = mr.mr[i];
+
+	return result;
+}
+
+
+Native_pd::Dirty_pages::State Native_pd_component::track_dirty_pages()
+{
+	Dirty_pages::State const state = fetch_dirty(_task(), 0, 0).state;
+
+	if (state == Dirty_pages::OK)
+		_pd_session._pd.single_pages = true;
+
+	return state;
+}
+
+
+Native_pd::Dirty_pages Native_pd_component::dirty_pages(addr_t at, unsigned count)
+{
+	if (count > Dirty_pages::MAX || at % PAGE_SIZE) {
+		Dirty_pages result { };
+		result.state = Dirty_pages::OUT_OF_RANGE;
+		return result;
+	}
+
+	return fetch_dirty(_task(), at, count);
+}
+
+
 /*
  * The lifetime of the object is the one of the PD. The factory, which the gates
  * of the PD refer to, identifies the PD.

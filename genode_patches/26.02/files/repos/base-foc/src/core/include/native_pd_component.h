@@ -46,6 +46,10 @@ class Core::Native_pd_component : public Rpc_object<Pd_session::Native_pd,
 		Install_result install(Native_capability, addr_t, unsigned) override;
 
 		void table(Dataspace_capability, uint64_t) override;
+
+		Dirty_pages::State track_dirty_pages() override;
+
+		Dirty_pages dirty_pages(addr_t, unsigned) override;
 };
 
 #endif /* _CORE__INCLUDE__NATIVE_PD_COMPONENT_H_ */
