@@ -26,6 +26,7 @@ namespace Cap_checkpoint {
 	struct Region;
 	struct Dataspace;
 	class  Dataspaces;
+	class  Shadow;
 
 	using Image::NONE;
 }
@@ -64,6 +65,12 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 
 	unsigned users = 1;  /* ROM sessions that hand it out */
 
+	/* copy of the monitor, if there is one, see 'Precopy' */
+	Shadow *shadow = nullptr;
+
+	/* written without core being able to tell which pages */
+	bool changed = true;
+
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE;
 
@@ -75,6 +82,19 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 		kind(kind), cache(cache), size(size), cap(cap),
 		_element(*this, space, { unsigned(cap.local_name()) })
 	{ }
+
+	/**
+	 * Take note that core forgets which pages were written
+	 */
+	void forgotten(size_t offset, size_t num_bytes);
+
+	private:
+
+		/*
+		 * Noncopyable
+		 */
+		Dataspace(Dataspace const &);
+		Dataspace &operator = (Dataspace const &);
 };
 
 

@@ -14,6 +14,7 @@
 /* Genode includes */
 #include <cap_checkpoint/image_writer.h>
 #include <cap_checkpoint/meaning.h>
+#include <cap_checkpoint/precopy.h>
 
 namespace Cap_checkpoint {
 
@@ -38,6 +39,7 @@ class Cap_checkpoint::Save : Noncopyable
 		Allocator     &_alloc;
 		Image::Writer  _writer;
 		Snapshot      &_snapshot;
+		Precopy       *_precopy;   /* nullptr if the pages are saved as they are */
 		Meanings       _meanings { _alloc };
 
 		Thread_info _threads[Image::MAX_THREADS] { };
@@ -86,24 +88,66 @@ class Cap_checkpoint::Save : Noncopyable
 		void _put_timers();
 		bool _put_pages();
 
-		bool _put();
+		/* where to go on in the copies */
+		uint32_t _next_number = 0;
+		size_t   _next_page   = 0;
+
+		bool _put_copies(size_t max_pages);
+
+		bool _pinned = false;
+
+		bool _put_state();
+
+		Save_result _result(bool ok);
 
 	public:
+
+		/* what the last round had to copy */
+		Precopy::Round last_round { };
 
 		/**
 		 * Constructor
 		 *
 		 * \param snapshot  memory for a copy of the capability table
+		 * \param precopy   copies of the child's memory, or nullptr
 		 */
-		Save(Child &child, Image::Sink &sink, Snapshot &snapshot)
+		Save(Child &child, Image::Sink &sink, Snapshot &snapshot, Precopy *precopy = nullptr)
 		:
-			_child(child), _alloc(child.monitor().heap), _writer(sink), _snapshot(snapshot)
+			_child(child), _alloc(child.monitor().heap), _writer(sink), _snapshot(snapshot),
+			_precopy(precopy)
 		{ }
+
+		~Save() { if (_pinned) _precopy->unpin(); }
+
+		/**
+		 * Save all but the pages that there are copies of, to be called once
+		 */
+		Save_result save_state();
+
+		/**
+		 * Write pages to the image, and complete it by the last one
+		 *
+		 * \param max_pages  limit of what is read of the copies
+		 * \return           true if the image is complete
+		 *
+		 * The component may go on, and be served, before and between the calls.
+		 */
+		using Pages_result = Attempt<bool, Refused>;
+
+		Pages_result save_pages(size_t max_pages);
 
 		/**
 		 * Make the image, to be called once
 		 */
-		Save_result save();
+		Save_result save()
+		{
+			Save_result const state = save_state();
+
+			return state.ok() ? save_pages(~0UL).convert<Save_result>(
+			                    	[&] (bool)             { return Ok(); },
+			                    	[&] (Refused const &r) { return r; })
+			                  : state;
+		}
 };
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__SAVE_H_ */

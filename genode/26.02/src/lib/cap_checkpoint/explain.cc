@@ -265,13 +265,8 @@ bool Save::_find_signal_threads()
 }
 
 
-Save_result Save::save()
+Save_result Save::_result(bool ok)
 {
-	_number_objects();
-
-	bool const ok = _look_at_threads() && _explain_objects() && _explain_slots()
-	             && _find_calls() && _find_signal_threads() && _put();
-
 	if (ok)
 		return Ok();
 
@@ -279,4 +274,13 @@ Save_result Save::save()
 		(void)_refuse(Refused::Reason::IMAGE, "not complete");
 
 	return *_refused;
+}
+
+
+Save_result Save::save_state()
+{
+	_number_objects();
+
+	return _result(_look_at_threads() && _explain_objects() && _explain_slots()
+	            && _find_calls() && _find_signal_threads() && _put_state());
 }

@@ -51,6 +51,7 @@ Pd_session::Alloc_ram_result Virtual_pd::alloc_ram(size_t size, Cache cache)
 {
 	return alloc(size, cache).convert<Alloc_ram_result>(
 		[&] (Dataspace *ds) -> Alloc_ram_result {
+			ds->changed = false;
 			return static_cap_cast<Ram_dataspace>(ds->cap); },
 		[&] (Alloc_error e) -> Alloc_ram_result { return e; });
 }

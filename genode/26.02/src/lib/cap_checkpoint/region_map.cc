@@ -10,8 +10,18 @@
 
 /* Genode includes */
 #include <cap_checkpoint/region_map.h>
+#include <cap_checkpoint/shadow.h>
 
 using namespace Cap_checkpoint;
+
+
+void Cap_checkpoint::Dataspace::forgotten(size_t offset, size_t num_bytes)
+{
+	if (shadow)
+		shadow->mark(offset/Shadow::PAGE, num_bytes/Shadow::PAGE);
+	else
+		changed = true;
+}
 
 
 Dataspaces::~Dataspaces()
@@ -55,6 +65,9 @@ void Dataspaces::remove(Dataspace &ds)
 
 	while (Region * const region = ds.regions.first())
 		region->map.forget(*region);
+
+	if (ds.shadow)
+		ds.shadow->discard();
 
 	destroy(_alloc, &ds);
 	_account.refund(sizeof(Dataspace));
@@ -111,7 +124,20 @@ Region_map::Attach_result Virtual_region_map::attach(Dataspace_capability cap,
 
 void Virtual_region_map::detach(addr_t at)
 {
+	/* like core, accept any address of the region */
+	Region *region = nullptr;
+	for_each_region([&] (Region &r) {
+		if (at >= r.range.start && at - r.range.start < r.range.num_bytes)
+			region = &r; });
+
 	_real.detach(at);
 
-	_regions.apply<Region>({ at }, [&] (Region &region) { forget(region); }, [&] { });
+	if (!region)
+		return;
+
+	/* core unmaps the memory everywhere, and with it, what it has noted of writes */
+	if (region->ds)
+		region->ds->forgotten(region->offset, region->range.num_bytes);
+
+	forget(*region);
 }

@@ -293,17 +293,64 @@ bool Save::_put_pages()
 		if (ds.kind != Dataspace::Kind::RAM && ds.kind != Dataspace::Kind::TRACE)
 			return;
 
+		auto put = [&] (char const *start) {
+			_writer.pages(ds.number, 0, start, ds.size/Image::PAGE_SIZE); };
+
+		if (ds.shadow) {
+			put(ds.shadow->origin());
+			return;
+		}
 		if (!with_attached(_child.monitor().local_rm, ds.cap, Access::READ,
-			[&] (char *start, size_t) {
-				_writer.pages(ds.number, 0, start, ds.size/Image::PAGE_SIZE); }))
-			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace of ", ds.size, " bytes"); });
+			[&] (char *start, size_t) { put(start); }))
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace of ", ds.size, " bytes");
+
+		/* by the end of the attachment */
+		ds.forgotten(0, ds.size); });
 
 	return all;
 }
 
 
-bool Save::_put()
+/**
+ * Append pages from the copies
+ *
+ * \return  true if that was all
+ */
+bool Save::_put_copies(size_t max_pages)
 {
+	while (Shadow const * const shadow = _precopy->pinned(_next_number)) {
+
+		if (!max_pages)
+			return false;
+
+		size_t const count = min(max_pages, shadow->num_pages - _next_page);
+
+		_writer.pages(shadow->number, uint32_t(_next_page),
+		              shadow->copy() + _next_page*Shadow::PAGE, count);
+
+		_next_page += count;
+		max_pages  -= count;
+
+		if (_next_page == shadow->num_pages) {
+			_next_number = shadow->number + 1;
+			_next_page   = 0;
+		}
+	}
+	return true;
+}
+
+
+bool Save::_put_state()
+{
+	/* without a copy of each dataspace, all are saved as they are */
+	if (_precopy) {
+		last_round = _precopy->round();
+		if (_precopy->complete()) {
+			_precopy->pin();
+			_pinned = true;
+		}
+	}
+
 	_put_system();
 	if (!_put_table())
 		return false;
@@ -321,10 +368,23 @@ bool Save::_put()
 	_put_signals();
 	_put_timers();
 
-	if (!_put_pages())
-		return false;
+	return _pinned || _put_pages();
+}
+
+
+Save::Pages_result Save::save_pages(size_t max_pages)
+{
+	if (_pinned) {
+		if (!_put_copies(max_pages))
+			return false;
+
+		_precopy->unpin();
+		_pinned = false;
+	}
 
 	char const * const failure = _writer.finish();
 
-	return !failure || _refuse(Refused::Reason::IMAGE, failure);
+	return _result(!failure || _refuse(Refused::Reason::IMAGE, failure))
+		.convert<Pages_result>([&] (Ok)               { return true; },
+		                       [&] (Refused const &r) { return r; });
 }

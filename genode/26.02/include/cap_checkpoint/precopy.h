@@ -1,0 +1,153 @@
+/*
+ * \brief  Copy the memory of a component while it is running
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__PRECOPY_H_
+#define _INCLUDE__CAP_CHECKPOINT__PRECOPY_H_
+
+/* Genode includes */
+#include <cap_checkpoint/child.h>
+#include <cap_checkpoint/shadow.h>
+#include <foc_native_pd/client.h>
+
+namespace Cap_checkpoint { class Precopy; }
+
+
+/**
+ * Copies of the dataspaces of a child, brought up to date in rounds
+ *
+ * All rounds but the last one take place while the child is running. The last
+ * one, which 'Save' calls for, copies what the child has written since then. The
+ * copies stay valid from one checkpoint to the next, whatever becomes of it.
+ *
+ * The object must be created after the child, and before it is started or
+ * restored, and be used and destroyed by the same entrypoint as the child.
+ */
+class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
+{
+	public:
+
+		struct Round
+		{
+			size_t   pages  = 0;  /* that were copied */
+			unsigned calls  = 0;  /* questions to core */
+		};
+
+		/**
+		 * Limits of the effort before a freeze
+		 */
+		struct Bound
+		{
+			unsigned rounds = 8;
+			size_t   enough = 16;  /* pages left, which are not worth a round */
+		};
+
+	private:
+
+		using Dirty_pages = Foc_native_pd::Dirty_pages;
+
+		Child                &_child;
+		Foc_native_pd_client  _native_pd { _child.pd.real().native_pd() };
+		size_t          const _limit;
+
+		List<Shadow> _shadows  { };
+		size_t       _used     = 0;
+		bool         _complete = false, _pinned = false;
+
+		bool const _available { _native_pd.track_dirty_pages() == Dirty_pages::OK };
+
+		/* what core said last, valid during one round */
+		struct Answer { addr_t at; size_t count; Dirty_pages pages; };
+
+		Answer _answer { };
+
+		/*
+		 * Noncopyable
+		 */
+		Precopy(Precopy const &);
+		Precopy &operator = (Precopy const &);
+
+		void discard(Shadow &) override;
+
+		void _destroy(Shadow &);
+
+		bool _provide(Dataspace &);
+		bool _provide_all();
+		bool _ask(addr_t at, Round &);
+		void _look_at(Region const &, addr_t at, Round &);
+		void _look_at_all(Round &);
+
+	public:
+
+		/**
+		 * Constructor
+		 *
+		 * \param ram_limit  what the copies may take of the monitor's RAM
+		 */
+		Precopy(Child &child, size_t ram_limit) : _child(child), _limit(ram_limit) { }
+
+		~Precopy();
+
+		/**
+		 * Return true if there was a copy of each dataspace in the last round
+		 *
+		 * If the processor does not tell which pages were written, or the limit
+		 * does not allow for the copies, the memory is saved as a whole.
+		 */
+		bool complete() const { return _complete; }
+
+		/**
+		 * Copy what was written since the round before
+		 */
+		Round round();
+
+		/**
+		 * Prepare for a freeze
+		 *
+		 * The rounds end as soon as what remains does not become less by a
+		 * quarter at least.
+		 *
+		 * \return  the last round, and the pages of all together
+		 */
+		struct Result { unsigned rounds; size_t pages; Round last; };
+
+		Result rounds(Bound const &);
+
+		Result rounds() { return rounds(Bound { }); }
+
+		/**
+		 * Keep the copies as they are until 'unpin', for an image
+		 *
+		 * No round takes place meanwhile. The numbers of the dataspaces are kept,
+		 * too, and the copy of one that vanishes.
+		 */
+		void pin();
+		void unpin();
+
+		/**
+		 * Return the copy that was pinned with the lowest number, starting at 'number'
+		 */
+		Shadow const *pinned(uint32_t number) const;
+
+		/**
+		 * Return RAM in bytes that the copies take
+		 */
+		size_t used() const { return _used; }
+
+		/**
+		 * Call 'fn' with each 'Shadow const &'
+		 */
+		void for_each_shadow(auto const &fn) const
+		{
+			for (Shadow const *s = _shadows.first(); s; s = s->next())
+				fn(*s);
+		}
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__PRECOPY_H_ */

@@ -1,0 +1,136 @@
+/*
+ * \brief  Copy of a dataspace that follows the changes of the component
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__SHADOW_H_
+#define _INCLUDE__CAP_CHECKPOINT__SHADOW_H_
+
+/* Genode includes */
+#include <base/allocator.h>
+#include <base/env.h>
+#include <base/ram_allocator.h>
+#include <cap_checkpoint/dataspaces.h>
+#include <util/list.h>
+
+namespace Cap_checkpoint { class Shadow; }
+
+
+/**
+ * Copy of a dataspace, and what is known to differ
+ *
+ * The original stays attached. Core forgets which pages were written whenever a
+ * region with the dataspace is detached, no matter whose region it is.
+ *
+ * Each page of the copy has the content of the original, or is marked, or core
+ * will tell that it was written.
+ */
+class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
+{
+	public:
+
+		static constexpr size_t PAGE = Image::PAGE_SIZE;
+
+		/* the size is constant, so the compiler need not call 'memcpy' */
+		static void copy_page(char *to, char const *from)
+		{
+			__builtin_memcpy(to, from, PAGE);
+		}
+
+		struct Owner : Interface
+		{
+			/**
+			 * Destroy the shadow, whose dataspace vanishes
+			 */
+			virtual void discard(Shadow &) = 0;
+		};
+
+	private:
+
+		using Word = uint64_t;
+
+		static constexpr size_t BITS = 64;
+
+		Owner            &_owner;
+		Ram_allocator    &_ram;
+		Env::Local_rm    &_local_rm;
+		Allocator        &_alloc;
+
+		Ram_dataspace_capability _copy_ds { };
+
+		char *_copy   = nullptr;
+		char *_origin = nullptr;
+		Word *_marks  = nullptr;
+
+		/*
+		 * Noncopyable
+		 */
+		Shadow(Shadow const &);
+		Shadow &operator = (Shadow const &);
+
+		char *_attach(Dataspace_capability, bool writeable);
+
+		size_t _num_words() const { return (num_pages + BITS - 1)/BITS; }
+
+	public:
+
+		Dataspace   *ds;         /* nullptr if the dataspace is gone */
+		size_t const num_pages;
+
+		/* number of the dataspace in an image that is being written */
+		uint32_t number = NONE;
+
+		Shadow(Owner &, Ram_allocator &, Env::Local_rm &, Allocator &, Dataspace &);
+
+		~Shadow();
+
+		/**
+		 * Leave the original alone, which vanishes
+		 */
+		void release_origin();
+
+		/**
+		 * Return RAM in bytes that the copy takes
+		 */
+		size_t size() const { return num_pages*PAGE; }
+
+		/**
+		 * Return false if the resources of the monitor did not suffice
+		 */
+		bool valid() const { return _copy && _origin && _marks; }
+
+		/**
+		 * Return memory of the component
+		 */
+		char const *origin() const { return _origin; }
+
+		char const *copy() const { return _copy; }
+
+		void mark(size_t page)
+		{
+			if (page < num_pages)
+				_marks[page/BITS] |= Word(1) << (page % BITS);
+		}
+
+		void mark(size_t first, size_t count)
+		{
+			for (size_t i = first; i < num_pages && i - first < count; i++)
+				mark(i);
+		}
+
+		/**
+		 * Copy what is marked
+		 *
+		 * \return  number of pages
+		 */
+		size_t update();
+
+		void discard() { _owner.discard(*this); }
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__SHADOW_H_ */

@@ -1,0 +1,364 @@
+/*
+ * \brief  Copy the memory of a component while it is running
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/precopy.h>
+
+using namespace Cap_checkpoint;
+
+using Kind = Cap_checkpoint::Dataspace::Kind;
+
+
+/************
+ ** Shadow **
+ ************/
+
+char *Shadow::_attach(Dataspace_capability cap, bool writeable)
+{
+	Env::Local_rm::Attach_attr attr { };
+	attr.writeable = writeable;
+
+	return _local_rm.attach(cap, attr).convert<char *>(
+		[&] (Env::Local_rm::Attachment &a) {
+			a.deallocate = false;
+			return (char *)a.ptr; },
+		[&] (Env::Local_rm::Error) { return (char *)nullptr; });
+}
+
+
+Shadow::Shadow(Owner &owner, Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
+               Dataspace &ds)
+:
+	_owner(owner), _ram(ram), _local_rm(local_rm), _alloc(alloc),
+	ds(&ds), num_pages(ds.size/PAGE)
+{
+	_ram.try_alloc(ds.size).with_result(
+		[&] (Ram::Allocation &a) {
+			a.deallocate = false;
+			_copy_ds = a.cap; },
+		[&] (Alloc_error) { });
+
+	if (_copy_ds.valid())
+		_copy = _attach(_copy_ds, true);
+
+	if (_copy)
+		_origin = _attach(ds.cap, false);
+
+	if (_origin)
+		_alloc.try_alloc(_num_words()*sizeof(Word)).with_result(
+			[&] (Memory::Allocation &a) {
+				a.deallocate = false;
+				_marks = (Word *)a.ptr;
+				for (size_t i = 0; i < _num_words(); i++)
+					_marks[i] = 0; },
+			[&] (Alloc_error) { });
+
+	/* a dataspace whose pages nobody has written is zero, as the copy is */
+	if (valid() && ds.changed)
+		mark(0, num_pages);
+}
+
+
+Shadow::~Shadow()
+{
+	if (_marks)  _alloc.free(_marks, _num_words()*sizeof(Word));
+	if (_copy)   Env::Local_rm::Attachment { _local_rm, { _copy, size() } };
+
+	if (_copy_ds.valid())
+		Ram::Allocation { _ram, { _copy_ds, size() } };
+
+	release_origin();
+}
+
+
+void Shadow::release_origin()
+{
+	if (_origin)
+		Env::Local_rm::Attachment { _local_rm, { _origin, size() } };
+
+	_origin = nullptr;
+
+	/* with the attachment, core forgets what it has not told */
+	if (ds) {
+		ds->shadow  = nullptr;
+		ds->changed = true;
+		ds          = nullptr;
+	}
+}
+
+
+size_t Shadow::update()
+{
+	size_t count = 0;
+
+	if (!_origin)
+		return count;
+
+	for (size_t w = 0; w < _num_words(); w++) {
+
+		for (; _marks[w]; count++) {
+
+			size_t const bit = size_t(__builtin_ctzll(_marks[w])), at = (w*BITS + bit)*PAGE;
+
+			_marks[w] &= _marks[w] - 1;
+			copy_page(_copy + at, _origin + at);
+		}
+	}
+	return count;
+}
+
+
+/*************
+ ** Precopy **
+ *************/
+
+Precopy::~Precopy()
+{
+	while (Shadow * const shadow = _shadows.first())
+		_destroy(*shadow);
+}
+
+
+void Precopy::_destroy(Shadow &shadow)
+{
+	_shadows.remove(&shadow);
+	_used -= shadow.size();
+
+	destroy(_child.monitor().heap, &shadow);
+}
+
+
+void Precopy::discard(Shadow &shadow)
+{
+	/* the image that is being written needs the copy */
+	if (_pinned && shadow.number != NONE)
+		shadow.release_origin();
+	else
+		_destroy(shadow);
+}
+
+
+void Precopy::pin()
+{
+	_pinned = true;
+
+	for (Shadow *s = _shadows.first(); s; s = s->next())
+		s->number = s->ds ? s->ds->number : NONE;
+}
+
+
+void Precopy::unpin()
+{
+	_pinned = false;
+
+	for (Shadow *s = _shadows.first(); s; ) {
+
+		Shadow &shadow = *s;
+		s = s->next();
+
+		shadow.number = NONE;
+		if (!shadow.ds)
+			_destroy(shadow);
+	}
+}
+
+
+Shadow const *Precopy::pinned(uint32_t const number) const
+{
+	Shadow const *result = nullptr;
+
+	for (Shadow const *s = _shadows.first(); s; s = s->next())
+		if (s->number != NONE && s->number >= number && (!result || s->number < result->number))
+			result = s;
+
+	return result;
+}
+
+
+/**
+ * Make a copy of a dataspace if there is none, which is empty at first
+ */
+bool Precopy::_provide(Dataspace &ds)
+{
+	if (ds.shadow)
+		return true;
+
+	if (_used + ds.size > _limit)
+		return false;
+
+	Monitor &monitor = _child.monitor();
+	Owner   &owner   = *this;
+
+	Shadow * const shadow = monitor.heap.try_alloc(sizeof(Shadow)).convert<Shadow *>(
+		[&] (Memory::Allocation &a) {
+			a.deallocate = false;
+			return construct_at<Shadow>(a.ptr, owner, monitor.ram, monitor.local_rm,
+			                            monitor.heap, ds); },
+		[&] (Alloc_error) { return (Shadow *)nullptr; });
+
+	if (!shadow)
+		return false;
+
+	_shadows.insert(shadow);
+	_used    += ds.size;
+	ds.shadow = shadow;
+
+	if (!shadow->valid())
+		_destroy(*shadow);
+
+	return ds.shadow != nullptr;
+}
+
+
+bool Precopy::_provide_all()
+{
+	bool all = true;
+
+	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
+		if (ds.kind == Kind::RAM || ds.kind == Kind::TRACE)
+			all &= _provide(ds); });
+
+	return all;
+}
+
+
+/**
+ * Obtain core's answer about a page, and about those that follow
+ */
+bool Precopy::_ask(addr_t at, Round &round)
+{
+	_answer = { .at = at, .count = Dirty_pages::MAX,
+	            .pages = _native_pd.dirty_pages(at, Dirty_pages::MAX) };
+	round.calls++;
+
+	return _answer.pages.state == Dirty_pages::OK;
+}
+
+
+/**
+ * Mark pages of a region that were written
+ *
+ * \param at  address of the region in the component
+ */
+void Precopy::_look_at(Region const &region, addr_t const at, Round &round)
+{
+	Shadow * const shadow = region.ds ? region.ds->shadow : nullptr;
+
+	if (!shadow || !region.writeable)
+		return;
+
+	size_t const first = region.offset/Shadow::PAGE,
+	             count = region.range.num_bytes/Shadow::PAGE;
+
+	for (size_t i = 0; i < count; ) {
+
+		addr_t const page = at + i*Shadow::PAGE;
+
+		size_t known = (page - _answer.at)/Shadow::PAGE;
+
+		/* an answer tells of other regions, too, and nobody else will */
+		if (page < _answer.at || known >= _answer.count) {
+			if (!_ask(page, round)) {
+				shadow->mark(first + i, count - i);
+				_answer = { };
+				return;
+			}
+			known = 0;
+		}
+
+		for (; i < count && known < _answer.count; ) {
+
+			addr_t const bits = _answer.pages.words[known/Dirty_pages::BITS]
+			                    >> (known % Dirty_pages::BITS);
+
+			/* nothing written up to the end of the word */
+			if (!bits) {
+				size_t const rest = Dirty_pages::BITS - known % Dirty_pages::BITS;
+				i += rest; known += rest;
+				continue;
+			}
+			size_t const skip = size_t(__builtin_ctzl(bits));
+
+			if (i + skip < count)
+				shadow->mark(first + i + skip);
+
+			i += skip + 1; known += skip + 1;
+		}
+	}
+}
+
+
+/**
+ * Look at all regions of the component in the order of their addresses
+ */
+void Precopy::_look_at_all(Round &round)
+{
+	Virtual_pd &pd = _child.pd;
+
+	_answer = { };
+
+	pd.space.for_each_region([&] (Region &outer) {
+
+		Virtual_region_map * const area =
+			!outer.ds                              ? nullptr :
+			(outer.ds->kind == Kind::STACK_AREA)   ? &pd.stack  :
+			(outer.ds->kind == Kind::LINKER_AREA)  ? &pd.linker : nullptr;
+
+		if (!area) {
+			_look_at(outer, outer.range.start, round);
+			return;
+		}
+
+		area->for_each_region([&] (Region &inner) {
+			_look_at(inner, outer.range.start - outer.offset + inner.range.start, round); });
+	});
+
+	/* core writes to it, too */
+	if (_child.cpu.trace && _child.cpu.trace->shadow)
+		_child.cpu.trace->shadow->mark(0, 1);
+}
+
+
+Precopy::Round Precopy::round()
+{
+	Round result { };
+
+	_complete = _available && !_pinned && _provide_all();
+
+	if (!_complete)
+		return result;
+
+	_look_at_all(result);
+
+	for (Shadow *s = _shadows.first(); s; s = s->next())
+		result.pages += s->update();
+
+	return result;
+}
+
+
+Precopy::Result Precopy::rounds(Bound const &bound)
+{
+	Result result { };
+
+	while (result.rounds < bound.rounds) {
+
+		size_t const before = result.last.pages;
+
+		result.last   = round();
+		result.pages += result.last.pages;
+		result.rounds++;
+
+		if (result.last.pages <= bound.enough
+		 || (result.rounds > 1 && result.last.pages*4 > before*3))
+			break;
+	}
+	return result;
+}

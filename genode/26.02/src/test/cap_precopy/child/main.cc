@@ -1,0 +1,214 @@
+/*
+ * \brief  Component that writes to its memory in many ways
+ * \date   2026-11-30
+ *
+ * The configuration says how much memory there is, how much of it is written all
+ * the time, and by how many threads. With 'churn', further threads attach, detach,
+ * allocate, and free dataspaces.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/attached_ram_dataspace.h>
+#include <base/attached_rom_dataspace.h>
+#include <base/component.h>
+#include <base/heap.h>
+#include <base/log.h>
+#include <base/thread.h>
+#include <trace/timestamp.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Random;
+	struct Work;
+	struct Writer;
+	struct Churn;
+	struct Main;
+
+	static constexpr size_t PAGE = 4096;
+}
+
+
+struct Test::Random
+{
+	uint32_t _state;
+
+	unsigned operator () (unsigned limit)
+	{
+		_state = _state*1103515245 + 12345;
+		return (_state >> 8) % limit;
+	}
+};
+
+
+struct Test::Work : Thread
+{
+	static constexpr size_t STACK = 32*1024;
+
+	Random random;
+
+	Work(Env &env, char const *name, unsigned seed)
+	: Thread(env, name, Stack_size { STACK }), random { seed } { }
+};
+
+
+/**
+ * Write to one word of each page, one page after the other
+ */
+struct Test::Writer : Work
+{
+	addr_t const _start;
+	size_t const _pages;
+
+	Writer(Env &env, addr_t at, size_t pages, unsigned number)
+	: Work(env, "writer", 7 + number), _start(at), _pages(pages) { start(); }
+
+	void entry() override
+	{
+		for (uint64_t value = 1; ; value++)
+			for (size_t i = 0; i < _pages; i++)
+				*(uint64_t volatile *)(_start + i*PAGE + 8*random(PAGE/8)) = value;
+	}
+};
+
+
+/**
+ * Use dataspaces for a short time, some of them at two addresses
+ */
+struct Test::Churn : Work
+{
+	static constexpr unsigned NUM = 8;
+
+	struct Used
+	{
+		Ram_dataspace_capability ds { };
+		char                    *at[2] { };
+	};
+
+	Env &_env;
+
+	Used _used[NUM] { };
+
+	Churn(Env &env, unsigned seed) : Work(env, "churn", seed), _env(env) { start(); }
+
+	char *_attach(Dataspace_capability ds, size_t offset)
+	{
+		Region_map::Attr attr { };
+		attr.writeable = true;
+		attr.offset    = offset;
+
+		return _env.rm().attach(ds, attr).convert<char *>(
+			[&] (Env::Local_rm::Attachment &a) { a.deallocate = false; return (char *)a.ptr; },
+			[&] (Env::Local_rm::Error)         { return (char *)nullptr; });
+	}
+
+	void _detach(char *&at)
+	{
+		if (at)
+			_env.rm().detach(addr_t(at));
+		at = nullptr;
+	}
+
+	void _write(char *at, size_t pages)
+	{
+		for (unsigned i = random(4); at && i; i--)
+			*(uint32_t volatile *)(at + random(unsigned(pages))*PAGE) = random(~0u);
+	}
+
+	void entry() override
+	{
+		static constexpr size_t PAGES = 12;
+
+		for (;;) {
+			Used &used = _used[random(NUM)];
+
+			if (!used.ds.valid())
+				_env.ram().try_alloc(PAGES*PAGE).with_result(
+					[&] (Ram::Allocation &a) { a.deallocate = false; used.ds = a.cap; },
+					[&] (Alloc_error)        { });
+
+			if (!used.ds.valid())
+				continue;
+
+			switch (random(8)) {
+			case 0: case 1: if (!used.at[0]) used.at[0] = _attach(used.ds, 0);      break;
+			case 2: case 3: if (!used.at[1]) used.at[1] = _attach(used.ds, 4*PAGE); break;
+			case 4: _detach(used.at[0]); break;
+			case 5: _detach(used.at[1]); break;
+			case 6:
+				if (random(4))
+					break;
+				_detach(used.at[0]);
+				_detach(used.at[1]);
+				{ Ram::Allocation { _env.ram(), { used.ds, PAGES*PAGE } }; }
+				used.ds = { };
+				break;
+			}
+			_write(used.at[0], PAGES);
+			_write(used.at[1], PAGES - 4);
+		}
+	}
+};
+
+
+struct Test::Main
+{
+	Env &_env;
+
+	Attached_rom_dataspace _config { _env, "config" };
+
+	template <typename T>
+	T _value(char const *attribute, T default_value) const
+	{
+		return _config.node().attribute_value(attribute, default_value);
+	}
+
+	Heap _heap { _env.ram(), _env.rm() };
+
+	size_t   const _memory = _value("memory",  Num_bytes(1024*1024)),
+	               _hot    = _value("written", Num_bytes(256*1024));
+	unsigned const _threads = _value("writers", 1u),
+	               _churns  = _value("churn", 0u);
+
+	Attached_ram_dataspace _ds { _env.ram(), _env.rm(), _memory };
+
+	/* nobody but the test knows of the signal */
+	void _handle_yield() { }
+
+	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
+
+	Main(Env &env) : _env(env)
+	{
+		Trace::Timestamp const start = Trace::timestamp();
+
+		/* no page of the memory is zero */
+		for (size_t i = 0; i < _memory/PAGE; i++)
+			_ds.local_addr<uint64_t>()[i*PAGE/8] = i + 1;
+
+		log("first access to ", _memory/PAGE, " pages takes ",
+		    (Trace::timestamp() - start)/1000, " thousand ticks");
+
+		/* a thread that writes nothing rests */
+		size_t const pages = _hot/PAGE/max(1u, _threads);
+
+		for (unsigned i = 0; i < _threads; i++)
+			new (_heap) Writer(_env, addr_t(_ds.local_addr<char>()) + i*pages*PAGE, pages, i);
+
+		for (unsigned i = 0; i < _churns; i++)
+			new (_heap) Churn(_env, 11 + i);
+
+		_env.parent().yield_sigh(_yield_handler);
+	}
+};
+
+
+Genode::size_t Component::stack_size() { return 64*1024; }
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }

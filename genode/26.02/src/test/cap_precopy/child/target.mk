@@ -1,0 +1,3 @@
+TARGET := test-cap_precopy-child
+SRC_CC := main.cc
+LIBS   := base
