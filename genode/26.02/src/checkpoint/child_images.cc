@@ -126,6 +126,10 @@ bool Managed_child::_note(Image_store::Result const &result)
 
 void Managed_child::_loaded(Image_store::Result const &result)
 {
+	/* the child was restarted meanwhile, and whether it is here will be looked up anew */
+	if (_state == State::NEW)
+		return;
+
 	bool const starting = _state == State::LOADING,
 	           current  = _job_place == place(),
 	           noted    = current && _note(result);
@@ -137,7 +141,7 @@ void Managed_child::_loaded(Image_store::Result const &result)
 	} else if (starting && _ownership.constructed() && !_ownership->holds()) {
 		_prepare(result);
 
-	} else if (current && (starting || _reload)) {
+	} else if (current && (starting || _reload) && _may_restore()) {
 		_restore_newest(result);
 
 	} else if (current && !noted) {
@@ -204,8 +208,13 @@ void Managed_child::_written(Image_store::Result const &result)
 	if (_state != State::FROZEN)
 		return;
 
-	if (result.ok && _move_wanted) {
+	bool const offer = result.ok && _move_wanted;
+
+	if (offer && _may_offer()) {
 		_offer(result);
+	} else if (offer && !_stop_wanted()) {
+		_refuse("move", "the place of the images is not shared, or no further record can be written");
+		_go_on();
 	} else if (result.ok) {
 		_end(_start_again ? State::NEW : State::STOPPED);
 	} else {

@@ -76,6 +76,8 @@ void Managed_child::_looked(Image_store::Result const &result)
 
 		if (_state == State::FROZEN || _state == State::OFFERED)
 			_set(State::UNDECIDED);
+
+		_checkpoint_later("records cannot be read or written");
 		_poll_later();
 		return;
 	}
@@ -140,21 +142,6 @@ void Managed_child::_tell_obstacle()
 {
 	static constexpr uint64_t MOMENT_US = 1000*1000;
 
-	auto text = [] (Ownership::Obstacle obstacle) -> char const *
-	{
-		switch (obstacle) {
-		case Ownership::NO_OBSTACLE:
-		case Ownership::NOBODY_BEGINS:
-		case Ownership::ELSEWHERE:
-		case Ownership::UNANSWERED:    break;
-		case Ownership::DAMAGED:       return "a record of the other system is damaged";
-		case Ownership::UNDECIDED:     return "the other system may have taken the child";
-		case Ownership::CONTRADICTION: return "the records contradict each other";
-		case Ownership::SAME_SIDE:     return "another system writes the records of this side";
-		}
-		return nullptr;
-	};
-
 	uint64_t const now = _common.now_us();
 
 	if (_obstacle != _ownership->obstacle()) {
@@ -163,9 +150,11 @@ void Managed_child::_tell_obstacle()
 		_obstacle_told = false;
 	}
 
-	if (text(_obstacle) && !_obstacle_told && now >= _obstacle_us + MOMENT_US) {
+	char const * const text = Ownership::text(_obstacle);
+
+	if (text && !_obstacle_told && now >= _obstacle_us + MOMENT_US) {
 		_obstacle_told = true;
-		_refuse("move", text(_obstacle));
+		_refuse("move", text);
 	}
 }
 
@@ -173,11 +162,16 @@ void Managed_child::_tell_obstacle()
 void Managed_child::_wait_for_other_side()
 {
 	bool const unanswered = _ownership->obstacle() == Ownership::UNANSWERED,
-	           frozen     = _child.constructed() && !_prepared.constructed();
+	           here       = _child.constructed() && !_prepared.constructed();
 
-	if (!frozen) {
+	if (!here) {
+		/* what was requested was meant for a child that is here */
+		_move_wanted = false;
 		if (_state != State::AWAY)
 			_set(State::AWAY);
+
+	} else if (_state == State::RUNNING) {
+		_checkpoint_later("records cannot be written");
 
 	} else if (!unanswered) {
 		if (_state != State::UNDECIDED)
@@ -203,6 +197,20 @@ void Managed_child::_wait_for_other_side()
 
 
 /**
+ * Try a checkpoint again, which has to wait for the records
+ */
+void Managed_child::_checkpoint_later(Message const &reason)
+{
+	uint64_t const now = _common.now_us();
+
+	if (_state == State::RUNNING && _due(now)) {
+		_attempt_us = now;
+		_try_again(reason);
+	}
+}
+
+
+/**
  * Let the child run, as nobody else has it
  *
  * \param reason  what the other side says about an offer that it declines
@@ -219,7 +227,7 @@ void Managed_child::_run_here(Message const &reason)
 		_start_prepared();
 
 	} else if (_child.constructed() && !running) {
-		if (reason.length() > 1)
+		if (reason.length() > 1 && _ownership->declined())
 			_refuse("move", "the other system says: ", reason);
 		_go_on();
 	}
@@ -228,7 +236,8 @@ void Managed_child::_run_here(Message const &reason)
 		_write_record();
 
 	} else if (_child.constructed()) {
-		if (running && _due(_common.now_us()))
+		/* the newest image is not overwritten before it is known which one it is */
+		if (running && _due(_common.now_us()) && _known == _started.place)
 			_checkpoint();
 
 	} else if (!ended) {
@@ -318,15 +327,18 @@ void Managed_child::_prepare(Image_store::Result const &result)
 
 void Managed_child::_start_prepared()
 {
-	_prepared->start().with_result(
-		[&] (Cap_checkpoint::Restored const &restored) {
-			_stat.from_image  = restored;
-			_stat.from_number = _from_number;
-			_stat.restored++;
-			_stat.arrived++;
-			_begin(); },
-		[&] (Refused const &refused) {
-			_refuse("restore", refused); });
+	try {
+		_prepared->start().with_result(
+			[&] (Cap_checkpoint::Restored const &restored) {
+				_stat.from_image  = restored;
+				_stat.from_number = _from_number;
+				_stat.restored++;
+				_stat.arrived++;
+				_begin(); },
+			[&] (Refused const &refused) {
+				_refuse("restore", refused); });
+	}
+	catch (...) { _refuse("restore", "out of memory or capabilities"); }
 
 	_prepared.destruct();
 

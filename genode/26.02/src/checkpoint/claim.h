@@ -40,6 +40,9 @@ struct Checkpoint::Claim
 		NUM_KINDS
 	};
 
+	/* there is a next one */
+	static constexpr uint64_t MAX_EPOCH = 1ULL << 62;
+
 	uint64_t epoch;      /* grows with each record of both sides, 0 for none */
 	uint64_t seen;       /* latest epoch of the other side, but if withdrawn, that of the offer */
 	uint64_t number;     /* of the checkpoint that the image contains, 0 for none */

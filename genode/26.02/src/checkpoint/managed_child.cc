@@ -22,8 +22,18 @@ void Managed_child::update(Start_node const &values, Node const &start, Node con
 {
 	bool const elsewhere = !(_values.place == values.place) || _values.side != values.side;
 
+	bool const here = _child.constructed();
+
 	bool const restart = _values.version != values.version
-	                  || (_state == State::AWAY && elsewhere);
+	                  || (elsewhere && !here && (_state == State::AWAY || _state == State::LOADING));
+
+	/* what the former records say is of no use, the new ones are read before a restore */
+	if (elsewhere && !here)
+		_ownership.destruct();
+
+	if (here && !restart && (_values.side         != values.side
+	                      || _values.place.shared != values.place.shared))
+		_refuse("move", "the side changes when the child is started the next time");
 
 	/* it comes back while its last image is being written */
 	if (!_present && _state == State::FROZEN)
@@ -78,9 +88,20 @@ void Managed_child::request_move(Version const &version, bool here)
 	_move_version = version;
 	_move_wanted  = version.length() > 1 && !here && _state != State::AWAY;
 	_attempts     = 0;
+}
 
-	if (_move_wanted && !_values.place.shared) {
-		_refuse("move", "the place of the images is not shared with another system");
+
+/**
+ * Refuse to move what cannot be moved
+ */
+void Managed_child::_check_move(bool ended)
+{
+	bool const starting = _state == State::NEW || _state == State::LOADING,
+	           shared   = starting ? _values.place.shared : _ownership.constructed();
+
+	if (_move_wanted && (ended || !shared)) {
+		_refuse("move", ended ? "the child has ended"
+		                      : "the place of the images is not shared with another system");
 		_move_wanted = false;
 	}
 }
@@ -235,6 +256,8 @@ void Managed_child::work()
 	           ended   = _state == State::STOPPED || _state == State::EXITED
 	                  || _state == State::FAILED;
 
+	_check_move(ended);
+
 	if (running || ended) {
 		if (!place().valid())
 			_refuse_requests("there is no place for images");
@@ -270,10 +293,10 @@ void Managed_child::work()
 			_reload = false;
 		} else {
 			_set(State::LOADING);
-			_load();
+			_load_at_start();
 		}
 
-	} else if (running && (_reload || (_due(now) && !(_known == _started.place)))) {
+	} else if (running && _may_restore() && (_reload || (_due(now) && !(_known == _started.place)))) {
 		_load();
 
 	} else if (running && _due(now)) {

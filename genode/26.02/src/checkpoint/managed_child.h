@@ -223,6 +223,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _stays_frozen()  const { return _stop_wanted() || _move_wanted; }
 		bool _due(uint64_t) const;
 
+		/* nothing of this is certain while the records are being read or written */
+		bool _may_restore() const { return !_ownership.constructed() || _ownership->holds(); }
+		bool _may_offer()   const { return  _ownership.constructed() && _ownership->can_offer(); }
+
 		bool _affordable(char const *operation);
 		bool _place_is_free(char const *operation);
 		bool _create(char const *operation);
@@ -257,6 +261,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _wait_for_other_side();
 		void _tell_offer();
 		void _tell_obstacle();
+		void _checkpoint_later(Message const &);
 		void _write_record();
 		void _run_here(Message const &);
 		bool _prepare_from(Image_store::Result const &);
@@ -264,6 +269,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _start_prepared();
 		void _offer(Image_store::Result const &);
 
+		void _check_move(bool ended);
 		void _work_on_start(uint64_t);
 		void _work_on_delay(uint64_t);
 
@@ -293,7 +299,12 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/**
 		 * Return true if the side of this system has this name
 		 */
-		bool is_side(Name const &name) const { return name == (_values.side ? "b" : "a"); }
+		bool is_side(Name const &name) const
+		{
+			unsigned const side = _ownership.constructed() ? _ownership->side() : _values.side;
+
+			return name == (side ? "b" : "a");
+		}
 
 		/* used while the configuration is being evaluated */
 		bool mentioned = false;

@@ -32,10 +32,9 @@ struct Checkpoint::Owner_record
 	using uint64_t = Genode::uint64_t;
 	using size_t   = Genode::size_t;
 
-	static constexpr char     MAGIC[]   = "CAPOWNR\n";
-	static constexpr uint32_t VERSION   = 1;
-	static constexpr size_t   SIZE      = 512;
-	static constexpr uint64_t MAX_EPOCH = 1ULL << 62;
+	static constexpr char     MAGIC[] = "CAPOWNR\n";
+	static constexpr uint32_t VERSION = 1;
+	static constexpr size_t   SIZE    = 512;
 
 	char     magic[8];
 	uint32_t version;
@@ -75,7 +74,7 @@ struct Checkpoint::Owner_record
 	{
 		return !__builtin_memcmp(magic, MAGIC, sizeof(magic))
 		    && crc == _crc() && version == VERSION && side == expected_side
-		    && claim.epoch > 0 && claim.epoch <= MAX_EPOCH && claim.seen < claim.epoch
+		    && claim.epoch > 0 && claim.epoch <= Claim::MAX_EPOCH && claim.seen < claim.epoch
 		    && claim.kind > Claim::NONE && claim.kind < Claim::NUM_KINDS
 		    && claim.slot < 2 && !claim.zero && !reason[sizeof(reason) - 1];
 	}

@@ -14,6 +14,23 @@
 using namespace Checkpoint;
 
 
+char const *Ownership::text(Obstacle obstacle)
+{
+	switch (obstacle) {
+	case NO_OBSTACLE:
+	case ELSEWHERE:
+	case UNANSWERED:    break;
+	case NOBODY_BEGINS: return "nobody has begun yet, and this side is not the first one";
+	case DAMAGED:       return "a record of the other system is damaged";
+	case UNDECIDED:     return "the other system may have taken the child";
+	case CONTRADICTION: return "the records contradict each other";
+	case SAME_SIDE:     return "another system writes the records of this side";
+	case NOT_KEPT:      return "the medium does not keep a record";
+	}
+	return nullptr;
+}
+
+
 /**
  * Wait until the other side says whether it has taken the child in time
  */
@@ -93,6 +110,9 @@ Ownership::Step Ownership::_step_at_start()
 	if (!m.epoch && !t.epoch)
 		return _first ? _claim() : _wait(NOBODY_BEGINS);
 
+	if (_both_begin())
+		return _leave();
+
 	switch (m.kind) {
 	case Claim::WITHDRAWN:
 		if (_they_took_it())
@@ -132,6 +152,9 @@ Ownership::Step Ownership::_step_on_withdrawal()
 	if (_they_took_it())
 		return _yield();
 
+	if (_both_begin())
+		return _leave();
+
 	/* if it had taken the child, it may have saved it, and what is frozen here is of no use */
 	if (_they_have_it() || (_they_left() && _theirs.newest.seen > _offer && _present))
 		return _end();
@@ -154,7 +177,7 @@ Ownership::Step Ownership::_step_on_offer()
 	if (_they_took_it() || _they_have_it())
 		return _end();
 
-	if (_they_left() && _theirs.newest.seen >= _offer)
+	if (declined())
 		return _withdraw();
 
 	return _wait(UNANSWERED);
@@ -180,7 +203,7 @@ Ownership::Step Ownership::_step_on_holding()
 	if (!_theirs.damaged && _they_have_it())
 		return _end();
 
-	if (_mine.newest != _pending || _mine.damaged)
+	if ((_mine.newest != _pending || _mine.damaged) && !_exhausted())
 		return _write(CONFIRM, Claim::HELD, _image(), _seen());
 
 	return _run();
@@ -223,9 +246,18 @@ Ownership::Step Ownership::next(Registers const &registers)
 		return step;
 	}
 
+	/* who has the child goes on with it, but says nothing more */
+	if (_phase != HOLD && _exhausted())
+		return _wait(CONTRADICTION);
+
 	if (_writing() && _mine.newest != _pending) {
-		_sector = _mine.next;
-		return Step::WRITE;
+
+		/* a medium that takes records, and forgets them, is given time */
+		if (!_tried)
+			return _attempt();
+
+		_tried = 0;
+		return _wait(NOT_KEPT);
 	}
 
 	Step const step = _step();

@@ -54,8 +54,14 @@ class Checkpoint::Ownership
 			UNANSWERED,     /* the offer */
 			UNDECIDED,      /* the offer may be taken */
 			CONTRADICTION,
-			SAME_SIDE       /* another system writes the records of this side */
+			SAME_SIDE,      /* another system writes the records of this side */
+			NOT_KEPT        /* what was written is not on the medium */
 		};
+
+		/**
+		 * Return what to tell about an obstacle, nullptr if it is none to tell about
+		 */
+		static char const *text(Obstacle);
 
 	private:
 
@@ -74,6 +80,7 @@ class Checkpoint::Ownership
 		Claim    _basis   { };  /* record of the other side that it follows */
 		uint64_t _latest = 0;   /* epoch of the other side that was seen */
 		uint64_t _offer  = 0;   /* what the other side answers to, epoch of the latest offer */
+		uint64_t _tried  = 0;   /* non-zero once it was attempted to write 'pending' */
 
 		Register _mine { }, _theirs { };
 
@@ -91,9 +98,24 @@ class Checkpoint::Ownership
 
 			_pending = Claim { epoch, seen, 0, 0, 0, kind, 0 }.with_image_of(image);
 			_basis   = _theirs.newest;
-			_sector  = _mine.next;
 			_phase   = phase;
+			return _attempt();
+		}
+
+		Step _attempt()
+		{
+			_sector = _mine.next;
+			_tried  = 1;
 			return Step::WRITE;
+		}
+
+		/**
+		 * Return true if no record can follow
+		 */
+		bool _exhausted() const
+		{
+			/* see '_write' */
+			return _max(_max(_mine.newest.epoch, _pending.epoch), _seen()) > Claim::MAX_EPOCH - 2;
 		}
 
 		/**
@@ -196,6 +218,17 @@ class Checkpoint::Ownership
 
 		bool _they_left() const { return _theirs.newest.kind == Claim::LEFT; }
 
+		/**
+		 * Return true if both sides have left, and both try to begin
+		 */
+		bool _both_begin() const
+		{
+			auto begins = [] (Claim const &claim) {
+				return claim.kind == Claim::WITHDRAWN && !claim.seen; };
+
+			return begins(_mine.newest) && begins(_theirs.newest);
+		}
+
 		Step _yield();
 		Step _repair();
 		Step _step_on_theirs();
@@ -226,7 +259,7 @@ class Checkpoint::Ownership
 		/**
 		 * Offer the child, which is frozen, from an image that is on the medium
 		 *
-		 * To be called after 'next' has returned 'RUN' only.
+		 * To be called after 'next' has returned 'RUN' only, if 'can_offer'.
 		 */
 		Step offer(unsigned slot, uint64_t number, uint32_t image_crc)
 		{
@@ -271,14 +304,21 @@ class Checkpoint::Ownership
 		}
 
 		/**
-		 * Return true if the child can be offered
+		 * Return true if the records say that the child is here
 		 */
 		bool holds() const { return _phase == HOLD; }
+
+		bool can_offer() const { return holds() && !_exhausted(); }
 
 		/**
 		 * Return true while an offer can be withdrawn
 		 */
 		bool offered() const { return _phase == OFFER && _mine.newest == _pending; }
+
+		/**
+		 * Return true if the other side says that it does not take what was offered
+		 */
+		bool declined() const { return _they_left() && _theirs.newest.seen >= _offer; }
 
 		Obstacle obstacle() const { return Obstacle(_obstacle); }
 

@@ -25,6 +25,8 @@
 
 #include <ownership.h>
 
+#include "key.h"
+
 using namespace Checkpoint;
 
 using Step = Ownership::Step;
@@ -196,7 +198,7 @@ static void act(State &s, unsigned i, Sector const &second)
 		if (side.moving && side.ownership.holds())
 			offer(s, i);
 		else
-			side.pc = side.ownership.holds() ? Side::REST : Side::READ;
+			side.pc = side.ownership.holds() ? Side::REST : Side::BEGIN_WRITE;
 		break;
 	}
 }
@@ -298,6 +300,16 @@ static void for_each_next(State const &s, auto const &fn)
 
 
 /**
+ * Return true if a side, and it alone, has made a step
+ */
+static bool step_of(State const &before, State const &after, unsigned i)
+{
+	return  memcmp(&after.sides[i],  &before.sides[i],  sizeof(Side))
+	    && !memcmp(&after.sides[!i], &before.sides[!i], sizeof(Side));
+}
+
+
+/**
  * Return true if the child runs in the end, provided that nothing else happens
  */
 static bool goes_on(State s)
@@ -326,8 +338,7 @@ static bool goes_on(State s)
 			unsigned choices = 0;
 			for_each_next(before, [&] (State const &t) {
 				/* the steps of this side come first, of which a withdrawal is the last one */
-				bool const own = memcmp(&t.sides[i], &before.sides[i], sizeof(Side))
-				              && !memcmp(&t.sides[!i], &before.sides[!i], sizeof(Side));
+				bool const own = step_of(before, t, i);
 				if (own && (!done || before.faults.withdrawals)) {
 					s = t;
 					done = true;
@@ -341,29 +352,30 @@ static bool goes_on(State s)
 }
 
 
-struct Key
+/**
+ * Return true if a side tells what is in the way, provided that nothing else happens
+ */
+static bool reported(State s)
 {
-	uint64_t a, b;
-
-	bool operator == (Key const &) const = default;
-
-	struct Hash { size_t operator () (Key const &key) const { return key.a; } };
-
-	static Key of(State const &s)
-	{
-		uint64_t words[sizeof(State)/8];
-		memcpy(words, &s, sizeof(words));
-
-		Key key { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f };
-		for (uint64_t word : words) {
-			key.a = (key.a ^ word)*0xff51afd7ed558ccd;
-			key.a ^= key.a >> 32;
-			key.b = (key.b + word)*0xc4ceb9fe1a85ec53;
-			key.b ^= key.b >> 29;
+	for (unsigned round = 0; round < 300; round++)
+		for (unsigned i = 0; i < 2; i++) {
+			s.faults = { };
+			State const before = s;
+			bool done = false;
+			for_each_next(before, [&] (State const &t) {
+				if (!done && step_of(before, t, i)) {
+					s = t;
+					done = true;
+				} });
 		}
-		return key;
-	}
-};
+
+	for (Side const &side : s.sides)
+		if (Ownership::text(side.ownership.obstacle()))
+			return true;
+
+	return false;
+}
+
 
 static_assert(sizeof(State) % 8 == 0);
 
@@ -402,8 +414,9 @@ int main(int argc, char **argv)
 
 		if (!goes_on(s)) {
 			stuck++;
-			if (!help) {
-				printf("ownership: the child runs nowhere, for ever\n");
+			if (!help || !reported(s)) {
+				printf("ownership: the child runs nowhere, for ever%s\n",
+				       help ? ", and nobody tells" : "");
 				show(s);
 				return 1;
 			}
