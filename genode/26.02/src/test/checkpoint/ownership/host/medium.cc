@@ -9,28 +9,16 @@
  */
 
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 
 #include <owner_record.h>
 #include <ownership.h>
 
+#include "verdict.h"
+
 using namespace Checkpoint;
 
 using Step = Ownership::Step;
-
-static unsigned long checks = 0, failed = 0;
-
-
-static void check(bool ok, char const *what)
-{
-	checks++;
-	if (ok)
-		return;
-	if (!failed++)
-		printf("ownership: failed: %s\n", what);
-}
-
 
 struct Medium
 {

@@ -9,25 +9,13 @@
  */
 
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 
 #include <owner_record.h>
 
+#include "verdict.h"
+
 using namespace Checkpoint;
-
-static unsigned long checks = 0, failed = 0;
-
-
-static void check(bool ok, char const *what)
-{
-	checks++;
-	if (ok)
-		return;
-	failed++;
-	fprintf(stderr, "failed: %s\n", what);
-}
-
 
 static Owner_record record(unsigned side, uint64_t epoch, Claim::Kind kind)
 {

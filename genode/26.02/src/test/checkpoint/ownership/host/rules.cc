@@ -12,26 +12,14 @@
  */
 
 #include <cstdint>
-#include <cstdio>
 
 #include <ownership.h>
+
+#include "verdict.h"
 
 using namespace Checkpoint;
 
 using Step = Ownership::Step;
-
-static unsigned long checks = 0, failed = 0;
-
-
-static void check(bool ok, char const *what)
-{
-	checks++;
-	if (ok)
-		return;
-	failed++;
-	printf("ownership: failed: %s\n", what);
-}
-
 
 static Claim claim(Claim::Kind kind, uint64_t epoch, uint64_t seen)
 {
