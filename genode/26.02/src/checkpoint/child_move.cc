@@ -47,7 +47,8 @@ void Managed_child::_poll_later()
 
 void Managed_child::_write_record()
 {
-	Owner_record const record { _ownership->side(), _ownership->pending(), _reason.string() };
+	Owner_record const record { _ownership->side(), _ownership->pending(), _reason.string(),
+	                            place().size };
 
 	unsigned const sector = _ownership->sector();
 

@@ -325,18 +325,26 @@ bool Image_store::_look(Place const &place)
 	}
 
 	for (unsigned side = 0; side < Registers::NUM_SIDES; side++) {
+		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++) {
 
-		Owner_record sectors[Registers::NUM_SECTORS] { };
+			Owner_record &record = _records[side][i];
 
-		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++)
-			memcpy(&sectors[i], _blocks + (side*Registers::NUM_SECTORS + i)*BLOCK_SIZE,
-			       sizeof(sectors[i]));
+			memcpy(&record, _blocks + (side*Registers::NUM_SECTORS + i)*BLOCK_SIZE,
+			       sizeof(record));
 
-		Register const r = Owner_record::evaluate(sectors, side);
-
-		_result.registers.sides[side] = r;
-		_result.reasons  [side]       = Owner_record::reason_of(sectors, r);
+			/* the images of the other system would be elsewhere */
+			if (record.valid(side) && record.range != place.size)
+				return _fail("records of ", place.path, " are of a range of ", record.range,
+				             " bytes instead of ", place.size);
+		}
 	}
+
+	_result.registers = Owner_record::evaluate(_records);
+
+	for (unsigned side = 0; side < Registers::NUM_SIDES; side++)
+		_result.reasons[side] = Owner_record::reason_of(_records[side],
+		                                                _result.registers.sides[side]);
+
 	return _result.ok = true;
 }
 
@@ -345,6 +353,12 @@ bool Image_store::_write_record(Job const &job)
 {
 	Path const &path = job.place.path;
 
+	if (!_look(job.place))
+		return false;
+
+	Owner_record record = job.record;
+	record.follow(_records, job.sector);
+
 	{
 		Image_file file { *_root, path, Image_file::Mode::WRITE };
 
@@ -352,9 +366,9 @@ bool Image_store::_write_record(Job const &job)
 			return _fail("file ", path, " cannot be opened");
 
 		bzero(_blocks, BLOCK_SIZE);
-		memcpy(_blocks, &job.record, sizeof(job.record));
+		memcpy(_blocks, &record, sizeof(record));
 
-		if (!file.write(job.place.record_at(job.record.side, job.sector), _blocks, BLOCK_SIZE,
+		if (!file.write(job.place.record_at(record.side, job.sector), _blocks, BLOCK_SIZE,
 		                [] (size_t) { }) || !file.sync())
 			return _fail("file ", path, " does not take a record");
 	}

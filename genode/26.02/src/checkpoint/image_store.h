@@ -198,7 +198,8 @@ class Checkpoint::Image_store : Noncopyable
 		Constructible<Buffer>        _buffers[Place::NUM_SLOTS] { };
 		Constructible<Image::Reader> _readers[Place::NUM_SLOTS] { };
 
-		char _blocks[Place::RECORDS_SIZE] { };
+		char              _blocks[Place::RECORDS_SIZE] { };
+		Owner_record::All _records { };
 
 		void _proceed(size_t done)
 		{

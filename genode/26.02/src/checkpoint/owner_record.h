@@ -33,23 +33,82 @@ struct Checkpoint::Owner_record
 	using size_t   = Genode::size_t;
 
 	static constexpr char     MAGIC[] = "CAPOWNR\n";
-	static constexpr uint32_t VERSION = 1;
+	static constexpr uint32_t VERSION = 2;
 	static constexpr size_t   SIZE    = 512;
+
+	using Sectors = Owner_record[Registers::NUM_SECTORS];
+	using All     = Sectors[Registers::NUM_SIDES];
 
 	char     magic[8];
 	uint32_t version;
 	uint32_t side;         /* that wrote the record */
 	Claim    claim;
 	char     reason[128];  /* text for the other side, zeros behind its end */
-	char     zeros[324];
+	uint64_t previous;     /* epoch in the other sector of this side, 0 for none */
+	uint64_t known;        /* greatest epoch of the other side that was ever read */
+	uint64_t range;        /* bytes of the range of the medium, records included */
+	char     zeros[300];
 	uint32_t crc;          /* of the bytes in front of it */
 
 	uint32_t _crc() const { return Cap_checkpoint::Crc32::of(this, SIZE - sizeof(crc)); }
 
+	static Owner_record const *_newest(Sectors const &sectors, unsigned side)
+	{
+		Owner_record const *newest = nullptr;
+
+		for (Owner_record const &record : sectors)
+			if (record.valid(side) && (!newest || record.claim.epoch > newest->claim.epoch))
+				newest = &record;
+
+		return newest;
+	}
+
+	/**
+	 * Return what a side says by both of its sectors
+	 */
+	static Register _evaluate(All const &records, unsigned side)
+	{
+		Sectors const &sectors = records[side];
+
+		Owner_record const * const newest = _newest(sectors, side),
+		                   * const theirs = _newest(records[!side], !side);
+
+		Register result { };
+
+		if (newest)
+			result = { newest->claim, newest == &sectors[0], 0 };
+
+		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++) {
+
+			Owner_record const &record = sectors[i];
+
+			/* two records with one number contradict each other */
+			if (newest && &record != newest && record.valid(side)
+			 && record.claim.epoch == newest->claim.epoch)
+				result.damaged = 1;
+
+			bool const lost = newest && newest->previous && record.blank();
+
+			/* what is damaged is written first */
+			if (lost || (!record.valid(side) && !record.blank())) {
+				result.damaged = 1;
+				result.next    = i;
+			}
+		}
+
+		/* the other side has read what is not there any more */
+		if (theirs && theirs->known > result.newest.epoch)
+			result.damaged = 1;
+
+		return result;
+	}
+
 	Owner_record() = default;
 
-	Owner_record(unsigned side, Claim const &claim, char const *text)
-	: version(VERSION), side(side), claim(claim), reason(), zeros(), crc()
+	Owner_record(unsigned side, Claim const &claim, char const *text, uint64_t range)
+	:
+		version(VERSION), side(side), claim(claim), reason(), previous(), known(), range(range),
+		zeros(), crc()
 	{
 		__builtin_memcpy(magic, MAGIC, sizeof(magic));
 
@@ -80,39 +139,37 @@ struct Checkpoint::Owner_record
 	}
 
 	/**
-	 * Return what a side says by both of its sectors
+	 * Note the records that this one follows, so that they cannot vanish unnoticed
+	 *
+	 * \param sector  where this record is written to
 	 */
-	static Register evaluate(Owner_record const (&sectors)[Registers::NUM_SECTORS], unsigned side)
+	void follow(All const &records, unsigned sector)
 	{
-		Register result { };
+		Owner_record const &other  = records[side][1 - sector],
+		             *const mine   = _newest(records[side],  side),
+		             *const theirs = _newest(records[!side], !side);
 
-		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++) {
+		previous = other.valid(side) ? other.claim.epoch : 0;
+		known    = theirs ? theirs->claim.epoch : 0;
 
-			Owner_record const &record = sectors[i];
+		if (mine && mine->known > known)
+			known = mine->known;
 
-			if (record.valid(side)) {
-				/* two records with one number contradict each other */
-				if (record.claim.epoch == result.newest.epoch)
-					result.damaged = 1;
-				if (record.claim.epoch > result.newest.epoch)
-					result = { record.claim, 1 - i, result.damaged };
-			} else if (!record.blank())
-				result.damaged = 1;
-		}
+		crc = _crc();
+	}
 
-		/* what is damaged is written first */
-		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++)
-			if (!sectors[i].valid(side) && !sectors[i].blank())
-				result.next = i;
-
-		return result;
+	/**
+	 * Return what both sides say
+	 */
+	static Registers evaluate(All const &records)
+	{
+		return { { _evaluate(records, 0), _evaluate(records, 1) } };
 	}
 
 	/**
 	 * Return the text that comes with what a side says
 	 */
-	static char const *reason_of(Owner_record const (&sectors)[Registers::NUM_SECTORS],
-	                             Register const &r)
+	static char const *reason_of(Sectors const &sectors, Register const &r)
 	{
 		for (Owner_record const &record : sectors)
 			if (r.newest.epoch && record.claim == r.newest)

@@ -22,23 +22,23 @@ using Step = Ownership::Step;
 
 struct Medium
 {
-	Owner_record sectors[2][2] { };
-	bool         forgets = false;
+	Owner_record::All records { };
+	bool              forgets = false;
 
-	Registers read() const
-	{
-		return { { Owner_record::evaluate(sectors[0], 0), Owner_record::evaluate(sectors[1], 1) } };
-	}
+	Registers read() const { return Owner_record::evaluate(records); }
 
 	void write(Ownership const &side)
 	{
+		Owner_record record { side.side(), side.pending(), "", 0 };
+		record.follow(records, side.sector());
+
 		if (!forgets)
-			sectors[side.side()][side.sector()] = Owner_record(side.side(), side.pending(), "");
+			records[side.side()][side.sector()] = record;
 	}
 
 	void put(unsigned side, uint64_t epoch, Claim::Kind kind)
 	{
-		sectors[side][0] = Owner_record(side, Claim { epoch, 0, 0, 0, 0, kind, 0 }, "");
+		records[side][0] = Owner_record(side, Claim { epoch, 0, 0, 0, 0, kind, 0 }, "", 0);
 	}
 };
 

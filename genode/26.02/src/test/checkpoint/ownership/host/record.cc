@@ -19,7 +19,8 @@ using namespace Checkpoint;
 
 static Owner_record record(unsigned side, uint64_t epoch, Claim::Kind kind)
 {
-	return { side, Claim { epoch, epoch - 1, 17, 0x12345678, 1, kind, 0 }, "no more RAM" };
+	return { side, Claim { epoch, epoch - 1, 17, 0x12345678, 1, kind, 0 }, "no more RAM",
+	         1 << 20 };
 }
 
 
@@ -79,8 +80,8 @@ static void test_pairs()
 
 	auto evaluate = [] (Owner_record const &first, Owner_record const &second)
 	{
-		Owner_record const sectors[] { first, second };
-		return Owner_record::evaluate(sectors, 0);
+		Owner_record const records[2][2] { { first, second }, { } };
+		return Owner_record::evaluate(records).sides[0];
 	};
 
 	Owner_record damaged = record(0, 9, Claim::HELD);
@@ -116,8 +117,101 @@ static void test_pairs()
 	check(r.newest == old.claim && r.damaged, "a record at the place of the other side");
 
 	Owner_record const sectors[] { old, newer };
-	check(!strcmp(Owner_record::reason_of(sectors, Owner_record::evaluate(sectors, 0)),
-	              "no more RAM"), "the reason comes along");
+	check(!strcmp(Owner_record::reason_of(sectors, evaluate(old, newer)), "no more RAM"),
+	      "the reason comes along");
+}
+
+
+/**
+ * Records of both sides, in all orders, of which some become zero
+ */
+struct Lossy_medium
+{
+	Owner_record::All records { };
+
+	uint64_t epochs[2][8] { };  /* of the records that a side has written, from 1 */
+	unsigned written[2]   { };
+	uint64_t known[2]     { };  /* latest epoch that the other side has read */
+	uint64_t latest = 0;
+
+	Register side(unsigned side) const { return Owner_record::evaluate(records).sides[side]; }
+
+	void write(unsigned by)
+	{
+		unsigned const sector = side(by).next;
+
+		Owner_record r = record(by, ++latest, Claim::HELD);
+		r.follow(records, sector);
+		records[by][sector] = r;
+
+		epochs[by][++written[by]] = latest;
+		known[!by] = epochs[!by][written[!by]];
+	}
+
+	/**
+	 * Return number of the newest record that is left, 0 for none
+	 */
+	unsigned lose(unsigned by, unsigned sectors)
+	{
+		for (unsigned sector = 0; sector < 2; sector++)
+			if (sectors & 1U << sector)
+				records[by][sector] = Owner_record { };
+
+		unsigned left = written[by];
+		while (left && records[by][0].claim.epoch != epochs[by][left]
+		            && records[by][1].claim.epoch != epochs[by][left])
+			left--;
+		return left;
+	}
+};
+
+
+static void test_lost()
+{
+	/* bit n tells who writes the record n */
+	for (unsigned length = 0; length <= 7; length++)
+		for (unsigned writers = 0; writers < 1U << length; writers++) {
+
+			Lossy_medium medium { };
+
+			for (unsigned n = 0; n < length; n++)
+				medium.write(writers >> n & 1);
+
+			for (unsigned side = 0; side < 2; side++) {
+
+				unsigned const written = medium.written[side];
+
+				check(medium.side(side).newest.epoch == medium.epochs[side][written]
+				   && !medium.side(side).damaged, "what was written is there");
+
+				for (unsigned lost = 1; lost < 4; lost++) {
+
+					Lossy_medium changed = medium;
+
+					bool const any = (lost & 1 && !medium.records[side][0].blank())
+					              || (lost & 2 && !medium.records[side][1].blank());
+
+					unsigned const left = changed.lose(side, lost);
+
+					/* the first record does not tell that another one was to follow */
+					bool const noticed = any && (left >= 2
+					                         || medium.known[side] > medium.epochs[side][left]);
+
+					check(bool(changed.side(side).damaged) == noticed, "what became zero is noticed");
+					check(!changed.side(!side).damaged, "what is there is not taken for lost");
+
+					if (noticed) {
+						Lossy_medium later = changed;
+						later.write(!side);
+						check(later.side(side).damaged, "what was noticed is not forgotten");
+
+						changed.write(side);
+						check(changed.side(side).newest.epoch == changed.latest
+						   && !changed.side(side).damaged, "the next record makes it good");
+					}
+				}
+			}
+		}
 }
 
 
@@ -126,6 +220,7 @@ int main()
 	test_bits();
 	test_values();
 	test_pairs();
+	test_lost();
 
 	printf("ownership: %lu checks of records, %lu failed\n", checks, failed);
 	return failed != 0;
