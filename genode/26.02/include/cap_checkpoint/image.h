@@ -39,19 +39,39 @@ namespace Cap_checkpoint { namespace Image {
 	                          NAME_SIZE      = 16,
 	                          SECTION_ALIGN  = 8;
 
-	/* contents */
-	static constexpr uint32_t CONTENTS_VERSION = 1,
-	                          NONE             = ~0U,
-	                          MAX_THREADS      = 128;
-	static constexpr size_t   PAGE_SIZE        = 4096;
+	/* versions of the contents: a whole component, or what differs from a container before */
+	enum Contents : uint32_t { COMPLETE = 1, INCREMENT = 2 };
+
+	static constexpr uint32_t NONE        = ~0U,
+	                          MAX_THREADS = 128;
+	static constexpr size_t   PAGE_SIZE   = 4096;
+
+	/* complete image with the increments behind it */
+	static constexpr unsigned MAX_CHAIN_LENGTH = 64;
+	static constexpr size_t   MAX_CHAIN_SIZE   = 64*1024*1024,
+	                          CHAIN_ALIGN      = 4096;
 
 	enum Section : unsigned {
 		SYSTEM, TABLE, OBJECTS, SESSIONS, PARTS, HANDLERS, DATASPACES, ROMS, REGIONS,
-		THREADS, GATES, SOURCES, CONTEXTS, TIMERS, PAGES, NUM_SECTIONS };
+		THREADS, GATES, SOURCES, CONTEXTS, TIMERS, BASE, ORIGINS, PAGES, NUM_SECTIONS };
 
 	static constexpr char const *SECTION_NAMES[NUM_SECTIONS] = {
 		"system", "table", "objects", "sessions", "parts", "handlers", "dataspaces",
-		"roms", "regions", "threads", "gates", "sources", "contexts", "timers", "pages" };
+		"roms", "regions", "threads", "gates", "sources", "contexts", "timers", "base",
+		"origins", "pages" };
+
+	/**
+	 * Return true if containers of that kind have the section
+	 */
+	static inline bool has_section(Contents contents, unsigned section)
+	{
+		return contents == INCREMENT || (section != BASE && section != ORIGINS);
+	}
+
+	static constexpr unsigned num_sections(Contents contents)
+	{
+		return contents == INCREMENT ? NUM_SECTIONS : NUM_SECTIONS - 2;
+	}
 
 	/*
 	 * Records, as they are in an image
@@ -71,7 +91,7 @@ namespace Cap_checkpoint { namespace Image {
 		/* bytes of the parent capability as passed to a component */
 		static constexpr size_t PARENT_CAP_SIZE = 32;
 
-		uint32_t version;          /* 'CONTENTS_VERSION' */
+		uint32_t version;          /* 'Contents' */
 		uint32_t architecture;
 		uint32_t page_size;
 		uint32_t kernel;
@@ -263,7 +283,31 @@ namespace Cap_checkpoint { namespace Image {
 	};
 
 	/**
-	 * Page that contains anything but zeros
+	 * Container that an increment continues
+	 */
+	struct Base
+	{
+		static constexpr Section SECTION = BASE;
+
+		uint64_t checkpoint; /* its number */
+		uint32_t crc;        /* of its header */
+		uint32_t position;   /* of the increment in the chain, 0 is the complete image */
+	};
+
+	/**
+	 * Where the content of a dataspace comes from, one for each dataspace
+	 */
+	struct Origin
+	{
+		static constexpr Section SECTION = ORIGINS;
+
+		uint32_t dataspace; /* number in the container before, or 'NONE' */
+	};
+
+	/**
+	 * Content of a page
+	 *
+	 * In a complete image, it is anything but zeros.
 	 */
 	struct Page
 	{
@@ -278,7 +322,8 @@ namespace Cap_checkpoint { namespace Image {
 	              sizeof(Part)      ==  16 && sizeof(Handler) == 16 && sizeof(Rom)     == 208 &&
 	              sizeof(Dataspace) ==  32 && sizeof(Region)  == 40 && sizeof(Thread)  == 112 &&
 	              sizeof(Gate)      ==   8 && sizeof(Source)  == 16 && sizeof(Context) ==  24 &&
-	              sizeof(Timer)     ==  32 && sizeof(Page)  == 4104);
+	              sizeof(Timer)     ==  32 && sizeof(Base)    == 16 && sizeof(Origin)  ==   4 &&
+	              sizeof(Page)      == 4104);
 
 	static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "records are used as they are");
 
@@ -290,7 +335,8 @@ namespace Cap_checkpoint { namespace Image {
 		static constexpr size_t SIZES[NUM_SECTIONS] = {
 			sizeof(System), 1, sizeof(Object), sizeof(Session), sizeof(Part), sizeof(Handler),
 			sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread), sizeof(Gate),
-			sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Page) };
+			sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Base), sizeof(Origin),
+			sizeof(Page) };
 
 		return SIZES[section];
 	}
@@ -323,12 +369,16 @@ namespace Cap_checkpoint { namespace Image {
 		char const *reason;   /* nullptr if all is well */
 		char const *section;  /* nullptr if it is about the container */
 		uint64_t    record;   /* number in the section */
-		uint64_t    offset;   /* byte of the image */
+		uint64_t    offset;   /* byte of the image or chain */
+
+		uint64_t    container = 0; /* position in the chain */
 
 		void print(Output &out) const
 		{
 			Genode::print(out, "at offset ", offset, ": ");
 
+			if (container)
+				Genode::print(out, "container ", container, ": ");
 			if (section)
 				Genode::print(out, "section \"", section, "\": ");
 			if (record != NO_RECORD)

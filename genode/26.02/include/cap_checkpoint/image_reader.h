@@ -18,6 +18,7 @@ namespace Cap_checkpoint { namespace Image {
 
 	class Container;
 	class Reader;
+	class Chain;
 } }
 
 
@@ -33,17 +34,12 @@ class Cap_checkpoint::Image::Container
 
 		struct Place { size_t offset, length; };
 
-		char const * const _start;
-		size_t       const _num_bytes;
+		char const *_start;
+		size_t      _num_bytes;
+		Contents    _contents;
 
 		Place   _places[NUM_SECTIONS] { };
 		Refusal _refusal { nullptr, nullptr, Refusal::NO_RECORD, 0 };
-
-		/*
-		 * Noncopyable
-		 */
-		Container(Container const &);
-		Container &operator = (Container const &);
 
 		template <typename T>
 		T _read(size_t offset) const
@@ -60,12 +56,22 @@ class Cap_checkpoint::Image::Container
 		bool _parse_entry(size_t, size_t, Place &);
 		bool _parse_unique(size_t);
 		bool _parse();
+		bool _find(char const *name, Place &) const;
 		bool _find_sections();
 
 	public:
 
-		Container(void const *bytes, size_t num_bytes)
-		: _start((char const *)bytes), _num_bytes(num_bytes) { }
+		Container(void const *bytes, size_t num_bytes, Contents contents)
+		: _start((char const *)bytes), _num_bytes(num_bytes), _contents(contents) { }
+
+		/* a copy refers to the same bytes */
+		Container(Container const &) = default;
+		Container &operator = (Container const &) = default;
+
+		/**
+		 * Return true if the bytes begin with the magic of a container
+		 */
+		static bool begins(void const *bytes, size_t num_bytes);
 
 		/**
 		 * Return size of an image, given its first bytes, or 0 if it is none
@@ -77,7 +83,7 @@ class Cap_checkpoint::Image::Container
 
 
 /**
- * Reader of an image
+ * Reader of an image, or of one increment
  *
  * All is checked at construction time: checksums, ranges, and whether the parts of
  * the image agree with each other. Nothing is allocated. The time depends on the
@@ -86,6 +92,8 @@ class Cap_checkpoint::Image::Container
 class Cap_checkpoint::Image::Reader : private Container
 {
 	private:
+
+		friend class Chain;
 
 		template <typename> struct Item;
 
@@ -108,7 +116,7 @@ class Cap_checkpoint::Image::Reader : private Container
 		/* sizes of the region maps, obtained from their dataspaces */
 		uint64_t _map_sizes[Region::NUM_MAPS] { };
 
-		bool const _valid;
+		bool _valid = false;
 
 		uint64_t _table_word(size_t) const;
 		uint64_t _table_checksum() const;
@@ -140,13 +148,30 @@ class Cap_checkpoint::Image::Reader : private Container
 		bool _check_sources();
 		bool _check_contexts();
 		bool _check_timers();
+		bool _check_base();
+		bool _check_origins();
 		bool _check_pages();
 		bool _check();
 
+		bool _names(Reader const &before) const;
+		bool _follows(Reader const &before, unsigned position);
+
+		/* for one that is not checked yet */
+		struct Unchecked { };
+
+		Reader(Unchecked, void const *bytes, size_t num_bytes, Contents contents)
+		: Container(bytes, num_bytes, contents) { }
+
 	public:
 
-		Reader(void const *bytes, size_t num_bytes)
-		: Container(bytes, num_bytes), _valid(_check()) { }
+		/**
+		 * Constructor
+		 *
+		 * \param contents  what is expected. Whether an increment fits what is in
+		 *                  front of it, is up to 'Chain'.
+		 */
+		Reader(void const *bytes, size_t num_bytes, Contents contents = COMPLETE)
+		: Container(bytes, num_bytes, contents) { _valid = _parse() && _check(); }
 
 		/**
 		 * Return true if the image can be used
@@ -199,6 +224,14 @@ class Cap_checkpoint::Image::Reader : private Container
 		}
 
 		System system() const { return get<System>(0); }
+
+		/**
+		 * Return checksum by which an increment names this container
+		 */
+		uint32_t header_crc() const
+		{
+			return _read<uint32_t>(HEADER_SIZE - sizeof(uint32_t));
+		}
 
 		/**
 		 * Call 'fn' with address and size of the memory of the capability table

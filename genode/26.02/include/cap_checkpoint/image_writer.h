@@ -103,7 +103,8 @@ class Cap_checkpoint::Image::Writer
 			uint32_t crc;
 		};
 
-		Sink &_sink;
+		Sink          &_sink;
+		Contents const _contents;
 
 		Entry       _entries[NUM_SECTIONS] { };
 		unsigned    _current = 0;  /* section that is being written */
@@ -111,6 +112,7 @@ class Cap_checkpoint::Image::Writer
 		uint64_t    _offset;
 		char const *_failure = nullptr;
 		bool        _begun   = false;
+		uint32_t    _header_crc = 0;
 
 		/*
 		 * Noncopyable
@@ -125,7 +127,12 @@ class Cap_checkpoint::Image::Writer
 
 	public:
 
-		Writer(Sink &);
+		/**
+		 * Constructor
+		 *
+		 * \param contents  what the version in the record of 'System' says, too
+		 */
+		Writer(Sink &, Contents contents = COMPLETE);
 
 		/**
 		 * Append a record to its section
@@ -155,6 +162,13 @@ class Cap_checkpoint::Image::Writer
 		size_t pages(uint32_t dataspace, uint32_t first, void const *bytes, size_t num_pages);
 
 		/**
+		 * Append a page, which may be zero, to an increment
+		 *
+		 * \param number  number of the page in the dataspace
+		 */
+		void page(uint32_t dataspace, uint32_t number, void const *bytes);
+
+		/**
 		 * Complete the image
 		 *
 		 * \return  reason why there is none, or nullptr
@@ -165,6 +179,11 @@ class Cap_checkpoint::Image::Writer
 		 * Return size of the image so far
 		 */
 		uint64_t size() const { return _offset; }
+
+		/**
+		 * Return checksum by which an increment names this container once it is complete
+		 */
+		uint32_t header_crc() const { return _header_crc; }
 };
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__IMAGE_WRITER_H_ */

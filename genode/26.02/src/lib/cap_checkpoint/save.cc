@@ -19,7 +19,7 @@ void Save::_put_system()
 {
 	Image::System system { };
 
-	system.version      = Image::CONTENTS_VERSION;
+	system.version      = Image::COMPLETE;
 	system.architecture = This_system::ARCHITECTURE;
 	system.page_size    = Image::PAGE_SIZE;
 	system.kernel       = Image::System::FOC;

@@ -378,11 +378,11 @@ bool Reader::_check_pages()
 
 bool Reader::_check()
 {
-	return _parse()          && _find_sections()
+	return _find_sections()
 	    && _check_system()   && _check_table()      && _check_objects()
 	    && _check_start()    && _check_sessions()   && _check_parts()
 	    && _check_handlers() && _check_dataspaces() && _check_roms()
 	    && _check_regions()  && _check_threads()    && _check_gates()
 	    && _check_sources()  && _check_contexts()   && _check_timers()
-	    && _check_pages();
+	    && _check_base()     && _check_origins()    && _check_pages();
 }

@@ -16,7 +16,7 @@ using Cap_checkpoint::Crc32;
 
 
 /* offsets within the header */
-enum { VERSION = 8, COUNT = 12, LENGTH = 16, TABLE_CRC = 24, HEADER_CRC = 28 };
+enum { MAGIC_SIZE = 8, VERSION = 8, COUNT = 12, LENGTH = 16, TABLE_CRC = 24, HEADER_CRC = 28 };
 
 /* offsets within an entry of the section table */
 enum { ENTRY_OFFSET = 16, ENTRY_LENGTH = 24, ENTRY_CRC = 32, ENTRY_ZERO = 36 };
@@ -46,14 +46,20 @@ bool Container::_refuse(Section section, size_t offset, char const *reason)
 }
 
 
+bool Container::begins(void const *bytes, size_t num_bytes)
+{
+	return num_bytes >= MAGIC_SIZE && equal((char const *)bytes, MAGIC, MAGIC_SIZE);
+}
+
+
 uint64_t Container::size(void const *bytes, size_t num_bytes)
 {
 	if (num_bytes < HEADER_SIZE)
 		return 0;
 
-	Container const head { bytes, HEADER_SIZE };
+	Container const head { bytes, HEADER_SIZE, COMPLETE };
 
-	bool const ok = equal(head._start, MAGIC, 8)
+	bool const ok = begins(bytes, num_bytes)
 	             && head._read<uint32_t>(VERSION)    == FORMAT_VERSION
 	             && head._read<uint32_t>(HEADER_CRC) == Crc32::of(bytes, HEADER_CRC);
 
@@ -126,10 +132,10 @@ bool Container::_parse()
 {
 	auto ended = [&] { return _refuse(_num_bytes, "the file ends within its header"); };
 
-	if (_num_bytes < 8)
+	if (_num_bytes < MAGIC_SIZE)
 		return ended();
 
-	if (!equal(_start, MAGIC, 8))
+	if (!begins(_start, _num_bytes))
 		return _refuse(0, "this is not a checkpoint file");
 
 	if (_num_bytes < VERSION + 4)
@@ -176,34 +182,46 @@ bool Container::_parse()
 
 
 /**
+ * Find section of a container that was parsed
+ */
+bool Container::_find(char const *section, Place &place) const
+{
+	char name[NAME_SIZE];
+	put_text(name, section);
+
+	size_t const count = _read<uint32_t>(COUNT);
+
+	for (size_t i = 0; i < count; i++) {
+
+		size_t const at = HEADER_SIZE + i*ENTRY_SIZE;
+
+		if (equal(_start + at, name, NAME_SIZE)) {
+			place = { size_t(_read<uint64_t>(at + ENTRY_OFFSET)),
+			          size_t(_read<uint64_t>(at + ENTRY_LENGTH)) };
+			return true;
+		}
+	}
+	return false;
+}
+
+
+/**
  * Find out where the sections of a component's image are
  */
 bool Container::_find_sections()
 {
-	size_t const count = _read<uint32_t>(COUNT);
-
 	for (unsigned section = 0; section < NUM_SECTIONS; section++) {
 
-		char name[NAME_SIZE];
-		put_text(name, SECTION_NAMES[section]);
+		if (!has_section(_contents, section))
+			continue;
 
-		bool found = false;
-		for (size_t i = 0; i < count && !found; i++) {
-
-			size_t const at = HEADER_SIZE + i*ENTRY_SIZE;
-			found = equal(_start + at, name, NAME_SIZE);
-			if (found)
-				_places[section] = { size_t(_read<uint64_t>(at + ENTRY_OFFSET)),
-				                     size_t(_read<uint64_t>(at + ENTRY_LENGTH)) };
-		}
-
-		if (!found)
+		if (!_find(SECTION_NAMES[section], _places[section]))
 			return _refuse(Section(section), 0, "is missing");
 
 		/* other versions may have other sections and records */
 		Place const place = _places[section];
 		if (section == SYSTEM && place.length >= sizeof(uint32_t)
-		 && _read<uint32_t>(place.offset) != CONTENTS_VERSION)
+		 && _read<uint32_t>(place.offset) != _contents)
 			return _refuse(SYSTEM, 0, "version of the contents is not the one that is read");
 	}
 
@@ -216,6 +234,11 @@ bool Container::_find_sections()
 			return _refuse(Section(section), length - partial, "ends within a record");
 	}
 
-	return _places[SYSTEM].length == sizeof(System)
-	    || _refuse(SYSTEM, 0, "is not one record");
+	auto one = [&] (Section section)
+	{
+		return _places[section].length == record_size(section)
+		    || _refuse(section, 0, "is not one record");
+	};
+
+	return one(SYSTEM) && (_contents == COMPLETE || one(BASE));
 }

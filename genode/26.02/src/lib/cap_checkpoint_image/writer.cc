@@ -14,14 +14,20 @@ using namespace Cap_checkpoint::Image;
 using Cap_checkpoint::Crc32;
 
 
-/* header and section table */
-static constexpr size_t HEAD_SIZE = HEADER_SIZE + NUM_SECTIONS*ENTRY_SIZE;
+/**
+ * Return size of header and section table
+ */
+static constexpr size_t head_size(Contents contents)
+{
+	return HEADER_SIZE + num_sections(contents)*ENTRY_SIZE;
+}
 
-static_assert(HEAD_SIZE % SECTION_ALIGN == 0 && NUM_SECTIONS <= MAX_SECTIONS);
+static_assert(head_size(COMPLETE) % SECTION_ALIGN == 0 && head_size(INCREMENT) % SECTION_ALIGN == 0
+           && NUM_SECTIONS <= MAX_SECTIONS);
 
 
 /**
- * Header and section table, as they are in an image
+ * Header and section table, as they are in an increment
  */
 struct Head
 {
@@ -41,7 +47,7 @@ struct Head
 	} entries[NUM_SECTIONS];
 };
 
-static_assert(sizeof(Head) == HEAD_SIZE);
+static_assert(sizeof(Head) == head_size(INCREMENT));
 
 
 /**
@@ -62,7 +68,8 @@ static bool zero_page(void const *page)
 }
 
 
-Writer::Writer(Sink &sink) : _sink(sink), _offset(HEAD_SIZE) { }
+Writer::Writer(Sink &sink, Contents contents)
+: _sink(sink), _contents(contents), _offset(head_size(contents)) { }
 
 
 void Writer::_fail(char const *failure)
@@ -120,6 +127,11 @@ void Writer::_append(Section section, void const *bytes, size_t num_bytes)
 	if (!_advance(section))
 		return;
 
+	if (!has_section(_contents, section)) {
+		_fail("section is not one of a complete image");
+		return;
+	}
+
 	if (!_begun)
 		_entries[section].offset = _offset;
 
@@ -141,11 +153,18 @@ size_t Writer::pages(uint32_t dataspace, uint32_t first, void const *bytes, size
 			zeros++;
 			continue;
 		}
-		uint32_t const head[2] { dataspace, uint32_t(first + i) };
-		_append(PAGES, head, sizeof(head));
-		_append(PAGES, page, PAGE_SIZE);
+		this->page(dataspace, uint32_t(first + i), page);
 	}
 	return zeros;
+}
+
+
+void Writer::page(uint32_t dataspace, uint32_t number, void const *bytes)
+{
+	uint32_t const head[2] { dataspace, number };
+
+	_append(PAGES, head, sizeof(head));
+	_append(PAGES, bytes, PAGE_SIZE);
 }
 
 
@@ -158,20 +177,28 @@ char const *Writer::finish()
 	for (unsigned i = 0; i < 8; i++)
 		head.magic[i] = MAGIC[i];
 
+	unsigned count = 0;
 	for (unsigned i = 0; i < NUM_SECTIONS; i++) {
-		put_text(head.entries[i].name, SECTION_NAMES[i]);
-		head.entries[i].offset = _entries[i].offset;
-		head.entries[i].length = _entries[i].length;
-		head.entries[i].crc    = _entries[i].crc;
+
+		if (!has_section(_contents, i))
+			continue;
+
+		auto &entry = head.entries[count++];
+		put_text(entry.name, SECTION_NAMES[i]);
+		entry.offset = _entries[i].offset;
+		entry.length = _entries[i].length;
+		entry.crc    = _entries[i].crc;
 	}
 
 	head.version      = FORMAT_VERSION;
-	head.num_sections = NUM_SECTIONS;
+	head.num_sections = count;
 	head.length       = _offset;
-	head.table_crc    = Crc32::of(head.entries, sizeof(head.entries));
+	head.table_crc    = Crc32::of(head.entries, count*ENTRY_SIZE);
 	head.header_crc   = Crc32::of(&head, HEADER_SIZE - sizeof(head.header_crc));
 
-	if (!_failure && !_sink.write(0, &head, sizeof(head)))
+	_header_crc = head.header_crc;
+
+	if (!_failure && !_sink.write(0, &head, head_size(_contents)))
 		_fail("destination of the image does not take it");
 
 	return _failure;

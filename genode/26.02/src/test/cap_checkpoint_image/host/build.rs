@@ -5,7 +5,7 @@ use std::process::Command;
 
 fn main() {
     let library = Path::new("../../../lib/cap_checkpoint_image");
-    let sources = ["container", "table", "check", "check_threads", "writer"];
+    let sources = ["container", "table", "check", "check_threads", "chain", "writer"];
     let include = Path::new("../../../../include");
     for folder in [library, include, Path::new(".")] {
         println!("cargo:rerun-if-changed={}", folder.display());

@@ -26,11 +26,11 @@ namespace Cap_checkpoint { namespace Image {
 	/**
 	 * Write image by a function of a 'Writer &'
 	 */
-	static inline Bytes written(auto const &fn)
+	static inline Bytes written(auto const &fn, Contents contents = COMPLETE)
 	{
 		Bytes bytes(1 << 20);
 		Memory_sink sink { bytes.data(), bytes.size() };
-		Writer writer { sink };
+		Writer writer { sink, contents };
 		fn(writer);
 		if (writer.finish() || !sink.complete())
 			return { };
@@ -112,7 +112,7 @@ struct Cap_checkpoint::Image::Sample
 	           std::vector<Handler>, std::vector<Dataspace>, std::vector<Rom>,
 	           std::vector<Region>, std::vector<Thread>, std::vector<Gate>,
 	           std::vector<Source>, std::vector<Context>, std::vector<Timer>,
-	           std::vector<Page>> records { };
+	           std::vector<Base>, std::vector<Origin>, std::vector<Page>> records { };
 
 	template <typename RECORD>
 	std::vector<RECORD> &all() { return std::get<std::vector<RECORD>>(records); }
@@ -166,7 +166,7 @@ struct Cap_checkpoint::Image::Sample
 		table.words[0x130/8] = 64;
 		table.words[0x138/8] = 1;
 
-		system = { CONTENTS_VERSION, System::X86_64, PAGE_SIZE, System::FOC, { },
+		system = { COMPLETE, System::X86_64, PAGE_SIZE, System::FOC, { },
 		           0x100000, 100, 3, 0, PARENT, 1, 0, 0x40, { } };
 		put_text(system.release, "26.02");
 		put_text(system.label,   "init -> sample");
@@ -252,15 +252,21 @@ struct Cap_checkpoint::Image::Sample
 		}
 	}
 
+	/**
+	 * Write all records
+	 */
+	void put(Writer &writer) const
+	{
+		writer.put(system);
+		writer.table(&table, sizeof(table));
+		std::apply([&] (auto const &... all) {
+			(([&] { for (auto const &record : all) writer.put(record); } ()), ...);
+		}, records);
+	}
+
 	Bytes image() const
 	{
-		return sealed(written([&] (Writer &writer) {
-			writer.put(system);
-			writer.table(&table, sizeof(table));
-			std::apply([&] (auto const &... all) {
-				(([&] { for (auto const &record : all) writer.put(record); } ()), ...);
-			}, records);
-		}));
+		return sealed(written([&] (Writer &writer) { put(writer); }, Contents(system.version)));
 	}
 };
 

@@ -183,7 +183,7 @@ static void test_writer()
 	/* the header comes last */
 	struct Order : Sink
 	{
-		uint64_t next = 32 + 40*NUM_SECTIONS;
+		uint64_t next = 32 + 40*num_sections(COMPLETE);
 		bool     ok = true, done = false;
 
 		bool write(uint64_t at, void const *, size_t num_bytes) override
@@ -240,6 +240,8 @@ int main(int argc, char **argv)
 	test_writer();
 	test_fields();
 	test_container();
+	test_chain();
+	test_histories();
 
 	if (command == "reasons")
 		for (std::string const &reason : checks.reasons)
