@@ -14,6 +14,7 @@
 /* Genode includes */
 #include <base/heap.h>
 #include <cap_checkpoint/parent.h>
+#include <cap_checkpoint/rom_session.h>
 #include <cap_space_monitor/freezer.h>
 #include <cpu_session/connection.h>
 #include <pd_session/connection.h>

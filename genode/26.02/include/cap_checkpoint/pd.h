@@ -97,6 +97,8 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		 */
 		Ram_result alloc(size_t, Cache, Dataspace::Kind = Dataspace::Kind::RAM);
 
+		void free(Dataspace &);
+
 		/**
 		 * Call 'fn' with number and 'Virtual_region_map &' of each region map
 		 */

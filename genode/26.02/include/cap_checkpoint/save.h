@@ -86,6 +86,7 @@ class Cap_checkpoint::Save : Noncopyable
 		void _put_threads();
 		void _put_signals();
 		void _put_timers();
+		bool _put_session_pages();
 		bool _put_pages();
 
 		/* where to go on in the copies */

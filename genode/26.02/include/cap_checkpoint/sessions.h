@@ -16,7 +16,6 @@
 #include <cap_checkpoint/pd.h>
 #include <log_session/log_session.h>
 #include <parent/parent.h>
-#include <rom_session/capability.h>
 #include <timer_session/connection.h>
 
 namespace Cap_checkpoint {
@@ -24,7 +23,6 @@ namespace Cap_checkpoint {
 	struct Open_session;
 	struct Session_policy;
 	class  Log_service_session;
-	class  Rom_source;
 	class  Rom_service_session;
 	class  Timer_service_session;
 }
@@ -71,18 +69,61 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	 */
 	virtual Costs surcharge() const { return { { 0 }, { 0 } }; }
 
+	/* what there is of each at most */
+	static constexpr uint32_t MAX_HANDLERS = 3, MAX_MEMORY = 2;
+
 	/**
 	 * Return signal handler that the component has registered, if any
+	 *
+	 * \param part  which one of the session, as in the image
 	 */
-	virtual Signal_context_capability handler() const { return { }; }
+	virtual Signal_context_capability handler(uint32_t) const { return { }; }
 
-	virtual void handler(Signal_context_capability) { }
+	virtual void handler(uint32_t, Signal_context_capability) { }
+
+	/**
+	 * Return memory that belongs to the session, or nullptr
+	 *
+	 * The component may share it or not. Its content is part of the image.
+	 *
+	 * \param part  which one of the session, as in the image
+	 */
+	virtual Dataspace *memory(uint32_t) { return nullptr; }
+
+	/**
+	 * Provide memory for the content of an image
+	 *
+	 * \param size  as told by the image
+	 */
+	virtual Dataspace *provide_memory(uint32_t part, size_t) { return memory(part); }
+
+	/**
+	 * Complete the memory while the component is frozen
+	 */
+	virtual void before_save() { }
+
+	/**
+	 * Go on with what the memory says
+	 *
+	 * The threads of the component run, but no request was served yet.
+	 */
+	virtual void after_restore() { }
+
+	/**
+	 * Call 'fn' with part and 'Dataspace &' of all memory of the session
+	 */
+	void for_each_memory(auto const &fn)
+	{
+		for (uint32_t part = 0; part < MAX_MEMORY; part++)
+			if (Dataspace * const ds = memory(part))
+				fn(part, *ds);
+	}
 
 	virtual Rom_service_session   *rom_session()   { return nullptr; }
 	virtual Timer_service_session *timer_session() { return nullptr; }
 
 	/**
-	 * Call 'fn' with the 'Rom_service_session &' if it is one
+	 * Call 'fn' with the 'Rom_service_session &' if it is one that does not change
 	 */
 	void with_rom(auto const &fn) { if (auto session = rom_session()) fn(*session); }
 
@@ -158,129 +199,6 @@ class Cap_checkpoint::Log_service_session : public Open_session, public Rpc_obje
 
 
 /**
- * Where the content of a ROM session comes from
- */
-class Cap_checkpoint::Rom_source : Noncopyable
-{
-	private:
-
-		/* each component on the way to the server may take a share of the quota */
-		static constexpr unsigned MAX_ATTEMPTS = 4;
-
-		Env &_env;
-
-		Parent::Client _client { };
-
-		Id_space<Parent::Client>::Element const _element { _client, _env.id_space() };
-
-		Rom_session_capability _session { };
-
-		void _open(Session_label const &);
-
-	public:
-
-		using Costs = Open_session::Costs;
-
-		/**
-		 * What the server demanded beyond the usual quota
-		 */
-		Costs surcharge { { 0 }, { 0 } };
-
-		/**
-		 * Dataspace with the content, invalid if the session is denied
-		 */
-		Rom_dataspace_capability ds { };
-
-		/**
-		 * Constructor
-		 *
-		 * Unlike a 'Rom_connection', which stops a component whose request is denied,
-		 * it returns.
-		 */
-		Rom_source(Env &, Session_policy::Rom const &);
-
-		~Rom_source();
-};
-
-
-/**
- * ROM session, the content does not change
- */
-class Cap_checkpoint::Rom_service_session : public Open_session, public Rpc_object<Rom_session>
-{
-	public:
-
-		using Name = Session_label;
-
-	private:
-
-		Entrypoint    &_ep;
-		Env::Local_rm &_local_rm;
-		Dataspaces    &_dataspaces;
-
-		Rom_source const _source;
-
-		bool           _hashed = false;
-		Sha256::Digest _hash { };
-
-		Signal_context_capability _sigh { };
-
-		/*
-		 * Noncopyable
-		 */
-		Rom_service_session(Rom_service_session const &);
-		Rom_service_session &operator = (Rom_service_session const &);
-
-	public:
-
-		Name  const name;
-		Rom_dataspace_capability const ds_cap { _source.ds };
-		Dataspace *ds = nullptr;
-
-		/**
-		 * Constructor
-		 *
-		 * \param name  as told by the component, for messages
-		 *
-		 * The session is of no use unless 'ds' is there.
-		 */
-		Rom_service_session(Env &env, Entrypoint &ep, Virtual_pd &pd,
-		                    Session_policy::Rom const &source, Name const &name,
-		                    Id_space<Open_session> &space, Request const &request);
-
-		~Rom_service_session();
-
-		/**
-		 * Call 'fn' with the hash over the module, which is computed once
-		 */
-		bool with_hash(auto const &fn)
-		{
-			if (!_hashed)
-				_hashed = _compute_hash();
-			if (_hashed)
-				fn(_hash);
-			return _hashed;
-		}
-
-		bool _compute_hash();
-
-		Session_capability session_cap() const override { return cap(); }
-
-		Signal_context_capability handler() const override { return _sigh; }
-
-		void handler(Signal_context_capability cap) override { _sigh = cap; }
-
-		Costs surcharge() const override { return _source.surcharge; }
-
-		Rom_service_session *rom_session() override { return this; }
-
-		Rom_dataspace_capability dataspace() override { return ds_cap; }
-
-		void sigh(Signal_context_capability cap) override { _sigh = cap; }
-};
-
-
-/**
  * Timer session that can be continued at a point in time
  */
 class Cap_checkpoint::Timer_service_session : public Open_session, public Rpc_object<Timer::Session>
@@ -322,9 +240,13 @@ class Cap_checkpoint::Timer_service_session : public Open_session, public Rpc_ob
 
 		Session_capability session_cap() const override { return cap(); }
 
-		Signal_context_capability handler() const override { return _sigh; }
+		Signal_context_capability handler(uint32_t part) const override { return part ? Signal_context_capability() : _sigh; }
 
-		void handler(Signal_context_capability cap) override { _sigh = cap; }
+		void handler(uint32_t part, Signal_context_capability cap) override
+		{
+			if (!part)
+				_sigh = cap;
+		}
 
 		Timer_service_session *timer_session() override { return this; }
 

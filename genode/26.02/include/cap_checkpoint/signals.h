@@ -154,6 +154,15 @@ class Cap_checkpoint::Signals : Noncopyable
 		 */
 		void resubmit();
 
+		/**
+		 * Submit a signal along with those that are kept, unless there is one
+		 */
+		void raise(Signal_context_capability cap)
+		{
+			with_context(cap, [&] (Context &context) {
+				context.pending = max(1U, context.pending); });
+		}
+
 		void with_context(Native_capability cap, auto const &fn)
 		{
 			if (cap.valid())

@@ -104,7 +104,7 @@ Child::Start_result Child::_load(Rom_service_session &linker, addr_t &entry)
 			result = Start_result::NO_MEMORY;
 	};
 
-	bool const attached = with_attached(_monitor.local_rm, linker.ds_cap, Access::READ,
+	bool const attached = with_attached(_monitor.local_rm, linker.ds->cap, Access::READ,
 		[&] (char *start, size_t) {
 
 			Elf_binary elf { addr_t(start) };
@@ -133,8 +133,9 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 		                     .affinity = { }, .donated = { { 0 }, { 0 } } })
 			.template convert<bool>(
 				[&] (Open_session *session) {
+					linker = nullptr;
 					session->with_rom([&] (Rom_service_session &rom) { linker = &rom; });
-					return true; },
+					return linker || strcmp(service, "ROM"); },
 				[&] (Session_error) { return false; });
 	};
 

@@ -28,20 +28,21 @@ void Save::_number_objects()
 
 		session.number = _num_sessions++; });
 
+	_child.pd.dataspaces.for_each([&] (Dataspace &ds) { ds.number = NONE; });
+
+	/* several sessions may have the dataspace of a server, the first one counts */
+	auto add = [&] (Dataspace &ds) { ds.number = min(ds.number, _num_dataspaces++); };
+
+	/* first of all, as their pages are written while the component stands still */
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.for_each_memory([&] (uint32_t, Dataspace &ds) { add(ds); }); });
+
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind != Dataspace::Kind::ROM)
-			ds.number = _num_dataspaces++; });
+		if (ds.kind != Dataspace::Kind::ROM && ds.kind != Dataspace::Kind::SESSION)
+			add(ds); });
 
-	/* ROM modules follow in the order of their sessions, the first of which counts */
-	auto for_each_rom = [&] (auto const &fn)
-	{
-		_child.parent.for_each_session([&] (Open_session &session) {
-			session.with_rom([&] (Rom_service_session &rom) { fn(*rom.ds); }); });
-	};
-
-	for_each_rom([&] (Dataspace &ds) { ds.number = NONE; });
-	for_each_rom([&] (Dataspace &ds) {
-		ds.number = min(ds.number, _num_dataspaces++); });
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rom([&] (Rom_service_session &rom) { add(*rom.ds); }); });
 
 	uint32_t sources = 0, contexts = 0;
 	_child.pd.signals.for_each_source ([&] (Virtual_source &s) { s.number = sources++;  });
@@ -279,6 +280,8 @@ Save_result Save::_result(bool ok)
 
 Save_result Save::save_state()
 {
+	_child.parent.for_each_session([&] (Open_session &session) { session.before_save(); });
+
 	_number_objects();
 
 	return _result(_look_at_threads() && _explain_objects() && _explain_slots()

@@ -12,6 +12,7 @@
 #include <base/log.h>
 #include <cap_checkpoint/parent.h>
 #include <cap_checkpoint/printable.h>
+#include <cap_checkpoint/rom_session.h>
 #include <util/arg_string.h>
 
 using namespace Cap_checkpoint;
@@ -69,7 +70,7 @@ Open_session *Virtual_parent::_create(Request const &request)
 		Rom_service_session * const rom =
 			new (_alloc) Rom_service_session(_env, _env.ep(), _pd, _policy.rom(label),
 			                                 label.last_element(), _sessions, request);
-		if (rom->ds)
+		if (rom->valid())
 			return rom;
 
 		warning(_pd.name, ": ROM module ", label.last_element(), " is denied");

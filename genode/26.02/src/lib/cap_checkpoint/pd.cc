@@ -57,14 +57,21 @@ Pd_session::Alloc_ram_result Virtual_pd::alloc_ram(size_t size, Cache cache)
 }
 
 
+void Virtual_pd::free(Dataspace &ds)
+{
+	Ram_dataspace_capability const cap = static_cap_cast<Ram_dataspace>(ds.cap);
+
+	dataspaces.remove(ds);
+	real().free_ram(cap);
+}
+
+
 void Virtual_pd::free_ram(Ram_dataspace_capability cap)
 {
 	dataspaces.with_dataspace(cap,
 		[&] (Dataspace &ds) {
-			if (ds.kind != Dataspace::Kind::RAM)
-				return;
-			dataspaces.remove(ds);
-			real().free_ram(cap); },
+			if (ds.kind == Dataspace::Kind::RAM)
+				free(ds); },
 		[&] { });
 }
 

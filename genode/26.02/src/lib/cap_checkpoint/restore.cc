@@ -58,7 +58,7 @@ bool Restore::_open_sessions()
 
 
 /**
- * Make sure that all ROM modules are those of the saved component
+ * Make sure that the ROM modules that do not change are those of the saved component
  */
 bool Restore::_provide_roms()
 {
@@ -104,6 +104,9 @@ bool Restore::_provide_dataspaces()
 		if (ds.kind == Kind::RAM)
 			_child.pd.alloc(size_t(ds.size), Cache(ds.cache)).with_result(
 				[&] (Dataspace *ram) { _dataspaces[i] = ram; }, [&] (Alloc_error) { });
+
+		if (ds.kind == Kind::SESSION)
+			_dataspaces[i] = _sessions[ds.owner]->provide_memory(ds.part, size_t(ds.size));
 
 		if (ds.kind == Kind::TRACE && _child.cpu.trace_control().valid())
 			_dataspaces[i] = _child.cpu.trace;

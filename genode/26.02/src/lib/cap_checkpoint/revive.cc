@@ -289,7 +289,7 @@ void Restore::_register_handler(Image::Handler const &handler)
 	else if (session.request.service == "CPU")
 		_child.cpu.exception_sigh(sigh);
 	else
-		session.handler(sigh);
+		session.handler(handler.part, sigh);
 }
 
 
@@ -382,6 +382,8 @@ void Restore::_submit_signals()
 {
 	_image.for_each<Image::Context>([&] (size_t i, Image::Context const &context) {
 		_contexts[i]->pending = context.pending; });
+
+	_child.parent.for_each_session([&] (Open_session &session) { session.after_restore(); });
 
 	_child.pd.signals.resubmit();
 }

@@ -135,7 +135,8 @@ void Save::_put_handlers()
 		else if (session.number == _cpu_session)
 			put(_cpu_session, 0, _child.cpu.sigh);
 		else
-			put(session.number, 0, session.handler()); });
+			for (uint32_t part = 0; part < Open_session::MAX_HANDLERS; part++)
+				put(session.number, part, session.handler(part)); });
 
 	for (unsigned i = 0; i < Image::Handler::NUM_PARENT; i++)
 		put(NONE, i, _child.parent.sighs[i]);
@@ -146,23 +147,30 @@ void Save::_put_dataspaces()
 {
 	uint32_t number = 0;
 
-	auto put = [&] (Dataspace const &ds, uint32_t owner)
+	using Kind = Dataspace::Kind;
+
+	auto put = [&] (Dataspace const &ds, Kind kind, uint32_t owner, uint32_t part)
 	{
-		/* a dataspace of several ROM sessions has its slot once */
+		/* a dataspace of several sessions has its slot once */
 		uint32_t const slot = (ds.number == number++) ? ds.slot : NONE;
 
-		_writer.put(Image::Dataspace { .kind  = ds.kind, .cache = uint32_t(ds.cache),
-		                               .size  = ds.size, .owner = owner, .part = 0,
+		_writer.put(Image::Dataspace { .kind  = kind,    .cache = uint32_t(ds.cache),
+		                               .size  = ds.size, .owner = owner, .part = part,
 		                               .slot  = slot,    .zero  = 0 });
 	};
 
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.for_each_memory([&] (uint32_t part, Dataspace &ds) {
+			put(ds, Kind::SESSION, session.number, part); }); });
+
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind != Dataspace::Kind::ROM)
-			put(ds, 0); });
+		if (ds.kind != Kind::ROM && ds.kind != Kind::SESSION)
+			put(ds, ds.kind, 0, 0); });
 
 	uint32_t roms = 0;
 	_child.parent.for_each_session([&] (Open_session &session) {
-		session.with_rom([&] (Rom_service_session &rom) { put(*rom.ds, roms++); }); });
+		session.with_rom([&] (Rom_service_session &rom) {
+			put(*rom.ds, Kind::ROM, roms++, 0); }); });
 }
 
 
@@ -284,6 +292,31 @@ void Save::_put_timers()
 }
 
 
+/**
+ * Append the memory of sessions, which have the lowest numbers
+ */
+bool Save::_put_session_pages()
+{
+	bool     all    = true;
+	uint32_t number = 0;
+
+	auto put = [&] (Dataspace const &ds)
+	{
+		uint32_t const as = number++;
+
+		if (!with_attached(_child.monitor().local_rm, ds.cap, Access::READ,
+			[&] (char *start, size_t) {
+				_writer.pages(as, 0, start, ds.size/Image::PAGE_SIZE); }))
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "memory of a session");
+	};
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.for_each_memory([&] (uint32_t, Dataspace &ds) { put(ds); }); });
+
+	return all;
+}
+
+
 bool Save::_put_pages()
 {
 	bool all = true;
@@ -368,7 +401,7 @@ bool Save::_put_state()
 	_put_signals();
 	_put_timers();
 
-	return _pinned || _put_pages();
+	return _put_session_pages() && (_pinned || _put_pages());
 }
 
 

@@ -10,9 +10,7 @@
 
 /* Genode includes */
 #include <base/log.h>
-#include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/sessions.h>
-#include <rom_session/client.h>
 
 using namespace Cap_checkpoint;
 
@@ -43,94 +41,6 @@ void Log_service_session::write(Log_session::String const &text)
 	}
 	if (!any)
 		log("[", _label, "]");
-}
-
-
-/*********
- ** ROM **
- *********/
-
-Rom_source::Rom_source(Env &env, Session_policy::Rom const &rom) : _env(env)
-{
-	if (rom.content.valid())
-		ds = static_cap_cast<Rom_dataspace>(rom.content);
-	else
-		_open(rom.label);
-}
-
-
-Rom_source::~Rom_source()
-{
-	if (_session.valid())
-		_env.close(_element.id());
-}
-
-
-void Rom_source::_open(Session_label const &label)
-{
-	size_t ram = Rom_session::RAM_QUOTA, caps = Rom_session::CAP_QUOTA;
-
-	bool again = true;
-
-	for (unsigned i = 0; again && i < MAX_ATTEMPTS; i++) {
-
-		/* the first argument of a name counts */
-		String<Parent::Session_args::MAX_SIZE> const
-			args("ram_quota=", ram, ", cap_quota=", caps, ", label=\"", label, "\"");
-
-		again = false;
-
-		_env.try_session(Rom_session::service_name(), _element.id(), args.string(), { })
-			.with_result(
-				[&] (Session_capability cap) {
-					_session = static_cap_cast<Rom_session>(cap); },
-				[&] (Session_error e) {
-					if (e == Session_error::INSUFFICIENT_RAM)  { ram  += 4096; again = true; }
-					if (e == Session_error::INSUFFICIENT_CAPS) { caps += 4;    again = true; }
-				});
-	}
-
-	if (!_session.valid())
-		return;
-
-	surcharge = { { ram - Rom_session::RAM_QUOTA }, { caps - Rom_session::CAP_QUOTA } };
-
-	ds = Rom_session_client(_session).dataspace();
-}
-
-
-Rom_service_session::Rom_service_session(Env &env, Entrypoint &ep, Virtual_pd &pd,
-                                         Session_policy::Rom const &source, Name const &name,
-                                         Id_space<Open_session> &space,
-                                         Request const &request)
-:
-	Open_session(space, request), _ep(ep), _local_rm(env.rm()),
-	_dataspaces(pd.dataspaces), _source(env, source), name(name)
-{
-	_ep.manage(*this);
-
-	if (ds_cap.valid())
-		_dataspaces.add(Dataspace::Kind::ROM, Dataspace_client(ds_cap).size(), CACHED, ds_cap)
-			.with_result([&] (Dataspace *result) { ds = result; }, [&] (Alloc_error) { });
-}
-
-
-Rom_service_session::~Rom_service_session()
-{
-	_ep.dissolve(*this);
-
-	if (ds)
-		_dataspaces.remove(*ds);
-}
-
-
-bool Rom_service_session::_compute_hash()
-{
-	return with_attached(_local_rm, ds_cap, Access::READ, [&] (char *start, size_t size) {
-
-		Sha256 hash { };
-		hash.append(start, size);
-		_hash = hash.digest(); });
 }
 
 

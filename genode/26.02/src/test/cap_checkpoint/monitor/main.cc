@@ -9,17 +9,17 @@
  */
 
 /* Genode includes */
-#include <base/attached_ram_dataspace.h>
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
-#include <cap_checkpoint/save.h>
 #include <timer_session/connection.h>
 
 /* local includes */
 #include <bystander.h>
+#include <image_memory.h>
 #include <mistakes.h>
 #include <options.h>
+#include <services.h>
 #include <tally.h>
 
 namespace Test {
@@ -56,12 +56,11 @@ struct Test::Main : Virtual_parent::Exit_handler
 	Constructible<Child> _child { };
 
 	Constructible<Bystander> _bystander { };
+	Constructible<Services>  _services  { };
 
-	Cap_space_monitor::Snapshot_with_memory<> _snapshot { };
+	using Moment = Services::Moment;
 
-	Constructible<Attached_ram_dataspace> _image { };
-
-	size_t _image_size = 0;
+	Image_memory _image { _env, _monitor.heap };
 
 	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0;
 
@@ -107,6 +106,20 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	bool _child_exited = false;
 
+	void _construct_child()
+	{
+		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority,
+		                 _services.constructed() ? *_services : Session_policy::any());
+	}
+
+	void _change_services(Moment moment)
+	{
+		if (_services.constructed()) {
+			_services->at(moment, _round);
+			_submitted = _services->version;
+		}
+	}
+
 	uint64_t _duration_of(auto const &fn)
 	{
 		uint64_t const start_us = _timer.elapsed_us();
@@ -114,54 +127,27 @@ struct Test::Main : Virtual_parent::Exit_handler
 		return _timer.elapsed_us() - start_us;
 	}
 
-	/**
-	 * Make an image of the frozen component
-	 *
-	 * \param bytes  size of the image, whether it fits the memory or not
-	 */
-	bool _make_image(size_t &bytes)
+	bool _save_to_memory()
 	{
-		Image::Memory_sink sink { _image.constructed() ? _image->local_addr<char>() : nullptr,
-		                          _image.constructed() ? _image->size() : 0 };
-
-		Save &save = *new (_monitor.heap) Save(*_child, sink, _snapshot);
-
-		bool const ok = save.save().convert<bool>(
+		return _image.save(*_child).convert<bool>(
 			[&] (Ok) { return true; },
 			[&] (Refused const &refused) {
 				log("round ", _round, ": not saved, ", refused);
 				_tally.refused++;
 				_refused_in_a_row++;
 				return false; });
-
-		destroy(_monitor.heap, &save);
-		bytes = size_t(sink.needed());
-		return ok;
-	}
-
-	bool _save_to_memory()
-	{
-		if (!_make_image(_image_size))
-			return false;
-
-		if (_image.constructed() && _image_size <= _image->size())
-			return true;
-
-		/* leave room for a component that grows */
-		_image.construct(_env.ram(), _env.rm(), _image_size + 512*1024);
-		return _make_image(_image_size);
 	}
 
 	bool _restore_from_memory()
 	{
-		Image::Reader const image { _image->local_addr<char>(), _image_size };
+		Image::Reader const image { _image.start(), _image.num_bytes };
 
 		if (!image.valid()) {
 			_not_restored("image ", image.refusal());
 			return false;
 		}
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority);
+		_construct_child();
 
 		_tally.add(image);
 
@@ -223,6 +209,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 	{
 		bool frozen = false;
 
+		_change_services(Moment::BEFORE_FREEZE);
+
 		uint64_t const freeze_us = _duration_of([&] {
 			_freeze_child().with_result(
 				[&] (Frozen const &result) {
@@ -254,6 +242,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (!_lost)
 			_lost = Loss(*_child).before_save(_options.lose);
 
+		_change_services(Moment::FROZEN);
+
 		bool saved = false;
 		uint64_t const save_us = _duration_of([&] { saved = _save_to_memory(); });
 
@@ -269,12 +259,13 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		if (!_options.thaw) {
 			_tally.end    .add(_duration_of([&] { _child.destruct(); }));
+			_change_services(Moment::GONE);
 			_tally.restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
 		}
 
 		_round++;
 		if (_round % ROUNDS_PER_REPORT == 0)
-			_tally.report(_round, _image_size);
+			_tally.report(_round, _image.num_bytes);
 	}
 
 	/**
@@ -340,7 +331,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_waits        = 0;
 		_submitted    = 0;
 
-		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority);
+		if (_services.constructed())
+			_services->start();
+
+		_construct_child();
 
 		if (_child->start(Session_label(_options.binary)) != Child::Start_result::OK)
 			_fail("component not started");
@@ -354,12 +348,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 	void _check_resources()
 	{
 		_child.destruct();
-		_image.destruct();
+		_image.free();
 
 		size_t const ram = _env.pd().used_ram().value, caps = _env.pd().used_caps().value;
 
 		log("in use after round ", _round, ": RAM ", ram, ", capabilities ", caps);
-		_tally.report(_round, _image_size);
+		_tally.report(_round, _image.num_bytes);
 
 		if (!_life) {
 			_ram_before  = ram;
@@ -392,6 +386,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_start_child();
 		else if (_child_exited)
 			_check_resources();
+		else if (_services.constructed() && !_services->settled()) {
+			if (_services->overdue())
+				_fail("the component has not seen what changed");
+		}
 		else if (_round < (_life + 1)*_options.num_rounds/_options.lives) {
 			uint64_t const us = _duration_of([&] { _checkpoint(); });
 			_tally.longest_us = max(_tally.longest_us, us);
@@ -417,6 +415,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 	{
 		if (_options.hostile)
 			_bystander.construct(_monitor, _quota);
+
+		if (_options.services)
+			_services.construct(_env);
 
 		_start_child();
 

@@ -42,7 +42,8 @@ struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
 
 
 /**
- * Restore that loses one of the capabilities of 'test-cap_checkpoint-entrypoints'
+ * Restore that loses one of the capabilities of 'test-cap_checkpoint-entrypoints', or
+ * handlers of 'test-cap_checkpoint-services'
  *
  * A gate that is gone before the image is made is restored as gone.
  */
@@ -111,6 +112,24 @@ struct Test::Loss
 		return lost.valid();
 	}
 
+	/**
+	 * Forget the handlers that the component has registered at a service
+	 */
+	bool _lose_handlers(Open_session::Service const &service)
+	{
+		bool lost = false;
+
+		_child.parent.for_each_session([&] (Open_session &session) {
+			if (session.request.service == service)
+				for (uint32_t part = 0; part < Open_session::MAX_HANDLERS; part++)
+					if (session.handler(part).valid()) {
+						session.handler(part, { });
+						lost = true;
+					} });
+
+		return lost;
+	}
+
 	Loss(Child &child) : _child(child) { }
 
 	/**
@@ -122,7 +141,8 @@ struct Test::Loss
 	{
 		return (what == "exit handler"     && _lose_gate("side", 0))
 		    || (what == "signal proxy"     && _lose_gate("side", 1))
-		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()));
+		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()))
+		    || (what == "ROM handler"      && _lose_handlers("ROM"));
 	}
 
 	void after_restore(Name const &what)

@@ -73,6 +73,9 @@ struct Test::Options
 	bool const ignore_windows = _value("ignore_windows", false),
 	           drop_signals   = _value("drop_signals",   false);
 
+	/* the component uses services that change, see 'Services' */
+	bool const services = _value("services", false);
+
 	/* the component lies, so any failure is its own, unless a bystander suffers */
 	bool const hostile = _value("hostile", false);
 

@@ -1,0 +1,106 @@
+/*
+ * \brief  Services that change while a component is being saved and restored
+ * \date   2026-11-30
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _SERVICES_H_
+#define _SERVICES_H_
+
+/* Genode includes */
+#include <base/attached_dataspace.h>
+#include <cap_checkpoint/child.h>
+#include <report_session/connection.h>
+
+namespace Test {
+
+	using namespace Cap_checkpoint;
+
+	struct Services;
+}
+
+
+/**
+ * Other end of the sessions of 'test-cap_checkpoint-services'
+ *
+ * Each round, there is one new version of the ROM module, and the next round
+ * waits until the component has told that it has seen it.
+ */
+struct Test::Services : Session_policy
+{
+	/**
+	 * When the services change, which is another moment from round to round
+	 */
+	enum class Moment { BEFORE_FREEZE, FROZEN, GONE, NUM };
+
+	static constexpr size_t   BUFFER_SIZE = 16*1024;
+	static constexpr unsigned MAX_WAITS   = 500;
+
+	Env &_env;
+
+	Report::Connection _versions { _env, "versions", BUFFER_SIZE };
+
+	Attached_dataspace _buffer { _env.rm(), _versions.dataspace() };
+
+	unsigned version = 0, _seen = 0, _waits = 0;
+
+	Services(Env &env) : _env(env) { _change(); }
+
+	/**
+	 * Wait for the first message of a new component
+	 */
+	void start() { _seen = 0; }
+
+	/**
+	 * Submit a new version, which takes one page or several
+	 */
+	void _change()
+	{
+		version++;
+
+		size_t const size = 100 + (version % 4)*3000;
+
+		String<16> const text(version, " ");
+
+		for (size_t i = 0; i < size; i++)
+			_buffer.local_addr<char>()[i] = i < text.length() - 1 ? text.string()[i]
+			                                                    : char('a' + version % 26);
+
+		_versions.submit(size);
+	}
+
+	void at(Moment moment, unsigned round)
+	{
+		if (round % unsigned(Moment::NUM) == unsigned(moment))
+			_change();
+	}
+
+	/**
+	 * Return true if the component knows all that has changed
+	 */
+	bool settled()
+	{
+		bool const result = (_seen == version);
+
+		_waits = result ? 0 : _waits + 1;
+		return result;
+	}
+
+	bool overdue() const { return _waits > MAX_WAITS; }
+
+	bool permitted(Open_session::Service const &service, Session_label const &label) override
+	{
+		char const * const prefix = "seen ";
+
+		if (service == "LOG" && !strcmp(label.string(), prefix, strlen(prefix)))
+			ascii_to(label.string() + strlen(prefix), _seen);
+
+		return true;
+	}
+};
+
+#endif /* _SERVICES_H_ */

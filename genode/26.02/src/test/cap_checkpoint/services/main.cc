@@ -1,0 +1,158 @@
+/*
+ * \brief  Component that uses services whose state a checkpoint has to keep
+ * \date   2026-11-30
+ *
+ * It tells each version of a ROM module by the label of a LOG session, and exits
+ * with the last one when it is asked to, or with a number that tells a mistake.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/attached_rom_dataspace.h>
+#include <base/component.h>
+#include <base/log.h>
+#include <log_session/connection.h>
+#include <timer_session/connection.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Versions;
+	struct Main;
+}
+
+
+/**
+ * ROM module whose content is a number, and what follows from it
+ */
+struct Test::Versions
+{
+	Attached_rom_dataspace _rom;
+
+	unsigned version = 0;
+	size_t   _size   = 0;
+	unsigned _sum    = 0;
+
+	Versions(Env &env) : _rom(env, "versions") { note(); }
+
+	unsigned _sum_of_content() const
+	{
+		unsigned sum = 0;
+		for (size_t i = 0; i < _rom.size(); i++)
+			sum = sum*31 + _rom.local_addr<unsigned char>()[i];
+		return sum;
+	}
+
+	void note()
+	{
+		if (!_rom.valid())
+			return;
+
+		version = 0;
+		parse_unsigned(_rom.local_addr<char>(), version);
+
+		_size = _rom.size();
+		_sum  = _sum_of_content();
+	}
+
+	/**
+	 * Return false if the content has changed unasked
+	 */
+	bool unchanged() const
+	{
+		return _rom.size() == _size && (!_rom.valid() || _sum_of_content() == _sum);
+	}
+
+	static bool parse_unsigned(char const *s, unsigned &result)
+	{
+		return ascii_to(s, result) > 0;
+	}
+
+	void update()
+	{
+		_rom.update();
+		note();
+	}
+};
+
+
+struct Test::Main
+{
+	Env &_env;
+
+	Timer::Connection _timer { _env };
+
+	Versions _versions { _env };
+
+	unsigned _told = 0;
+
+	bool _stopped = false;
+
+	void _exit(int value)
+	{
+		if (!_stopped)
+			_env.parent().exit(value);
+		_stopped = true;
+	}
+
+	void _wrong(auto &&... what)
+	{
+		error(what...);
+		_exit(-1);
+	}
+
+	void _tell_version()
+	{
+		if (_versions.version < _told)
+			_wrong("version ", _versions.version, " follows ", _told);
+
+		if (_versions.version == _told)
+			return;
+
+		_told = _versions.version;
+		Log_connection told { _env, String<32>("seen ", _told) };
+	}
+
+	void _handle_versions()
+	{
+		if (!_versions.unchanged())
+			_wrong("content changes unasked");
+
+		_versions.update();
+		_tell_version();
+	}
+
+	Signal_handler<Main> _versions_handler { _env.ep(), *this, &Main::_handle_versions };
+
+	void _handle_timer()
+	{
+		if (!_versions.unchanged())
+			_wrong("content changes unasked");
+	}
+
+	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
+
+	void _handle_yield() { _exit(int(_versions.version)); }
+
+	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
+
+	Main(Env &env) : _env(env)
+	{
+		_versions._rom.sigh(_versions_handler);
+
+		/* the monitor changes nothing before, as a component without a handler needs the same */
+		_tell_version();
+
+		_env.parent().yield_sigh(_yield_handler);
+		_timer.sigh(_timer_handler);
+		_timer.trigger_periodic(5*1000);
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }

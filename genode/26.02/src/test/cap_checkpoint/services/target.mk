@@ -1,0 +1,3 @@
+TARGET := test-cap_checkpoint-services
+SRC_CC := main.cc
+LIBS   := base
