@@ -83,6 +83,9 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 		Id_space<Open_session> _sessions { };
 
+		template <typename SESSION>
+		Open_session *_usable(SESSION *);
+
 		Open_session *_create(Request const &);
 
 		void _destroy(Open_session &);

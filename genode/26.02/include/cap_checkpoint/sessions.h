@@ -161,6 +161,14 @@ struct Cap_checkpoint::Session_policy : Interface
 	virtual Rom rom(Session_label const &label) { return { label.last_element() }; }
 
 	/**
+	 * Return label of the session at the parent of the monitor, for services other than ROM
+	 */
+	virtual Session_label label(Open_session::Service const &, Session_label const &label)
+	{
+		return label;
+	}
+
+	/**
 	 * Policy that permits all sessions
 	 */
 	static Session_policy &any()

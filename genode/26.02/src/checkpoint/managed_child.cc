@@ -144,6 +144,16 @@ Cap_checkpoint::Session_policy::Rom Managed_child::rom(Session_label const &labe
 }
 
 
+Session_label Managed_child::label(Service const &service, Session_label const &label)
+{
+	Session_label result = label;
+	_routes.with_route(_values.name, service, label, [&] (Session_label const &target) {
+		result = target; });
+
+	return result;
+}
+
+
 /**********
  ** Work **
  **********/

@@ -282,6 +282,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool permitted(Service const &, Session_label const &) override;
 		Rom  rom(Session_label const &) override;
 
+		Session_label label(Service const &, Session_label const &) override;
+
 	public:
 
 		Managed_child(Common &common, Start_node const &values)

@@ -12,6 +12,7 @@
 #include <base/log.h>
 #include <cap_checkpoint/parent.h>
 #include <cap_checkpoint/printable.h>
+#include <cap_checkpoint/report_session.h>
 #include <cap_checkpoint/rom_session.h>
 #include <util/arg_string.h>
 
@@ -32,6 +33,22 @@ void Virtual_parent::_destroy(Open_session &session)
 
 	destroy(_alloc, &session);
 	_pd.repay(donated);
+}
+
+
+/**
+ * Return session, or nullptr if it is of no use
+ */
+template <typename SESSION>
+Open_session *Virtual_parent::_usable(SESSION *session)
+{
+	if (session->valid())
+		return session;
+
+	warning(_pd.name, ": ", session->request.service, " session ",
+	        session->request.label().last_element(), " is denied");
+	destroy(_alloc, session);
+	return nullptr;
 }
 
 
@@ -66,21 +83,19 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                                         label.last_element()),
 		                                        _sessions, request);
 
-	if (request.service == "ROM") {
-		Rom_service_session * const rom =
-			new (_alloc) Rom_service_session(_env, _env.ep(), _pd, _policy.rom(label),
-			                                 label.last_element(), _sessions, request);
-		if (rom->valid())
-			return rom;
-
-		warning(_pd.name, ": ROM module ", label.last_element(), " is denied");
-		destroy(_alloc, rom);
-		return nullptr;
-	}
+	if (request.service == "ROM")
+		return _usable(new (_alloc) Rom_service_session(_env, _env.ep(), _pd, _policy.rom(label),
+		                                                label.last_element(), _sessions,
+		                                                request));
 
 	if (request.service == "Timer")
 		return new (_alloc) Timer_service_session(_env.ep(), _timer, _pd.real(), _sessions,
 		                                          request);
+
+	if (request.service == "Report")
+		return _usable(new (_alloc) Report_service_session(_env, _env.ep(), _pd,
+		                                                   _policy.label("Report", label),
+		                                                   _sessions, request));
 
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
@@ -104,16 +119,30 @@ void Virtual_parent::_upgrade(Open_session const &session, Open_session::Costs c
 
 
 /**
+ * What the monitor pays for the session at the server, if there is one
+ */
+static Open_session::Costs server_costs(Open_session::Request const &request)
+{
+	if (request.service == "ROM")
+		return { { Rom_session::RAM_QUOTA }, { Rom_session::CAP_QUOTA } };
+
+	if (request.service == "Report")
+		return Report_service_session::server_costs(request.args);
+
+	return { { 0 }, { 0 } };
+}
+
+
+/**
  * What the component pays for a session, at least as much as it takes from the monitor
  */
-static Open_session::Costs costs_of_session(Open_session::Service const &service,
+static Open_session::Costs costs_of_session(Open_session::Request const &request,
                                             Open_session::Costs const &donated)
 {
-	/* the session at core that provides the ROM module */
-	bool const rom = (service == "ROM");
+	Open_session::Costs const server = server_costs(request);
 
-	size_t const ram  = Virtual_parent::SESSION_RAM  + (rom ? Rom_session::RAM_QUOTA : 0),
-	             caps = Virtual_parent::SESSION_CAPS + (rom ? Rom_session::CAP_QUOTA : 0);
+	size_t const ram  = Virtual_parent::SESSION_RAM  + server.ram.value,
+	             caps = Virtual_parent::SESSION_CAPS + server.caps.value;
 
 	return { { max(donated.ram.value, ram) }, { max(donated.caps.value, caps) } };
 }
@@ -125,7 +154,7 @@ static Open_session::Costs costs_of_session(Open_session::Service const &service
 static Open_session::Costs missing_costs(Open_session const &session)
 {
 	Open_session::Costs const surcharge = session.surcharge(), paid = session.request.donated,
-	                          usual     = costs_of_session(session.request.service, { });
+	                          usual     = costs_of_session(session.request, { });
 
 	size_t const ram  = usual.ram.value  + surcharge.ram.value,
 	             caps = usual.caps.value + surcharge.caps.value;
@@ -143,7 +172,7 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 	bool const env = Parent::Env::session_id(wanted.id);
 
 	if (!env)
-		request.donated = costs_of_session(wanted.service, wanted.donated);
+		request.donated = costs_of_session(wanted, wanted.donated);
 
 	bool known = false;
 	_with_session(request.id, [&] (Open_session &) { known = true; }, [&] { });

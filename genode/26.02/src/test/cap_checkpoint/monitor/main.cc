@@ -156,6 +156,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		return restore.restore().convert<bool>(
 			[&] (Restored const &restored) {
 				_tally.add(restored);
+				if (_services.constructed() && !_services->report_restored())
+					_fail("the last report is lost");
 				Loss(*_child).after_restore(_options.lose);
 				return true; },
 			[&] (Refused const &refused) {

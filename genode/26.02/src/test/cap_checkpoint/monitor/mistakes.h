@@ -14,6 +14,7 @@
 #define _MISTAKES_H_
 
 /* Genode includes */
+#include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/child.h>
 
 /* base-foc */
@@ -43,7 +44,7 @@ struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
 
 /**
  * Restore that loses one of the capabilities of 'test-cap_checkpoint-entrypoints', or
- * handlers of 'test-cap_checkpoint-services'
+ * what sessions of 'test-cap_checkpoint-services' keep
  *
  * A gate that is gone before the image is made is restored as gone.
  */
@@ -130,6 +131,25 @@ struct Test::Loss
 		return lost;
 	}
 
+	/**
+	 * Let memory of the sessions of a service be zero
+	 */
+	bool _lose_memory(Open_session::Service const &service, uint32_t part)
+	{
+		bool lost = false;
+
+		_child.parent.for_each_session([&] (Open_session &session) {
+			Cap_checkpoint::Dataspace * const ds = session.memory(part);
+
+			session.before_save();
+
+			if (session.request.service == service && ds)
+				lost = with_attached(_child.monitor().local_rm, ds->cap, Access::WRITE,
+					[&] (char *start, size_t size) { bzero(start, size); }); });
+
+		return lost;
+	}
+
 	Loss(Child &child) : _child(child) { }
 
 	/**
@@ -142,7 +162,8 @@ struct Test::Loss
 		return (what == "exit handler"     && _lose_gate("side", 0))
 		    || (what == "signal proxy"     && _lose_gate("side", 1))
 		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()))
-		    || (what == "ROM handler"      && _lose_handlers("ROM"));
+		    || (what == "ROM handler"      && _lose_handlers("ROM"))
+		    || (what == "last report"      && _lose_memory("Report", 1));
 	}
 
 	void after_restore(Name const &what)

@@ -13,6 +13,7 @@
 
 /* Genode includes */
 #include <base/attached_dataspace.h>
+#include <base/attached_rom_dataspace.h>
 #include <cap_checkpoint/child.h>
 #include <report_session/connection.h>
 
@@ -46,7 +47,10 @@ struct Test::Services : Session_policy
 
 	Attached_dataspace _buffer { _env.rm(), _versions.dataspace() };
 
-	unsigned version = 0, _seen = 0, _waits = 0;
+	/* the component has the only session that reports it, while it exists */
+	Attached_rom_dataspace _report { _env, "seen" };
+
+	unsigned version = 0, _seen = 0, _waits = 0, _reported_before = 0;
 
 	Services(Env &env) : _env(env) { _change(); }
 
@@ -73,8 +77,36 @@ struct Test::Services : Session_policy
 		_versions.submit(size);
 	}
 
+	unsigned _reported()
+	{
+		_report.update();
+
+		unsigned result = 0;
+		if (_report.valid())
+			ascii_to(_report.local_addr<char>(), result);
+
+		return result;
+	}
+
+	/**
+	 * Let the report server have something else than what the component has reported
+	 */
+	void _overwrite_report()
+	{
+		Report::Connection other { _env, "seen" };
+		other.submit(0);
+	}
+
+	/**
+	 * Return true if the report server has the last report again
+	 */
+	bool report_restored() { return _reported() == _reported_before; }
+
 	void at(Moment moment, unsigned round)
 	{
+		if (moment == Moment::FROZEN) _reported_before = _reported();
+		if (moment == Moment::GONE)   _overwrite_report();
+
 		if (round % unsigned(Moment::NUM) == unsigned(moment))
 			_change();
 	}
@@ -84,7 +116,7 @@ struct Test::Services : Session_policy
 	 */
 	bool settled()
 	{
-		bool const result = (_seen == version);
+		bool const result = (_seen == version && _reported() == version);
 
 		_waits = result ? 0 : _waits + 1;
 		return result;

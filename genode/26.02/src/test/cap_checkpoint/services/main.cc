@@ -2,8 +2,8 @@
  * \brief  Component that uses services whose state a checkpoint has to keep
  * \date   2026-11-30
  *
- * It tells each version of a ROM module by the label of a LOG session, and exits
- * with the last one when it is asked to, or with a number that tells a mistake.
+ * It tells each version of a ROM module by a report, and by the label of a LOG session, and
+ * exits with the last one when it is asked to, or with a number that tells a mistake.
  */
 
 /*
@@ -12,10 +12,12 @@
  */
 
 /* Genode includes */
+#include <base/attached_dataspace.h>
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
 #include <log_session/connection.h>
+#include <report_session/connection.h>
 #include <timer_session/connection.h>
 
 namespace Test {
@@ -23,6 +25,7 @@ namespace Test {
 	using namespace Genode;
 
 	struct Versions;
+	struct Seen_report;
 	struct Main;
 }
 
@@ -81,13 +84,51 @@ struct Test::Versions
 };
 
 
+/**
+ * Report of the version, after which the buffer has another content
+ */
+struct Test::Seen_report
+{
+	Report::Connection _report;
+	Attached_dataspace _buffer;
+
+	static constexpr char MARK = 'x';
+
+	unsigned _reported = 0;
+
+	Seen_report(Env &env)
+	: _report(env, "seen"), _buffer(env.rm(), _report.dataspace()) { }
+
+	void submit(unsigned version)
+	{
+		String<16> const text(version, " ");
+
+		copy_cstring(_buffer.local_addr<char>(), text.string(), _buffer.size());
+		_report.submit(text.length());
+
+		_reported = version;
+		for (size_t i = 0; i < _buffer.size(); i++)
+			_buffer.local_addr<char>()[i] = char(MARK + version + i);
+	}
+
+	bool unchanged() const
+	{
+		for (size_t i = 0; i < _buffer.size() && _reported; i++)
+			if (_buffer.local_addr<char>()[i] != char(MARK + _reported + i))
+				return false;
+		return true;
+	}
+};
+
+
 struct Test::Main
 {
 	Env &_env;
 
 	Timer::Connection _timer { _env };
 
-	Versions _versions { _env };
+	Versions    _versions { _env };
+	Seen_report _report   { _env };
 
 	unsigned _told = 0;
 
@@ -115,6 +156,7 @@ struct Test::Main
 			return;
 
 		_told = _versions.version;
+		_report.submit(_told);
 		Log_connection told { _env, String<32>("seen ", _told) };
 	}
 
@@ -131,7 +173,7 @@ struct Test::Main
 
 	void _handle_timer()
 	{
-		if (!_versions.unchanged())
+		if (!_versions.unchanged() || !_report.unchanged())
 			_wrong("content changes unasked");
 	}
 
