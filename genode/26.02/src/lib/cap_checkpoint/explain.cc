@@ -129,8 +129,10 @@ bool Save::_explain_objects()
 	_meanings.add(_child.cpu.native_cpu(), Kind::PART, Meanings::NUM_MAPS + 1,
 	              _child.cpu.native_slot);
 
+	/* the component does not have the copy of a ROM module yet that has no number */
 	pd.dataspaces.for_each([&] (Dataspace &ds) {
-		_meanings.add(ds.cap, Kind::DATASPACE, ds.number, ds.slot); });
+		if (ds.number != NONE)
+			_meanings.add(ds.cap, Kind::DATASPACE, ds.number, ds.slot); });
 
 	pd.signals.for_each_source([&] (Virtual_source &s) {
 		_meanings.add(s.cap(),     Kind::SOURCE,    s.number, s.slot);

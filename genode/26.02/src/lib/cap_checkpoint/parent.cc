@@ -14,6 +14,7 @@
 #include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/report_session.h>
 #include <cap_checkpoint/rom_session.h>
+#include <cap_checkpoint/terminal_session.h>
 #include <util/arg_string.h>
 
 using namespace Cap_checkpoint;
@@ -97,6 +98,11 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                                   _policy.label("Report", label),
 		                                                   _sessions, request));
 
+	if (request.service == "Terminal")
+		return _usable(new (_alloc) Terminal_service_session(_env, _env.ep(), _pd,
+		                                                     _policy.label("Terminal", label),
+		                                                     _sessions, request));
+
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
@@ -128,6 +134,9 @@ static Open_session::Costs server_costs(Open_session::Request const &request)
 
 	if (request.service == "Report")
 		return Report_service_session::server_costs(request.args);
+
+	if (request.service == "Terminal")
+		return Terminal_service_session::server_costs();
 
 	return { { 0 }, { 0 } };
 }

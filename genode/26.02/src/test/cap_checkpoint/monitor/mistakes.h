@@ -144,7 +144,7 @@ struct Test::Loss
 			session.before_save();
 
 			if (session.request.service == service && ds)
-				lost = with_attached(_child.monitor().local_rm, ds->cap, Access::WRITE,
+				lost |= with_attached(_child.monitor().local_rm, ds->cap, Access::WRITE,
 					[&] (char *start, size_t size) { bzero(start, size); }); });
 
 		return lost;
@@ -163,7 +163,8 @@ struct Test::Loss
 		    || (what == "signal proxy"     && _lose_gate("side", 1))
 		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()))
 		    || (what == "ROM handler"      && _lose_handlers("ROM"))
-		    || (what == "last report"      && _lose_memory("Report", 1));
+		    || (what == "last report"      && _lose_memory("Report",   1))
+		    || (what == "pending input"    && _lose_memory("Terminal", 1));
 	}
 
 	void after_restore(Name const &what)

@@ -16,6 +16,7 @@
 #include <base/attached_rom_dataspace.h>
 #include <cap_checkpoint/child.h>
 #include <report_session/connection.h>
+#include <terminal_session/connection.h>
 
 namespace Test {
 
@@ -50,6 +51,12 @@ struct Test::Services : Session_policy
 	/* the component has the only session that reports it, while it exists */
 	Attached_rom_dataspace _report { _env, "seen" };
 
+	/* the component is at the other end */
+	Terminal::Connection _terminal { _env };
+
+	size_t _written = 0, _echoed = 0;
+	bool   mistake  = false;
+
 	unsigned version = 0, _seen = 0, _waits = 0, _reported_before = 0;
 
 	Services(Env &env) : _env(env) { _change(); }
@@ -58,6 +65,42 @@ struct Test::Services : Session_policy
 	 * Wait for the first message of a new component
 	 */
 	void start() { _seen = 0; }
+
+	/**
+	 * Return byte at a position of all that is written to the terminal
+	 */
+	static char _byte(size_t at) { return char(at*7 + at/251); }
+
+	/**
+	 * Write less than what the terminal keeps
+	 */
+	void _type()
+	{
+		char bytes[3700];
+
+		size_t const count = 200 + (version % 6)*700;
+
+		for (size_t i = 0; i < count; i++)
+			bytes[i] = _byte(_written + i);
+
+		mistake  |= (_terminal.write(bytes, count) != count);
+		_written += count;
+	}
+
+	/**
+	 * Compare what the component has echoed, in which some bits are changed
+	 */
+	void _read_echo()
+	{
+		char   bytes[512];
+		size_t count;
+
+		while ((count = _terminal.read(bytes, sizeof(bytes))))
+			for (size_t i = 0; i < count; i++, _echoed++)
+				mistake |= (bytes[i] != (_byte(_echoed) ^ 0x55));
+
+		mistake |= (_echoed > _written);
+	}
 
 	/**
 	 * Submit a new version, which takes one page or several
@@ -107,8 +150,10 @@ struct Test::Services : Session_policy
 		if (moment == Moment::FROZEN) _reported_before = _reported();
 		if (moment == Moment::GONE)   _overwrite_report();
 
-		if (round % unsigned(Moment::NUM) == unsigned(moment))
+		if (round % unsigned(Moment::NUM) == unsigned(moment)) {
 			_change();
+			_type();
+		}
 	}
 
 	/**
@@ -116,7 +161,10 @@ struct Test::Services : Session_policy
 	 */
 	bool settled()
 	{
-		bool const result = (_seen == version && _reported() == version);
+		_read_echo();
+
+		bool const result = (_seen == version && _reported() == version
+		                  && _echoed == _written && !mistake);
 
 		_waits = result ? 0 : _waits + 1;
 		return result;

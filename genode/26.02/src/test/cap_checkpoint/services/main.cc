@@ -4,6 +4,7 @@
  *
  * It tells each version of a ROM module by a report, and by the label of a LOG session, and
  * exits with the last one when it is asked to, or with a number that tells a mistake.
+ * It echoes what it reads from a terminal, with some bits changed.
  */
 
 /*
@@ -18,6 +19,7 @@
 #include <base/log.h>
 #include <log_session/connection.h>
 #include <report_session/connection.h>
+#include <terminal_session/connection.h>
 #include <timer_session/connection.h>
 
 namespace Test {
@@ -26,6 +28,7 @@ namespace Test {
 
 	struct Versions;
 	struct Seen_report;
+	struct Echo;
 	struct Main;
 }
 
@@ -121,6 +124,39 @@ struct Test::Seen_report
 };
 
 
+/**
+ * Terminal whose input is read in small portions
+ */
+struct Test::Echo
+{
+	static constexpr char FLIPPED = 0x55;
+
+	Terminal::Connection _terminal;
+
+	Echo(Env &env) : _terminal(env) { }
+
+	/**
+	 * Return false if the terminal has not what it says, or does not take all of it
+	 */
+	bool echo()
+	{
+		char bytes[100];
+
+		while (_terminal.avail()) {
+
+			size_t const count = _terminal.read(bytes, sizeof(bytes));
+
+			for (size_t i = 0; i < count; i++)
+				bytes[i] ^= FLIPPED;
+
+			if (!count || _terminal.write(bytes, count) != count)
+				return false;
+		}
+		return true;
+	}
+};
+
+
 struct Test::Main
 {
 	Env &_env;
@@ -129,6 +165,7 @@ struct Test::Main
 
 	Versions    _versions { _env };
 	Seen_report _report   { _env };
+	Echo        _echo     { _env };
 
 	unsigned _told = 0;
 
@@ -171,6 +208,14 @@ struct Test::Main
 
 	Signal_handler<Main> _versions_handler { _env.ep(), *this, &Main::_handle_versions };
 
+	void _handle_terminal()
+	{
+		if (!_echo.echo())
+			_wrong("terminal does not have or take all");
+	}
+
+	Signal_handler<Main> _terminal_handler { _env.ep(), *this, &Main::_handle_terminal };
+
 	void _handle_timer()
 	{
 		if (!_versions.unchanged() || !_report.unchanged())
@@ -186,6 +231,7 @@ struct Test::Main
 	Main(Env &env) : _env(env)
 	{
 		_versions._rom.sigh(_versions_handler);
+		_echo._terminal.read_avail_sigh(_terminal_handler);
 
 		/* the monitor changes nothing before, as a component without a handler needs the same */
 		_tell_version();
