@@ -32,6 +32,22 @@ char const *Ownership::text(Obstacle obstacle)
 
 
 /**
+ * Return true if both sides try to have the child, the other one since both had left
+ *
+ * It may have succeeded. That this side had left, too, may be in a record that is lost. What
+ * the other side tried before the child was offered is over.
+ */
+bool Ownership::_both_begin() const
+{
+	Claim const &m = _mine.newest, &t = _theirs.newest;
+
+	bool const begins = t.kind == Claim::WITHDRAWN && !t.seen;
+
+	return m.kind == Claim::WITHDRAWN && begins && t.epoch > m.seen;
+}
+
+
+/**
  * Wait until the other side says whether it has taken the child in time
  */
 Ownership::Step Ownership::_yield()

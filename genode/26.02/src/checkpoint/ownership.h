@@ -218,16 +218,7 @@ class Checkpoint::Ownership
 
 		bool _they_left() const { return _theirs.newest.kind == Claim::LEFT; }
 
-		/**
-		 * Return true if both sides have left, and both try to begin
-		 */
-		bool _both_begin() const
-		{
-			auto begins = [] (Claim const &claim) {
-				return claim.kind == Claim::WITHDRAWN && !claim.seen; };
-
-			return begins(_mine.newest) && begins(_theirs.newest);
-		}
+		bool _both_begin() const;
 
 		Step _yield();
 		Step _repair();

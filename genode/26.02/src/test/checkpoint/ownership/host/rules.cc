@@ -12,6 +12,7 @@
  */
 
 #include <cstdint>
+#include <initializer_list>
 
 #include <ownership.h>
 
@@ -106,6 +107,34 @@ static void test_yield()
 }
 
 
+/**
+ * The other side begins, as both have left, and the record of this side that says so is lost
+ */
+static void test_lost_leave()
+{
+	using C = Claim;
+
+	Register const left = says(claim(C::LEFT, 4, 3)), begins = says(claim(C::WITHDRAWN, 6, 0));
+
+	for (Claim const &found : { claim(C::WITHDRAWN, 3, 2), claim(C::OFFERED, 2, 1) }) {
+
+		Side side { says(found, true) };
+
+		check(side.next(left) == Step::WRITE && side.ownership.pending().kind == C::WITHDRAWN,
+		      "a side that has offered the child withdraws");
+		check(side.written(begins) == Step::WRITE && side.ownership.pending().kind == C::LEFT,
+		      "it leaves the child to the other side, which has begun by then");
+		check(side.written(begins) == Step::WAIT, "and waits");
+	}
+
+	Side late { says(claim(C::WITHDRAWN, 7, 5)) };
+	Register const before = says(claim(C::WITHDRAWN, 4, 0));
+
+	check(late.next(before) == Step::WRITE && late.written(before) == Step::RUN,
+	      "an attempt to begin from before the offer is over");
+}
+
+
 static void test_hold()
 {
 	using C = Claim;
@@ -132,6 +161,7 @@ int main()
 	test_start();
 	test_away();
 	test_yield();
+	test_lost_leave();
 	test_hold();
 
 	if (!failed)
