@@ -15,6 +15,7 @@
 #include <cap_checkpoint/attached.h>
 
 /* local includes */
+#include <neighbour.h>
 #include <subject.h>
 
 namespace Test { struct Comparison; }
@@ -28,6 +29,7 @@ struct Test::Comparison
 	using Mistake = String<32>;
 
 	Subject       &_subject;
+	Neighbour     *_neighbour;  /* nullptr if nobody disturbs */
 	Mistake const  _mistake;
 
 	Attached_ram_dataspace _images[2];
@@ -38,9 +40,9 @@ struct Test::Comparison
 	Comparison(Comparison const &);
 	Comparison &operator = (Comparison const &);
 
-	Comparison(Subject &subject, Mistake const &mistake)
+	Comparison(Subject &subject, Neighbour *neighbour, Mistake const &mistake)
 	:
-		_subject(subject), _mistake(mistake),
+		_subject(subject), _neighbour(neighbour), _mistake(mistake),
 		_images { { subject._monitor.env.ram(), subject._monitor.env.rm(), _max_size() },
 		          { subject._monitor.env.ram(), subject._monitor.env.rm(), _max_size() } }
 	{ }
@@ -173,6 +175,9 @@ struct Test::Comparison
 			if (_mistake == "round lost") _lose_round();
 			if (_mistake == "detached")   _detach();
 		}
+
+		if (_neighbour)
+			_neighbour->disturb();
 
 		_making.construct(_subject, _images[0], true);
 

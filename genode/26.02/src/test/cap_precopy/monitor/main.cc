@@ -45,7 +45,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	unsigned const _num_rounds = _value("rounds", 100u);
 	bool     const _untracked  = _value("untracked", false),
-	               _measure    = _value("measure", false);
+	               _measure    = _value("measure", false),
+	               _disturbed  = _value("neighbour", false);
+
+	Neighbour _neighbour { _env };
 
 	static constexpr size_t KB = 1024, MB = 1024*KB;
 
@@ -100,8 +103,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (_measure)
 			_measurement.construct(*_subject);
 		else
-			_comparison.construct(*_subject, _value("mistake", Comparison::Mistake()));
-
+			_comparison.construct(*_subject, _disturbed ? &_neighbour : nullptr,
+			                      _value("mistake", Comparison::Mistake()));
 	}
 
 	/**
@@ -151,7 +154,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_finish("failed: memory differs");
 		}
 		else if (_round == _num_rounds)
-			_finish(_subject->precopy->complete() ? "succeeded" : "failed: no copies");
+			_finish(!_subject->precopy->complete()        ? "failed: no copies" :
+			        _disturbed && !_neighbour.count       ? "failed: nobody disturbs"
+			                                              : "succeeded");
 	}
 
 	/**
