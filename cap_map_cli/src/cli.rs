@@ -1,7 +1,7 @@
 //! The command line.
 
 use std::fs;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use serde::Serialize;
 use signal_hook::consts::SIGPIPE;
 
 use cap_map_rs::layout;
@@ -17,8 +16,8 @@ use cap_map_rs::layout;
 use crate::checkpoint::{Refusal, container};
 use crate::cpp::{testbed_core, testbed_target};
 use crate::driver::{self, Report};
-use crate::image::{self, Choice, Difference, Image, State};
-use crate::process::{self, End, FAILED};
+use crate::files::{self, End};
+use crate::process::{self, FAILED};
 use crate::{clients, live, monitor, observe, table};
 
 /// Capabilities were lost or misdirected, or files differ.
@@ -104,50 +103,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show what is in a checkpoint or table file
-    Inspect {
-        /// The file; - for the standard input
-        file: PathBuf,
-        /// Only these slots
-        #[arg(long, value_name = "SLOT", value_delimiter = ',')]
-        slot: Vec<u32>,
-        /// Only slots with these badges
-        #[arg(long, value_name = "BADGE", value_delimiter = ',')]
-        badge: Vec<u32>,
-        /// Only slots in these states
-        #[arg(long, value_name = "STATE", value_delimiter = ',')]
-        state: Vec<State>,
-        /// Write the bytes of one section of a checkpoint
-        #[arg(long, value_name = "NAME", conflicts_with_all = ["slot", "badge", "state", "json", "lines"])]
-        section: Option<String>,
-        /// Print JSON, also of a failure
-        #[arg(long, conflicts_with = "lines")]
-        json: bool,
-        /// Print the table as lines without a frame, as doc/layout.md describes them
-        #[arg(long, conflicts_with_all = ["slot", "badge", "state"])]
-        lines: bool,
-    },
-    /// Check that the parts of a checkpoint or table file agree, without starting anything
-    Verify {
-        /// The file; - for the standard input
-        file: PathBuf,
-        /// Print JSON, also of a failure
-        #[arg(long)]
-        json: bool,
-    },
-    /// Compare two checkpoint or table files; exit status 0 if they say the same, 1 if not
-    Diff {
-        /// The one from before
-        before: PathBuf,
-        /// The one from after
-        after: PathBuf,
-        /// Leave badges aside, which are other ones in each system
-        #[arg(long)]
-        ignore_badges: bool,
-        /// Print JSON, also of a failure
-        #[arg(long)]
-        json: bool,
-    },
+    #[command(flatten)]
+    Files(files::Command),
     #[command(flatten)]
     Observe(observe::Command),
     /// Write man pages, and completions for bash, zsh and fish, into a folder
@@ -192,9 +149,7 @@ impl Command {
         match self {
             Command::Migrate { json, .. } => ("migrate", *json),
             Command::Restore { json, .. } => ("restore", *json),
-            Command::Inspect { json, .. } => ("inspect", *json),
-            Command::Verify { json, .. } => ("verify", *json),
-            Command::Diff { json, .. } => ("diff", *json),
+            Command::Files(command) => command.name_and_json(),
             Command::Observe(command) => command.name_and_json(),
             Command::Manual { .. } => ("manual", false),
             Command::Core { .. }
@@ -209,20 +164,11 @@ impl Command {
 /// What a command has to say.
 enum Outcome {
     Report(Report),
-    Difference(Difference),
-    Faults(Faults),
+    Files(files::End),
     Bytes(Vec<u8>),
     /// A signal has ended it.
     Signal(i32),
     Nothing,
-}
-
-/// What `verify` found in an image whose structure and checksums are right.
-#[derive(Serialize)]
-struct Faults {
-    file: String,
-    slots: usize,
-    faults: Vec<String>,
 }
 
 /// Runs the command that the arguments ask for.
@@ -239,7 +185,7 @@ pub(crate) fn run() -> ExitCode {
     let mut result = execute(command);
     match process::end() {
         None => {}
-        Some(End::Signal(signal)) => {
+        Some(process::End::Signal(signal)) => {
             process::report_failure(
                 &process::interrupted(signal),
                 process::status_of_signal(signal),
@@ -247,7 +193,7 @@ pub(crate) fn run() -> ExitCode {
             complain("interrupted");
             return process::die_by(signal);
         }
-        Some(End::TimeOver) => {
+        Some(process::End::TimeOver) => {
             result = Err(anyhow!("gave up after {} s", habits.timeout.unwrap_or_default()));
         }
     }
@@ -257,21 +203,7 @@ pub(crate) fn run() -> ExitCode {
             report.findings.iter().for_each(|finding| complain(finding));
             print_unless_quiet(&report.text())
         }
-        Ok(Outcome::Difference(difference)) if json => {
-            table::json(difference).and_then(|text| print(&text))
-        }
-        Ok(Outcome::Difference(difference)) => {
-            difference.text().map_err(Into::into).and_then(|text| print_unless_quiet(&text))
-        }
-        Ok(Outcome::Faults(found)) if json => table::json(found).and_then(|text| print(&text)),
-        Ok(Outcome::Faults(found)) if found.faults.is_empty() => {
-            print_unless_quiet(&format!("{}: {} slots in use, all well\n", found.file, found.slots))
-        }
-        Ok(Outcome::Faults(found)) => {
-            found.faults.iter().for_each(|fault| complain(fault));
-            complain(&format!("{}: {} faults", found.file, found.faults.len()));
-            Ok(())
-        }
+        Ok(Outcome::Files(end)) => print_end(end, json),
         Ok(Outcome::Bytes(bytes)) => write(bytes),
         Ok(Outcome::Signal(signal)) => return process::die_by(*signal),
         Ok(Outcome::Nothing) => Ok(()),
@@ -287,11 +219,29 @@ pub(crate) fn run() -> ExitCode {
             status_of(error)
         }
         (Ok(Outcome::Report(report)), _) if !report.good() => FAULTY,
-        (Ok(Outcome::Difference(difference)), _) if !difference.is_empty() => FAULTY,
-        (Ok(Outcome::Faults(found)), _) if !found.faults.is_empty() => REFUSED,
+        (Ok(Outcome::Files(End::Difference(difference))), _) if !difference.is_empty() => FAULTY,
+        (Ok(Outcome::Files(End::Faults(found))), _) if !found.faults.is_empty() => REFUSED,
         (Ok(_), _) => 0,
     };
     ExitCode::from(status)
+}
+
+/// Prints what came of a command that looks into files.
+fn print_end(end: &End, json: bool) -> Result<()> {
+    match end {
+        End::Bytes(bytes) => write(bytes),
+        End::Difference(difference) if json => print(&table::json(difference)?),
+        End::Difference(difference) => print_unless_quiet(&difference.text()?),
+        End::Faults(found) if json => print(&table::json(found)?),
+        End::Faults(found) if found.faults.is_empty() => print_unless_quiet(&found.all_well()),
+        End::Faults(found) => {
+            found.faults.iter().for_each(|fault| complain(fault));
+            complain(&found.count());
+            Ok(())
+        }
+        End::Merged(merged) if json => print(&table::json(merged)?),
+        End::Merged(merged) => print_unless_quiet(&merged.text()),
+    }
 }
 
 fn status_of(error: &anyhow::Error) -> u8 {
@@ -317,11 +267,6 @@ fn print_unless_quiet(text: &str) -> Result<()> {
     if process::is_quiet() { Ok(()) } else { print(text) }
 }
 
-/// Whether people look at the standard output who want colours: <https://no-color.org>.
-fn has_colours() -> bool {
-    io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-}
-
 /// Man pages and completions, from the definitions of the commands.
 fn write_manual(folder: &Path) -> Result<()> {
     let shown = || folder.display().to_string();
@@ -333,22 +278,6 @@ fn write_manual(folder: &Path) -> Result<()> {
         clap_complete::generate_to(shell, &mut program, "cap_map", folder).with_context(shown)?;
     }
     Ok(())
-}
-
-/// Checks an image beyond what its reader does.
-fn verify(file: &Path) -> Result<Outcome> {
-    let image = load(file)?;
-    let faults = image::verify(&image);
-    let file = file.display().to_string();
-    Ok(Outcome::Faults(Faults { file, slots: image.rows.len(), faults }))
-}
-
-/// Reads an image, and says so if asked to.
-fn load(file: &Path) -> Result<Image> {
-    process::tell(|| format!("reading {}", file.display()));
-    let image = Image::load(file)?;
-    process::tell(|| format!("{}: {} slots in use", file.display(), image.rows.len()));
-    Ok(image)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -389,25 +318,7 @@ fn execute(command: Command) -> Result<Outcome> {
             process::become_driver()?;
             return driver::restore(&file).map(Outcome::Report);
         }
-        Command::Inspect { file, slot, badge, state, section, json, lines } => {
-            let image = load(&file)?;
-            let choice = Choice { slots: slot, badges: badge, states: state };
-            let bytes = if let Some(section) = section {
-                image.section(&section)?.to_vec()
-            } else if lines {
-                image.table.lines().flat_map(|line| (line + "\n").into_bytes()).collect()
-            } else if json {
-                image.json(&choice)?.into_bytes()
-            } else {
-                image.text(&choice, has_colours())?.into_bytes()
-            };
-            return Ok(Outcome::Bytes(bytes));
-        }
-        Command::Verify { file, .. } => return verify(&file),
-        Command::Diff { before, after, ignore_badges, .. } => {
-            let [before, after] = [load(&before)?, load(&after)?];
-            return Ok(Outcome::Difference(image::diff(&before, &after, ignore_badges)));
-        }
+        Command::Files(command) => return files::run(command).map(Outcome::Files),
         Command::Manual { folder } => {
             return write_manual(&folder).map(|()| Outcome::Nothing);
         }

@@ -24,6 +24,7 @@ mod cli;
 mod clients;
 mod control;
 mod driver;
+mod files;
 mod image;
 mod live;
 #[allow(unsafe_code)] // maps memory

@@ -40,6 +40,8 @@ const MAX_WINDOW_LOG: u32 = MAX_BYTES.ilog2() + 1;
 
 const HEADER: usize = 32;
 const ENTRY: usize = 40;
+/// Offset of the header's checksum, which covers what is in front of it.
+const HEADER_SUM: usize = 28;
 const NAME: usize = 16;
 const ALIGN: usize = 8;
 
@@ -125,6 +127,23 @@ fn ended(file: &[u8]) -> Refusal {
     Refusal::at(file.len(), "the file ends within its header")
 }
 
+/// The checksum in the header of a container.
+pub(crate) fn header_sum(container: &[u8]) -> u32 {
+    u32_at(container, HEADER_SUM).unwrap_or(0)
+}
+
+/// Number of bytes to read a container from that others may follow: its length if the header is
+/// right and the length is possible, else all.
+pub(crate) fn extent(bytes: &[u8]) -> usize {
+    let is_right = bytes.len() >= HEADER
+        && bytes.starts_with(&MAGIC)
+        && u32_at(bytes, 8) == Ok(VERSION)
+        && crc32fast::hash(&bytes[..HEADER_SUM]) == header_sum(bytes);
+    let length = u64_at(bytes, 16).ok().and_then(|length| usize::try_from(length).ok());
+    let possible = HEADER..=bytes.len();
+    length.filter(|length| is_right && possible.contains(length)).unwrap_or(bytes.len())
+}
+
 /// The sections of a file, after everything about it has been checked.
 ///
 /// # Errors
@@ -143,9 +162,9 @@ pub fn decode(file: &[u8]) -> Result<Vec<Section<'_>>, Refusal> {
         }
         return Err(Refusal::at(8, reason));
     }
-    let header_sum = u32_at(file, 28)?;
-    if crc32fast::hash(&file[..28]) != header_sum {
-        return Err(Refusal::at(28, "checksum of the header does not match"));
+    let header_sum = u32_at(file, HEADER_SUM)?;
+    if crc32fast::hash(&file[..HEADER_SUM]) != header_sum {
+        return Err(Refusal::at(HEADER_SUM, "checksum of the header does not match"));
     }
     let length = u64_at(file, 16)?;
     if length != file.len() as u64 {

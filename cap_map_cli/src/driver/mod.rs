@@ -12,7 +12,8 @@ use anyhow::{Context, Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use self::system::{Destination, System, numbering};
+pub(crate) use self::system::Destination;
+use self::system::{System, numbering};
 use self::verify::{FINDINGS, Verdict, verify};
 use crate::checkpoint::{Checkpoint, ClientState, Refusal};
 use crate::control::{ClientAnswer, ClientOrder, MonitorAnswer, MonitorOrder};

@@ -225,18 +225,32 @@ impl Destination {
     /// Replaces what is there by a file with these bytes, compressed, and the same permissions.
     /// Whatever happens, it is the old file or the new one, complete.
     pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
-        self.replace(bytes).with_context(|| format!("writing {}", self.name.display()))
+        self.replace(|file| {
+            // With a checksum of its own, and readable by the program zstd.
+            let mut encoder = zstd::stream::write::Encoder::new(file, 0)?;
+            encoder.include_checksum(true)?;
+            encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
+            encoder.write_all(bytes)?;
+            encoder.finish().map(|_| ())
+        })
     }
 
-    fn replace(&self, bytes: &[u8]) -> io::Result<()> {
+    /// The same without compression.
+    pub(crate) fn write_plain(&self, bytes: &[u8]) -> Result<()> {
+        self.replace(|file| file.write_all(bytes))
+    }
+
+    fn replace(&self, write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>) -> Result<()> {
+        self.replace_by(write).with_context(|| format!("writing {}", self.name.display()))
+    }
+
+    fn replace_by(
+        &self,
+        write: impl FnOnce(&mut NamedTempFile) -> io::Result<()>,
+    ) -> io::Result<()> {
         // In the same folder, so that renaming stays within a file system.
         let mut file = temporary_in(&self.folder)?;
-        // With a checksum of its own, and readable by the program zstd.
-        let mut encoder = zstd::stream::write::Encoder::new(&mut file, 0)?;
-        encoder.include_checksum(true)?;
-        encoder.set_pledged_src_size(Some(bytes.len() as u64))?;
-        encoder.write_all(bytes)?;
-        encoder.finish()?;
+        write(&mut file)?;
         file.as_file().set_permissions(self.permissions.clone())?;
         file.as_file().sync_all()?;
         file.persist(&self.path)?;

@@ -4,16 +4,17 @@ mod compare;
 mod component;
 mod text;
 
+use std::ops::Range;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cap_map_rs::{Kind, Slot};
 use clap::ValueEnum;
 use serde::Serialize;
 
 pub(crate) use self::compare::{Difference, diff, verify};
 pub(crate) use self::text::columns;
-use crate::checkpoint::component::Component;
+use crate::checkpoint::component::{Chain, Component, Container, Rest};
 use crate::checkpoint::{
     Checkpoint, Meta, Object, RESERVED, Refusal, Section, container, read_file,
 };
@@ -115,14 +116,25 @@ pub(crate) struct Row {
     pub(crate) object: Option<Target>,
 }
 
+/// The containers of a component's image, and what they are followed by.
+#[derive(Serialize)]
+pub(crate) struct Containers {
+    pub(crate) containers: Vec<Container>,
+    /// Bytes of an earlier chain.
+    pub(crate) left_over: usize,
+}
+
 /// What a file holds.
 pub(crate) struct Image {
     bytes: Vec<u8>,
+    /// Where the sections of a checkpoint are: in the last container, if there are several.
+    container: Range<usize>,
     pub(crate) table: Table,
     /// What a file has that is a checkpoint of the testbed.
     pub(crate) checkpoint: Option<Checkpoint>,
     /// What a file has that is the image of a Genode component.
     pub(crate) component: Option<Component>,
+    pub(crate) containers: Option<Containers>,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -150,29 +162,43 @@ impl Choice {
 }
 
 impl Image {
-    /// Reads a file, and checks all that a restore would check of it.
-    pub(crate) fn load(path: &Path) -> Result<Self> {
-        let bytes = read_file(path)?;
-        Self::decode(bytes).with_context(|| format!("{}", path.display()))
+    /// Reads a file, and checks all that a restore would check of it. Of a chain, so many containers
+    /// are looked at.
+    pub(crate) fn load(path: &Path, most: Option<usize>) -> Result<Self> {
+        let shown = || path.display().to_string();
+        let image = Self::decode(read_file(path)?, most).with_context(shown)?;
+        let count = image.containers.as_ref().map_or(0, |found| found.containers.len());
+        has_containers(count, most).with_context(shown)?;
+        Ok(image)
     }
 
-    pub(crate) fn decode(bytes: Vec<u8>) -> Result<Self, Refusal> {
+    pub(crate) fn decode(bytes: Vec<u8>, most: Option<usize>) -> Result<Self, Refusal> {
         let refused = |status: cap_map_rs::Status| Refusal::at(0, status.message());
         if !bytes.starts_with(&container::MAGIC) {
             let table = table::read(&bytes).map_err(refused)?;
-            let rows = rows(&table, None, None);
-            return Ok(Image { bytes, table, checkpoint: None, component: None, rows });
+            return Ok(Image::new(bytes, table, None, None));
         }
-        let sections = container::decode(&bytes)?;
-        if Component::is_in(&sections) {
-            let (component, table) = Component::decode(&sections)?;
-            let rows = rows(&table, None, Some(&component));
-            return Ok(Image { bytes, table, checkpoint: None, component: Some(component), rows });
+        if is_component(&bytes)? {
+            let chain = chain(&bytes, most)?;
+            let (containers, place) = (Containers::of(&chain), chain.place_of_last());
+            let (component, table) = chain.into_component()?;
+            let image = Image::new(bytes, table, None, Some(component));
+            return Ok(Image { container: place, containers: Some(containers), ..image });
         }
         let checkpoint = Checkpoint::decode(&bytes)?;
         let table = table::read(&checkpoint.table).map_err(refused)?;
-        let rows = rows(&table, Some(&checkpoint), None);
-        Ok(Image { bytes, table, checkpoint: Some(checkpoint), component: None, rows })
+        Ok(Image::new(bytes, table, Some(checkpoint), None))
+    }
+
+    fn new(
+        bytes: Vec<u8>,
+        table: Table,
+        checkpoint: Option<Checkpoint>,
+        component: Option<Component>,
+    ) -> Self {
+        let rows = rows(&table, checkpoint.as_ref(), component.as_ref());
+        let container = 0..bytes.len();
+        Image { bytes, container, table, checkpoint, component, containers: None, rows }
     }
 
     /// The bytes of one section of a checkpoint.
@@ -192,7 +218,11 @@ impl Image {
 
     /// None for a file with a table only.
     fn sections(&self) -> Result<Vec<Section<'_>>, Refusal> {
-        if self.is_checkpoint() { container::decode(&self.bytes) } else { Ok(Vec::new()) }
+        if self.is_checkpoint() {
+            container::decode(&self.bytes[self.container.clone()])
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     /// The chosen slots and the facts about all as JSON, in one line.
@@ -203,6 +233,8 @@ impl Image {
             meta: Option<&'a Meta>,
             #[serde(flatten)]
             component: Option<&'a Component>,
+            #[serde(flatten)]
+            containers: Option<&'a Containers>,
             label: &'a str,
             kind: &'static str,
             capacity: u32,
@@ -220,6 +252,7 @@ impl Image {
             format: self.is_checkpoint().then_some(container::VERSION),
             meta: self.checkpoint.as_ref().map(|checkpoint| &checkpoint.meta),
             component: self.component.as_ref(),
+            containers: self.containers.as_ref(),
             label: header.identity.label(),
             kind: kind_name(header.kind),
             capacity: header.geometry.capacity,
@@ -233,6 +266,50 @@ impl Image {
         };
         table::json(&shown)
     }
+}
+
+impl Containers {
+    fn of(chain: &Chain<'_>) -> Self {
+        let left_over = if chain.rest == Rest::LeftOver { chain.bytes_behind() } else { 0 };
+        Containers { containers: chain.containers(), left_over }
+    }
+}
+
+/// Whether a file holds the image of a component, maybe with increments behind it.
+fn is_component(bytes: &[u8]) -> Result<bool, Refusal> {
+    let sections = container::decode(&bytes[..container::extent(bytes)])?;
+    Ok(Component::is_in(&sections))
+}
+
+/// The chain at the start of the bytes, with nothing behind it that is damaged.
+fn chain(bytes: &[u8], most: Option<usize>) -> Result<Chain<'_>, Refusal> {
+    let chain = Chain::decode(bytes, most.unwrap_or(usize::MAX))?;
+    match &chain.rest {
+        Rest::Damaged(Refusal { offset, reason }) => {
+            let intact = chain.containers().len();
+            let reason = format!("{reason}; intact containers in front of that: {intact}");
+            Err(Refusal { offset: *offset, reason })
+        }
+        Rest::Nothing | Rest::LeftOver => Ok(chain),
+    }
+}
+
+/// Fails if there are fewer containers than those that are wanted.
+fn has_containers(count: usize, most: Option<usize>) -> Result<()> {
+    let most = most.unwrap_or(0);
+    ensure!(count >= most, "there are not {most} containers, but {count}");
+    Ok(())
+}
+
+/// A complete image of a chain: its bytes, and the containers that it is made of.
+pub(crate) fn merge(bytes: &[u8], most: Option<usize>) -> Result<(Vec<u8>, Containers)> {
+    if !is_component(bytes)? {
+        return Err(Refusal::at(0, "this is not the image of a component").into());
+    }
+    let chain = chain(bytes, most)?;
+    let containers = Containers::of(&chain);
+    has_containers(containers.containers.len(), most)?;
+    Ok((chain.merge()?, containers))
 }
 
 pub(crate) fn kind_name(kind: Kind) -> &'static str {

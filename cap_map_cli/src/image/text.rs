@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use super::{Choice, Image, Row, State, Target, kind_name};
+use super::{Choice, Containers, Image, Row, State, Target, kind_name};
+use crate::checkpoint::component::Container;
 use crate::checkpoint::container;
 use crate::table::escaped;
 
@@ -25,6 +26,7 @@ impl Image {
         if let Some(component) = &self.component
             && choice.is_all()
         {
+            text += &self.containers.as_ref().map_or(String::new(), Containers::text);
             text += &component.text();
         }
         Ok(text)
@@ -50,6 +52,9 @@ impl Image {
             let (version, bytes) = (container::VERSION, self.bytes.len());
             writeln!(text, "checkpoint of format {version}, {bytes} bytes, of a component")?;
             text += &component.summary();
+            if let Some(Containers { left_over: left_over @ 1.., .. }) = &self.containers {
+                writeln!(text, "{left_over} bytes of an earlier chain behind it")?;
+            }
         }
         if self.is_checkpoint() {
             let sections = self.sections()?;
@@ -88,6 +93,29 @@ impl Image {
             if counts.is_empty() { "all free".into() } else { counts.join(", ") }
         )?;
         Ok(text)
+    }
+}
+
+impl Containers {
+    /// A table of the containers, if there are several.
+    fn text(&self) -> String {
+        if self.containers.len() == 1 {
+            return String::new();
+        }
+        let cells = (0u32..).zip(&self.containers).map(|(position, container)| {
+            let Container { checkpoint, offset, bytes, pages, header_crc32 } = container;
+            [
+                format!("{position}"),
+                format!("{checkpoint}"),
+                format!("{offset}"),
+                format!("{bytes}"),
+                format!("{pages}"),
+                format!("{header_crc32:#010x}"),
+            ]
+        });
+        let head = ["position", "checkpoint", "offset", "bytes", "pages", "CRC-32"];
+        let lines = columns(&head, &["CRC-32"], &cells.collect::<Vec<_>>());
+        format!("\ncontainers\n{}\n", lines.join("\n"))
     }
 }
 

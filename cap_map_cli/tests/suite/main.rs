@@ -1,5 +1,6 @@
 //! The program from the outside.
 
+mod chains;
 mod commands;
 mod images;
 mod live;

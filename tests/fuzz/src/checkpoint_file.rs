@@ -1,11 +1,13 @@
 //! A reader of a checkpoint file that somebody else wrote.
 
+use std::ops::Range;
+
 use cap_map_rs::SlotWord;
 use cap_map_rs::layout::*;
 
 use crate::checkpoint::ClientState;
-use crate::checkpoint::component::Component;
-use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, container};
+use crate::checkpoint::component::{COMPLETE, Chain, Component, Rest};
+use crate::checkpoint::{Checkpoint, KernelEntry, Meta, Object, Program, Refusal, container};
 use crate::memory::{allocations, checksum};
 
 /// The target.
@@ -14,6 +16,7 @@ pub fn run(data: &[u8]) {
     let mut file = bytes.to_vec();
     if mode & 1 != 0 {
         repair(&mut file);
+        repair_increments(&mut file, mode & 2 != 0);
     }
     let (decoded, largest, sum) = allocations(|| container::decode(&file).map(|s| s.len()));
     // A list of at most 32 sections, or the text of a refusal.
@@ -23,6 +26,7 @@ pub fn run(data: &[u8]) {
         Err(refusal) => assert!(refusal.offset <= file.len() as u64, "{refusal}"),
     }
     compare(&file);
+    compare_chains(&file);
     let Ok(sections) = container::decode(&file) else { return };
     let again: Vec<_> = sections.iter().map(|section| (section.name, section.bytes)).collect();
     assert_eq!(container::encode(&again), file, "one form for each content");
@@ -40,20 +44,63 @@ pub fn run(data: &[u8]) {
 
 /// Both readers of images of Genode components say the same of a file.
 fn compare(file: &[u8]) {
-    let cpp = cap_checkpoint_image_host::read(file);
-    let decode = |sections: Vec<_>| Component::decode(&sections).map(|_| ());
+    let decode = |sections: Vec<_>| Component::decode(&sections, COMPLETE).map(|_| ());
     let (ours, _, sum) = allocations(|| container::decode(file).and_then(decode));
     assert!(sum <= 64 * file.len() + 16384, "allocated {sum} bytes for {}", file.len());
-    match (ours, cpp) {
+    match (ours, cap_checkpoint_image_host::read(file)) {
         (Ok(()), Ok(())) => {}
-        (Err(ours), Err((offset, text))) => {
-            assert_eq!(ours.offset, offset, "{ours}; {text}");
-            // Reasons that are about a section are the same, but for those that a table's header has.
-            if text.contains("section \"") && !text.contains("\"table\"") {
-                assert_eq!(ours.to_string(), text);
-            }
-        }
+        (Err(ours), Err((offset, text))) => compare_refusals(&ours, offset, &text),
         (ours, cpp) => panic!("Rust: {ours:?}; C++: {cpp:?}"),
+    }
+}
+
+fn compare_refusals(ours: &Refusal, offset: u64, text: &str) {
+    assert_eq!(ours.offset, offset, "{ours}; {text}");
+    // Reasons that are about a section are the same, but for those that a table's header has.
+    if text.contains("section \"") && !text.contains("\"table\"") {
+        assert_eq!(ours.to_string(), text);
+    }
+}
+
+/// Both readers of chains say the same of a file, and make the same complete image of it.
+fn compare_chains(file: &[u8]) -> (usize, cap_checkpoint_image_host::Rest) {
+    use cap_checkpoint_image_host::{Rest as Cpp, read_chain};
+    let (containers, rest, merged) = read_chain(file);
+    let (chain, _, sum) = allocations(|| Chain::decode(file, usize::MAX));
+    assert!(sum <= 64 * file.len() + 16384, "allocated {sum} bytes for {}", file.len());
+    match chain {
+        Err(ours) => {
+            let Cpp::Damaged(offset, text) = &rest else { panic!("Rust: {ours}; C++: {rest:?}") };
+            assert_eq!(containers, 0, "{ours}");
+            compare_refusals(&ours, *offset, text);
+        }
+        Ok(chain) => {
+            assert_eq!(chain.containers().len(), containers, "{:?}; {rest:?}", chain.rest);
+            match (&chain.rest, &rest) {
+                (Rest::Nothing, Cpp::Nothing) | (Rest::LeftOver, Cpp::LeftOver) => {}
+                (Rest::Damaged(ours), Cpp::Damaged(offset, text)) => {
+                    assert!(ours.offset <= file.len() as u64, "{ours}");
+                    compare_refusals(ours, *offset, text);
+                }
+                (ours, cpp) => panic!("Rust: {ours:?}; C++: {cpp:?}"),
+            }
+            assert_eq!(chain.merge().as_deref(), Ok(&merged[..]), "of {containers} containers");
+            let sections = container::decode(&merged).expect("a merged image is valid");
+            let (image, _) = Component::decode(&sections, COMPLETE).expect("it is a component's");
+            let (component, _) = chain.into_component().expect("the chain is valid");
+            assert_eq!(component.pages, image.pages);
+            assert_eq!(component.page_sums, image.page_sums);
+        }
+    }
+    (containers, rest)
+}
+
+/// How many containers both readers accept of a file, and the text of a refusal.
+#[must_use]
+pub fn read_chain(file: &[u8]) -> (usize, Option<String>) {
+    match compare_chains(file) {
+        (containers, cap_checkpoint_image_host::Rest::Damaged(_, text)) => (containers, Some(text)),
+        (containers, _) => (containers, None),
     }
 }
 
@@ -110,6 +157,49 @@ pub fn repair(file: &mut [u8]) {
         let sum = crc32fast::hash(header);
         put(file, 28, sum);
     }
+}
+
+/// Sets all checksums of the containers behind the first one right, and lets each of them name the one
+/// before it if that is wanted.
+pub fn repair_increments(file: &mut [u8], named: bool) {
+    let mut at = 0;
+    loop {
+        let before = &file[at..];
+        if !before.starts_with(&container::MAGIC) || before.len() < 32 {
+            return;
+        }
+        let (number, crc) = (checkpoint(before), container::header_sum(before));
+        let end = at.saturating_add(container::extent(before));
+        let Some(next) = end.checked_next_multiple_of(4096).filter(|next| *next < file.len())
+        else {
+            return;
+        };
+        let increment = &mut file[next..];
+        let base = section(increment, b"base").filter(|base| base.len() >= 12 && named);
+        if let (Some(base), Some(number)) = (base, number) {
+            increment[base.start..][..8].copy_from_slice(&number.to_le_bytes());
+            increment[base.start + 8..][..4].copy_from_slice(&crc.to_le_bytes());
+        }
+        repair(increment);
+        at = next;
+    }
+}
+
+/// Number of the checkpoint that a container has, whatever else is wrong.
+fn checkpoint(file: &[u8]) -> Option<u64> {
+    let system = section(file, b"system")?;
+    file.get(system.start + 64..)?.first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+}
+
+/// Where a section is, within the file.
+fn section(file: &[u8], name: &[u8]) -> Option<Range<usize>> {
+    let (entries, _) = file.get(32..)?.as_chunks::<40>();
+    let is_named = |entry: &&[u8; 40]| entry[..name.len()] == *name && entry[name.len()] == 0;
+    let entry = entries.iter().take(container::MAX_SECTIONS).find(is_named)?;
+    let field = |at: usize| usize::try_from(u64::from_le_bytes(*entry[at..].first_chunk()?)).ok();
+    let (start, length) = (field(16)?, field(24)?);
+    let range = start..start.checked_add(length)?;
+    file.get(range.clone()).map(|_| range)
 }
 
 /// Sets the checksum of a table's header right.

@@ -140,6 +140,9 @@ fn noise(seed: u64, count: usize) -> Vec<u8> {
     bytes
 }
 
+/// Histories of components with few pages: without any, with one, and with more dataspaces, too.
+pub const SHORT_HISTORIES: [u32; 3] = [178, 35, 16];
+
 /// The seeds of a target, in a fixed order.
 #[must_use]
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
@@ -159,6 +162,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let image = cap_checkpoint_image_host::sample(pages);
             seeds.extend([with(0, &image), with(1, &image)]);
         }
+        for history in SHORT_HISTORIES {
+            let (chain, _) = cap_checkpoint_image_host::history(history, 2);
+            seeds.extend([with(0, &chain), with(1, &chain), with(3, &chain)]);
+        }
         return seeds;
     }
     if target == "image" {
@@ -175,6 +182,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             [&[2], table].concat(),
             labelled,
             [&[1], &component[..]].concat(),
+            [&[1], &cap_checkpoint_image_host::history(SHORT_HISTORIES[2], 2).0[..]].concat(),
         ];
     }
     if target == "live" {

@@ -19,7 +19,7 @@ use crate::memory::checksum;
 pub fn image(data: &[u8]) {
     static GOOD: LazyLock<Image> = LazyLock::new(|| {
         let [_, complete] = samples();
-        Image::decode(complete).expect("one that can be read")
+        Image::decode(complete, None).expect("one that can be read")
     });
     let Some((mode, bytes)) = data.split_first() else { return };
     let mut file = bytes.to_vec();
@@ -29,7 +29,7 @@ pub fn image(data: &[u8]) {
         _ => seal(&mut file),
     }
     let size = file.len() as u64;
-    let image = match Image::decode(file) {
+    let image = match Image::decode(file, None) {
         Err(refusal) => return assert!(refusal.offset <= size, "{refusal}"),
         Ok(image) => image,
     };

@@ -3,9 +3,11 @@
 use std::fs;
 
 use cap_map_fuzz::TARGETS;
-use cap_map_fuzz::checkpoint_file::{read, read_component, repair, samples};
-use cap_map_fuzz::corpus::seeds;
+use cap_map_fuzz::checkpoint_file::{
+    read, read_chain, read_component, repair, repair_increments, samples,
+};
 use cap_map_fuzz::corpus::{Corpus, path};
+use cap_map_fuzz::corpus::{SHORT_HISTORIES, seeds};
 
 fn text(target: &str) -> String {
     let path = path(target);
@@ -139,4 +141,56 @@ fn both_readers_of_components_agree() {
     }
     assert!(accepted > 1000 && refused > 1000, "{accepted} accepted, {refused} refused");
     println!("{accepted} accepted, {refused} refused");
+}
+
+/// The same for increments, behind the complete image that they belong to, and behind each other.
+#[test]
+fn both_readers_of_chains_agree() {
+    let (chain, _) = cap_checkpoint_image_host::history(SHORT_HISTORIES[2], 3);
+    let starts = (0..chain.len()).step_by(4096);
+    let starts: Vec<_> = starts.filter(|at| chain[*at..].starts_with(b"CAPCKPT\n")).collect();
+    assert_eq!((starts.len(), read_chain(&chain)), (3, (3, None)));
+    // What is said of the container before, and some words of all else, which images have, too.
+    let places = increment_records(&chain, &starts[1..]);
+    let words = (starts[1]..chain.len()).step_by(4);
+    let words = words.filter(|at| at % 52 == 0 || places.iter().any(|place| place.contains(at)));
+    let values = [0, 1, 2, 5, 64, u32::MAX];
+    let mut counts = [0; 4];
+    for at in words {
+        let before = u32::from_le_bytes(chain[at..at + 4].try_into().expect("four bytes"));
+        let near = [before ^ 1, before.wrapping_add(1), before.wrapping_sub(1), before ^ 1 << 31];
+        for value in values.into_iter().chain(near).filter(|value| *value != before) {
+            for named in [false, true] {
+                let mut file = chain.clone();
+                file[at..at + 4].copy_from_slice(&value.to_le_bytes());
+                repair_increments(&mut file, named);
+                let (containers, refusal) = read_chain(&file);
+                assert!(containers >= 1, "{at}: {refusal:?}");
+                counts[usize::from(refusal.is_some()) + 2 * usize::from(containers == 3)] += 1;
+            }
+        }
+    }
+    let [left_over, refused, accepted, both] = counts;
+    println!("{left_over} left over, {refused} refused, {accepted} accepted");
+    assert!(left_over > 100 && refused > 1000 && accepted > 1000 && both == 0, "{counts:?}");
+}
+
+/// Where the header, the section table, `base` and `origins` of containers are.
+fn increment_records(chain: &[u8], starts: &[usize]) -> Vec<std::ops::Range<usize>> {
+    let mut places = Vec::new();
+    for start in starts {
+        places.push(*start..start + 32 + 17 * 40);
+        for entry in (start + 32..start + 32 + 17 * 40).step_by(40) {
+            let name = &chain[entry..entry + 8];
+            if name.starts_with(b"base\0") || name.starts_with(b"origins\0") {
+                let field = |at: usize| {
+                    let bytes = chain[entry + at..][..8].try_into().expect("eight bytes");
+                    usize::try_from(u64::from_le_bytes(bytes)).expect("fits")
+                };
+                places.push(start + field(16)..start + field(16) + field(24));
+            }
+        }
+    }
+    assert_eq!(places.len(), 3 * starts.len());
+    places
 }

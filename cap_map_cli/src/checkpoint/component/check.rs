@@ -7,10 +7,11 @@
 
 use cap_map_rs::{Slot, layout};
 
+use super::reader::{find, read_table, refuse};
 use super::{
-    Address, Component, Context, Dataspace, Gate, Handler, NONE, Object, PAGE_BYTES, Page, Part,
-    Record, Region, Rom, Session, Source, System, Text, Thread, Timer, dataspace, find, object,
-    read_table, refuse,
+    Address, Base, Component, Context, Dataspace, Gate, Handler, INCREMENT, NONE, Object, Origin,
+    PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Text, Thread, Timer,
+    dataspace, object,
 };
 use crate::checkpoint::{Refusal, Section};
 use crate::table::Table;
@@ -23,6 +24,8 @@ const PARENT_CAP: u64 = 32;
 const CALL: u32 = 2;
 const PARKED: u32 = 6;
 const MAX_THREADS: u32 = 128;
+/// Most containers of a chain.
+const MAX_CHAIN: u32 = 64;
 /// Sums of two such times do not overflow.
 const TIME_LIMIT: u64 = 1 << 62;
 const PAGE: u64 = PAGE_BYTES as u64;
@@ -33,6 +36,7 @@ const NO_DATASPACE: &str = "no such dataspace";
 const NO_CONTEXT: &str = "no such signal context";
 const NO_SLOT: &str = "slot does not lead to this";
 const OUT_OF_ORDER: &str = "is out of order";
+const NO_OWN_PAGES: &str = "dataspace has no pages of its own";
 const NO_PAGES: &str = "is not a number of pages";
 const TOO_LARGE: &str = "is too large";
 const UNKNOWN_PART: &str = "unknown part of the session";
@@ -74,9 +78,9 @@ impl Place<'_> {
 }
 
 /// A component that is being checked.
-struct Check<'a> {
-    component: &'a Component,
-    sections: &'a [Section<'a>],
+pub(super) struct Check<'a> {
+    pub(super) component: &'a Component,
+    pub(super) sections: &'a [Section<'a>],
 }
 
 /// Checks everything, and returns the component's table.
@@ -95,6 +99,9 @@ pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<T
     check.threads()?;
     check.signals()?;
     check.timers()?;
+    if component.system().version == INCREMENT {
+        check.increment()?;
+    }
     check.pages()?;
     Ok(table)
 }
@@ -504,8 +511,7 @@ impl<'a> Check<'a> {
         for (place, p) in self.each(&self.component.pages)? {
             let found = self.component.dataspaces.get(p.dataspace as usize);
             let found = found.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
-            let own = [dataspace::RAM, dataspace::TRACE, dataspace::SESSION].contains(&found.kind);
-            place.ensure(own, at.dataspace, "dataspace has no pages of its own")?;
+            place.ensure(found.has_pages(), at.dataspace, NO_OWN_PAGES)?;
             if let Some((dataspace, page)) = last {
                 place.ensure(p.dataspace >= dataspace, at.dataspace, OUT_OF_ORDER)?;
                 let good = p.dataspace > dataspace || p.page > page;
@@ -514,6 +520,52 @@ impl<'a> Check<'a> {
             last = Some((p.dataspace, p.page));
             let good = u64::from(p.page) < found.size / PAGE;
             place.ensure(good, at.page, "does not fit in the dataspace")?;
+        }
+        Ok(())
+    }
+
+    /// What an increment says besides the records of an image.
+    fn increment(&self) -> Checked {
+        let at = Base::AT;
+        let c = self.component;
+        for (place, b) in self.each(&c.base)? {
+            let earlier = b.checkpoint < c.system().checkpoint;
+            place.ensure(earlier, at.checkpoint, "is not the number of an earlier checkpoint")?;
+            let known = (1..MAX_CHAIN).contains(&b.position);
+            place.ensure(known, at.position, "no such position in a chain")?;
+        }
+        if c.origins.len() != c.dataspaces.len() {
+            let section = find(self.sections, Origin::SECTION)?;
+            return Err(refuse(&section, 0, "is not one record for each dataspace"));
+        }
+        let at = Origin::AT;
+        let mut last = None;
+        for ((place, o), dataspace) in self.each(&c.origins)?.zip(&c.dataspaces) {
+            if o.dataspace != NONE {
+                place.ensure(dataspace.has_pages(), at.dataspace, NO_OWN_PAGES)?;
+                place.ensure(last < Some(o.dataspace), at.dataspace, OUT_OF_ORDER)?;
+                last = Some(o.dataspace);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what an increment says of the container before it is right.
+    pub(super) fn follows(&self, before: &Component, position: usize) -> Checked {
+        let at = Base::AT;
+        let c = self.component;
+        for (place, b) in self.each(&c.base)? {
+            let reason = "is not the next position in the chain";
+            place.ensure(b.position as usize == position, at.position, reason)?;
+        }
+        let at = Origin::AT;
+        for ((place, o), dataspace) in self.each(&c.origins)?.zip(&c.dataspaces) {
+            if o.dataspace != NONE {
+                let old = before.dataspaces.get(o.dataspace as usize);
+                let old = old.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
+                let same = old.kind == dataspace.kind && old.size == dataspace.size;
+                place.ensure(same, at.dataspace, "origin is of another kind or size")?;
+            }
         }
         Ok(())
     }

@@ -1,21 +1,21 @@
 //! The image of a Genode component: its records. Normative text: `doc/checkpoint.md`.
 
 mod check;
+mod reader;
 
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
-use super::{Refusal, Section};
-use crate::table::{self, Table};
+pub(crate) use self::reader::{Chain, Container, Rest};
 
 /// In place of a number or slot: there is none.
 pub(crate) const NONE: u32 = u32::MAX;
 /// Bytes of a page.
 pub(crate) const PAGE_BYTES: usize = 4096;
-/// Bytes of an entry of section `pages`.
-const PAGE_ENTRY: usize = 8 + PAGE_BYTES;
-const CONTENTS_VERSION: u32 = 1;
+/// Contents of an image, and of what differs from a container before.
+pub(crate) const COMPLETE: u32 = 1;
+const INCREMENT: u32 = 2;
 
 /// What a section consists of.
 trait Record: Sized {
@@ -274,6 +274,14 @@ records! {
         period 24 u64;
         - zero 4 u32;
     }
+    Base BaseAt "base" 16 {
+        checkpoint 0 u64;
+        crc 8 u32;
+        position 12 u32;
+    }
+    Origin OriginAt "origins" 4 {
+        dataspace 0 u32;
+    }
     Page PageAt "pages" 4104 {
         dataspace 0 u32;
         page 4 u32;
@@ -308,6 +316,12 @@ pub(crate) mod dataspace {
     pub(crate) const SESSION: u32 = 7;
 }
 
+impl Dataspace {
+    fn has_pages(&self) -> bool {
+        [dataspace::RAM, dataspace::TRACE, dataspace::SESSION].contains(&self.kind)
+    }
+}
+
 /// A component, from an image that was completely checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Component {
@@ -328,116 +342,18 @@ pub(crate) struct Component {
     pub(crate) sources: Vec<Source>,
     pub(crate) contexts: Vec<Context>,
     pub(crate) timers: Vec<Timer>,
+    /// One record in an increment.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    base: Vec<Base>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    origins: Vec<Origin>,
     pub(crate) pages: Vec<Page>,
     /// CRC-32 of the contents of each page.
     pub(crate) page_sums: Vec<u32>,
 }
 
-/// The sections, in the order in which they are checked.
-const SECTIONS: [(&str, usize); 15] = [
-    (System::SECTION, System::BYTES),
-    ("table", 1),
-    (Object::SECTION, Object::BYTES),
-    (Session::SECTION, Session::BYTES),
-    (Part::SECTION, Part::BYTES),
-    (Handler::SECTION, Handler::BYTES),
-    (Dataspace::SECTION, Dataspace::BYTES),
-    (Rom::SECTION, Rom::BYTES),
-    (Region::SECTION, Region::BYTES),
-    (Thread::SECTION, Thread::BYTES),
-    (Gate::SECTION, Gate::BYTES),
-    (Source::SECTION, Source::BYTES),
-    (Context::SECTION, Context::BYTES),
-    (Timer::SECTION, Timer::BYTES),
-    (Page::SECTION, Page::BYTES),
-];
-
-fn find<'a>(sections: &[Section<'a>], name: &str) -> Result<Section<'a>, Refusal> {
-    let found = sections.iter().find(|section| section.name == name).copied();
-    found.ok_or_else(|| Refusal::at(0, format!("section \"{name}\": is missing")))
-}
-
-fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {
-    Refusal::at(section.offset + at, format!("section \"{}\": {reason}", section.name))
-}
-
 impl Component {
-    /// Whether the sections are those of a component's image.
-    pub(crate) fn is_in(sections: &[Section<'_>]) -> bool {
-        sections.iter().any(|section| section.name == System::SECTION)
-    }
-
-    /// The component in the sections of an image, and its table, both completely checked.
-    ///
-    /// # Errors
-    /// What is wrong, and where.
-    pub(crate) fn decode(sections: &[Section<'_>]) -> Result<(Self, Table), Refusal> {
-        for (name, _) in SECTIONS {
-            let section = find(sections, name)?;
-            // Other versions may have other sections and records.
-            if name == System::SECTION
-                && section.bytes.len() >= 4
-                && u32::parse(section.bytes) != CONTENTS_VERSION
-            {
-                let reason = "version of the contents is not the one that is read";
-                return Err(refuse(&section, 0, reason));
-            }
-        }
-        for (name, bytes) in SECTIONS {
-            let section = find(sections, name)?;
-            let rest = section.bytes.len() % bytes;
-            if rest != 0 {
-                let at = section.bytes.len() - rest;
-                return Err(refuse(&section, at, "ends within a record"));
-            }
-        }
-        let system = find(sections, System::SECTION)?;
-        if system.bytes.len() != System::BYTES {
-            return Err(refuse(&system, 0, "is not one record"));
-        }
-        let component = Component {
-            system: parse(sections)?,
-            table: find(sections, "table")?.bytes.to_vec(),
-            objects: parse(sections)?,
-            sessions: parse(sections)?,
-            parts: parse(sections)?,
-            handlers: parse(sections)?,
-            dataspaces: parse(sections)?,
-            roms: parse(sections)?,
-            regions: parse(sections)?,
-            threads: parse(sections)?,
-            gates: parse(sections)?,
-            sources: parse(sections)?,
-            contexts: parse(sections)?,
-            timers: parse(sections)?,
-            pages: parse(sections)?,
-            page_sums: pages(sections)?.map(crc32fast::hash).collect(),
-        };
-        let table = check::check(&component, sections)?;
-        Ok((component, table))
-    }
-
     pub(crate) fn system(&self) -> &System {
         &self.system[0]
     }
-}
-
-fn parse<R: Record>(sections: &[Section<'_>]) -> Result<Vec<R>, Refusal> {
-    Ok(find(sections, R::SECTION)?.bytes.chunks_exact(R::BYTES).map(R::parse).collect())
-}
-
-/// Contents of the pages.
-fn pages<'a>(sections: &[Section<'a>]) -> Result<impl Iterator<Item = &'a [u8]>, Refusal> {
-    let section = find(sections, Page::SECTION)?;
-    Ok(section.bytes.chunks_exact(PAGE_ENTRY).map(|entry| &entry[PAGE_ENTRY - PAGE_BYTES..]))
-}
-
-/// The table in the memory of one, which a monitor handed out.
-fn read_table(section: &Section<'_>) -> Result<Table, Refusal> {
-    let table =
-        table::read(section.bytes).map_err(|status| refuse(section, 0, status.message()))?;
-    if table.header.kind != cap_map_rs::Kind::Published {
-        return Err(refuse(section, 0, "table is not published"));
-    }
-    Ok(table)
 }

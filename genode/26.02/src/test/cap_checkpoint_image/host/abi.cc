@@ -11,11 +11,24 @@
 #include <cstring>
 
 #include "check.h"
+#include "history.h"
 
 using namespace Cap_checkpoint::Image;
 
+/**
+ * What is said of a chain
+ */
+struct Chain_found
+{
+	uint32_t containers, rest;
+	uint64_t offset;
+};
+
 extern "C" size_t image_sample(uint32_t pages, char *bytes, size_t room);
 extern "C" bool   image_read(char const *bytes, size_t count, uint64_t *offset, char *reason, size_t room);
+extern "C" size_t image_history(uint32_t seed, uint32_t containers, bool complete, char *bytes, size_t room);
+extern "C" size_t image_chain(char const *bytes, size_t count, Chain_found *found, char *reason,
+                              size_t reason_room, char *merged, size_t room);
 extern "C" bool   image_json(char const *bytes, size_t count, char *out, size_t room);
 
 
@@ -32,6 +45,20 @@ static bool copy(std::string const &from, char *to, size_t room)
 }
 
 
+/**
+ * Copy bytes if they fit
+ *
+ * \return  number of bytes
+ */
+static size_t copy(Bytes const &from, char *to, size_t room)
+{
+	if (from.size() <= room)
+		memcpy(to, from.data(), from.size());
+
+	return from.size();
+}
+
+
 size_t image_sample(uint32_t pages, char *bytes, size_t room)
 {
 	static std::pair<uint32_t, uint32_t> const places[] { { 0, 0 }, { 0, 2 }, { 5, 0 } };
@@ -39,11 +66,15 @@ size_t image_sample(uint32_t pages, char *bytes, size_t room)
 	Sample sample { };
 	sample.fill({ places, places + pages });
 
-	Bytes const image = sample.image();
-	if (image.size() <= room)
-		memcpy(bytes, image.data(), image.size());
+	return copy(sample.image(), bytes, room);
+}
 
-	return image.size();
+
+size_t image_history(uint32_t seed, uint32_t containers, bool complete, char *bytes, size_t room)
+{
+	History const history { seed, containers };
+
+	return copy(complete ? history.complete() : history.chain, bytes, room);
 }
 
 
@@ -56,6 +87,20 @@ bool image_read(char const *bytes, size_t count, uint64_t *offset, char *reason,
 		copy(text(reader.refusal()), reason, room);
 	}
 	return reader.valid();
+}
+
+
+size_t image_chain(char const *bytes, size_t count, Chain_found *found, char *reason,
+                   size_t reason_room, char *merged, size_t room)
+{
+	Chain const chain { bytes, count };
+
+	*found = { chain.length(), uint32_t(chain.rest()), chain.refusal().offset };
+
+	if (chain.rest() == Chain::Rest::DAMAGED)
+		copy(text(chain.refusal()), reason, reason_room);
+
+	return chain.valid() ? copy(Cap_checkpoint::Image::merged(chain), merged, room) : 0;
 }
 
 

@@ -281,7 +281,8 @@ namespace Cap_checkpoint { namespace Image {
 
 			for (auto const &[place, page] : pages(chain))
 				writer.put(page);
-		});
+
+		}, COMPLETE, chain.size() + NUM_SECTIONS*SECTION_ALIGN);
 	}
 } }
 

@@ -6,6 +6,15 @@ use std::ffi::{CStr, c_char};
 mod cpp {
     use std::ffi::c_char;
 
+    /// What the reader says of a chain.
+    #[repr(C)]
+    #[derive(Default)]
+    pub(crate) struct ChainFound {
+        pub(crate) containers: u32,
+        pub(crate) rest: u32,
+        pub(crate) offset: u64,
+    }
+
     unsafe extern "C" {
         pub(crate) fn image_sample(pages: u32, bytes: *mut u8, room: usize) -> usize;
         pub(crate) fn image_read(
@@ -15,6 +24,22 @@ mod cpp {
             reason: *mut c_char,
             room: usize,
         ) -> bool;
+        pub(crate) fn image_history(
+            seed: u32,
+            containers: u32,
+            complete: bool,
+            bytes: *mut u8,
+            room: usize,
+        ) -> usize;
+        pub(crate) fn image_chain(
+            bytes: *const u8,
+            count: usize,
+            found: *mut ChainFound,
+            reason: *mut c_char,
+            reason_room: usize,
+            merged: *mut u8,
+            room: usize,
+        ) -> usize;
         pub(crate) fn image_json(
             bytes: *const u8,
             count: usize,
@@ -26,6 +51,8 @@ mod cpp {
 
 /// Longest text that is handed over.
 const ROOM: usize = 1 << 16;
+/// Longest chain.
+const CHAIN_ROOM: usize = 1 << 20;
 
 fn text(buffer: &[c_char]) -> String {
     let bytes: Vec<u8> = buffer.iter().map(|c| c.cast_unsigned()).collect();
@@ -42,6 +69,63 @@ pub fn sample(pages: u32) -> Vec<u8> {
     assert!(0 < length && length <= bytes.len(), "no sample");
     bytes.truncate(length);
     bytes
+}
+
+/// What a component that changes at random has become after so many containers, each of them saved
+/// behind the one before: the chain, and a complete image of the same instant.
+#[must_use]
+pub fn history(seed: u32, containers: u32) -> (Vec<u8>, Vec<u8>) {
+    let image = |complete| {
+        let mut bytes = vec![0; CHAIN_ROOM];
+        // SAFETY: the buffer has the size that is passed.
+        let length = unsafe {
+            cpp::image_history(seed, containers, complete, bytes.as_mut_ptr(), bytes.len())
+        };
+        assert!(0 < length && length <= bytes.len(), "no history");
+        bytes.truncate(length);
+        bytes
+    };
+    (image(false), image(true))
+}
+
+/// What is behind a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing that looks like a container.
+    Nothing,
+    /// An intact container of another chain.
+    LeftOver,
+    /// Where the complete image, or what may be the next increment, is refused, and the text.
+    Damaged(u64, String),
+}
+
+/// What the reader of chains says: number of containers, what is behind them, and the complete
+/// image that they are together.
+#[must_use]
+pub fn read_chain(bytes: &[u8]) -> (usize, Rest, Vec<u8>) {
+    let (mut found, mut reason) = (cpp::ChainFound::default(), [0; 256]);
+    // All bytes are those of a container, but for the padding in front of a section.
+    let mut merged = vec![0; bytes.len() + 8 * 16];
+    // SAFETY: the buffers have the sizes that are passed.
+    let length = unsafe {
+        cpp::image_chain(
+            bytes.as_ptr(),
+            bytes.len(),
+            &raw mut found,
+            reason.as_mut_ptr(),
+            reason.len(),
+            merged.as_mut_ptr(),
+            merged.len(),
+        )
+    };
+    assert!(length <= merged.len(), "no room for {length} bytes");
+    merged.truncate(length);
+    let rest = match found.rest {
+        0 => Rest::Nothing,
+        1 => Rest::LeftOver,
+        _ => Rest::Damaged(found.offset, text(&reason)),
+    };
+    (found.containers as usize, rest, merged)
 }
 
 /// What the reader says to an image.

@@ -26,9 +26,9 @@ namespace Cap_checkpoint { namespace Image {
 	/**
 	 * Write image by a function of a 'Writer &'
 	 */
-	static inline Bytes written(auto const &fn, Contents contents = COMPLETE)
+	static inline Bytes written(auto const &fn, Contents contents = COMPLETE, size_t room = 1 << 20)
 	{
-		Bytes bytes(1 << 20);
+		Bytes bytes(room);
 		Memory_sink sink { bytes.data(), bytes.size() };
 		Writer writer { sink, contents };
 		fn(writer);
