@@ -11,15 +11,31 @@
 #ifndef _INCLUDE__CAP_CHECKPOINT__IMAGE_READER_H_
 #define _INCLUDE__CAP_CHECKPOINT__IMAGE_READER_H_
 
+/* Genode includes */
+#include <util/interface.h>
+
 /* checkpoint includes */
 #include <cap_checkpoint/image.h>
 
 namespace Cap_checkpoint { namespace Image {
 
+	struct Pace;
+
 	class Container;
 	class Reader;
 	class Chain;
 } }
+
+
+/**
+ * Who is told of progress while an image is being read
+ *
+ * A thread of high priority may let others go on by that occasion.
+ */
+struct Cap_checkpoint::Image::Pace : Genode::Interface
+{
+	virtual void passed(size_t num_bytes) = 0;
+};
 
 
 /**
@@ -37,6 +53,7 @@ class Cap_checkpoint::Image::Container
 		char const *_start;
 		size_t      _num_bytes;
 		Contents    _contents;
+		Pace       *_pace;
 
 		Place   _places[NUM_SECTIONS] { };
 		Refusal _refusal { nullptr, nullptr, Refusal::NO_RECORD, 0 };
@@ -52,6 +69,8 @@ class Cap_checkpoint::Image::Container
 		bool _refuse(size_t offset, char const *reason);
 		bool _refuse(Section, size_t offset, char const *reason);
 
+		uint32_t _checksum(size_t offset, size_t length) const;
+
 		bool _parse_name(size_t, char (&)[NAME_SIZE]);
 		bool _parse_entry(size_t, size_t, Place &);
 		bool _parse_unique(size_t);
@@ -61,8 +80,16 @@ class Cap_checkpoint::Image::Container
 
 	public:
 
-		Container(void const *bytes, size_t num_bytes, Contents contents)
-		: _start((char const *)bytes), _num_bytes(num_bytes), _contents(contents) { }
+		/**
+		 * Constructor
+		 *
+		 * \param pace  is told of progress, or nullptr
+		 */
+		Container(void const *bytes, size_t num_bytes, Contents contents, Pace *pace = nullptr)
+		:
+			_start((char const *)bytes), _num_bytes(num_bytes), _contents(contents),
+			_pace(pace)
+		{ }
 
 		/* a copy refers to the same bytes */
 		Container(Container const &) = default;
@@ -169,9 +196,11 @@ class Cap_checkpoint::Image::Reader : private Container
 		 *
 		 * \param contents  what is expected. Whether an increment fits what is in
 		 *                  front of it, is up to 'Chain'.
+		 * \param pace      is told of progress, or nullptr
 		 */
-		Reader(void const *bytes, size_t num_bytes, Contents contents = COMPLETE)
-		: Container(bytes, num_bytes, contents) { _valid = _parse() && _check(); }
+		Reader(void const *bytes, size_t num_bytes, Contents contents = COMPLETE,
+		       Pace *pace = nullptr)
+		: Container(bytes, num_bytes, contents, pace) { _valid = _parse() && _check(); }
 
 		/**
 		 * Return true if the image can be used

@@ -24,6 +24,11 @@ namespace Cap_checkpoint { namespace Image {
 
 	class Memory_sink;
 	class Writer;
+
+	/**
+	 * Return true if all bytes of a page, which is aligned at 8 bytes, are zero
+	 */
+	bool zero_page(void const *);
 } }
 
 

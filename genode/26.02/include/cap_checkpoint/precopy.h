@@ -53,6 +53,7 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		using Dirty_pages = Foc_native_pd::Dirty_pages;
 
 		Child                &_child;
+		Ram_allocator        &_ram;
 		Foc_native_pd_client  _native_pd { _child.pd.real().native_pd() };
 		size_t          const _limit;
 
@@ -88,11 +89,24 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		/**
 		 * Constructor
 		 *
-		 * \param ram_limit  what the copies may take of the monitor's RAM
+		 * \param ram_limit  what the copies may take
+		 * \param ram        where they take it from
 		 */
-		Precopy(Child &child, size_t ram_limit) : _child(child), _limit(ram_limit) { }
+		Precopy(Child &child, size_t ram_limit, Ram_allocator &ram)
+		: _child(child), _ram(ram), _limit(ram_limit) { }
 
-		~Precopy();
+		/**
+		 * Constructor for copies that take RAM of the monitor
+		 */
+		Precopy(Child &child, size_t ram_limit)
+		: Precopy(child, ram_limit, child.monitor().ram) { }
+
+		~Precopy() { release(); }
+
+		/**
+		 * Return false if the processor does not tell which pages were written
+		 */
+		bool available() const { return _available; }
 
 		/**
 		 * Return true if there was a copy of each dataspace in the last round
@@ -108,15 +122,38 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		Round round();
 
 		/**
-		 * Prepare for a freeze
-		 *
-		 * The rounds end as soon as what remains does not become less by a
-		 * quarter at least.
-		 *
-		 * \return  the last round, and the pages of all together
+		 * Rounds in front of a freeze
 		 */
-		struct Result { unsigned rounds; size_t pages; Round last; };
+		struct Result
+		{
+			unsigned rounds = 0;
+			size_t   pages  = 0;  /* of all rounds */
+			size_t   before = 0;  /* pages of the round before the last one */
+			Round    last   { };
 
+			void add(Round const &round)
+			{
+				before = last.pages;
+				last   = round;
+				pages += round.pages;
+				rounds++;
+			}
+
+			/**
+			 * Return true if a further round is not worth it
+			 *
+			 * This is so if what remains has not become less by a quarter at least.
+			 */
+			bool enough(Bound const &bound) const
+			{
+				return rounds >= bound.rounds || last.pages <= bound.enough
+				    || (rounds > 1 && last.pages*4 > before*3);
+			}
+		};
+
+		/**
+		 * Prepare for a freeze
+		 */
 		Result rounds(Bound const &);
 
 		Result rounds() { return rounds(Bound { }); }
@@ -139,6 +176,16 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		 * Return RAM in bytes that the copies take
 		 */
 		size_t used() const { return _used; }
+
+		/**
+		 * Return number of pages of the copies that are not zero
+		 */
+		size_t pages_in_use() const;
+
+		/**
+		 * Free the copies, which must not be pinned
+		 */
+		void release();
 
 		/**
 		 * Call 'fn' with each 'Shadow const &'

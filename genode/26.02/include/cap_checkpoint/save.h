@@ -135,6 +135,11 @@ class Cap_checkpoint::Save : Noncopyable
 		 */
 		using Pages_result = Attempt<bool, Refused>;
 
+		/**
+		 * Return true if pages are left to be saved from the copies
+		 */
+		bool pages_left() const { return _pinned; }
+
 		Pages_result save_pages(size_t max_pages);
 
 		/**

@@ -83,44 +83,76 @@ bool Managed_child::_freeze()
 
 
 /**
- * Make an image of the frozen child in the memory of the store
+ * Bring the copies of the memory up to date, so that little is left for the freeze
  *
- * \param num_bytes  size of the image
+ * \return  false if the child should have its turn in between
  */
-bool Managed_child::_save(size_t &num_bytes)
+bool Managed_child::_copy_ahead()
 {
-	using Cap_checkpoint::Save;
-	using Sink = Image::Memory_sink;
+	if (!_copies.constructed() || !_copies->usable())
+		return true;
 
-	Image_store &store = *_common.store;
+	uint64_t const start = _common.now_us();
 
-	auto save = [&] (Sink &sink)
-	{
-		Save &save = *new (_common.monitor.heap) Save(*_child, sink, _common.snapshot);
+	uint64_t took   = 0;
+	bool     enough = false;
 
-		bool const ok = save.save().convert<bool>(
-			[&] (Ok) { return true; },
-			[&] (Refused const &refused) {
-				_try_again(Message("not saved: ", refused));
-				return false; });
+	while (!enough && took < TURN_US) {
+		enough = _copies->round();
+		took   = _common.now_us() - start;
+	}
+	if (!enough)
+		_retry_us = start + 2*took;
 
-		destroy(_common.monitor.heap, &save);
-		num_bytes = size_t(sink.needed());
-		return ok;
-	};
+	return enough;
+}
 
-	/* the first image tells how much memory is needed */
+
+/**
+ * Provide memory for an image at the expense of copies
+ */
+bool Managed_child::_provide_memory(size_t num_bytes)
+{
+	auto provide = [&] { return _common.store->memory(num_bytes) != nullptr; };
+
+	return provide() || (_common.reclaim_ram() && provide());
+}
+
+
+/**
+ * Save the frozen child to the memory of the store
+ *
+ * Pages that there are copies of are left for later, if the child does not wait for them.
+ */
+bool Managed_child::_save()
+{
+	using Step = Making::Step;
+
+	/* without copies, the first image tells how much memory is needed */
 	for (unsigned i = 0; i < 2; i++) {
 
-		Sink sink { store.memory(1), store.memory_size() };
+		_making.construct(*_child, *_common.store, _common.snapshot,
+		                  _copies.constructed() ? _copies->precopy() : nullptr);
 
-		if (!save(sink))
+		auto refused = [&] (Refused const &refused) {
+			_try_again(Message("not saved: ", refused)); };
+
+		if (!_making->state().convert<bool>([&] (Ok) { return true; },
+		                                    [&] (Refused const &r) { refused(r); return false; }))
 			return false;
 
-		if (sink.complete())
+		if (_making->pages_left() && !_stays_frozen())
 			return true;
 
-		if (!store.memory(num_bytes)) {
+		Step const step = _making->step(Making::ALL_PAGES, refused);
+
+		if (step != Step::TOO_LARGE)
+			return step == Step::COMPLETE;
+
+		size_t const num_bytes = _making->num_bytes();
+		_making.destruct();
+
+		if (!_provide_memory(num_bytes)) {
 			_try_again(Message("not saved: out of memory: image of ", num_bytes, " bytes"));
 			return false;
 		}
@@ -139,18 +171,33 @@ void Managed_child::_checkpoint()
 		session.with_rom([&] (Cap_checkpoint::Rom_service_session &rom) {
 			rom.with_hash([&] (Cap_checkpoint::Sha256::Digest const &) { }); }); });
 
-	if (_stat.image_bytes)
-		(void)_common.store->memory(_stat.image_bytes + IMAGE_GROWTH);
+	/* this takes its time once */
+	if (_common.now_us() - _attempt_us > TURN_US && _copies.constructed()) {
+		_retry_us = 2*_common.now_us() - _attempt_us;
+		return;
+	}
 
+	if (!_copy_ahead())
+		return;
+
+	size_t const expected = _expected_bytes           ? _expected_bytes
+	                      : _copies.constructed()
+	                     && _copies->usable()         ? STATE_BYTES + _copies->pages_size() : 0;
+	if (expected)
+		(void)_provide_memory(expected + IMAGE_GROWTH);
+
+	Cap_checkpoint::Precopy::Result const ahead = _copies.constructed() ? _copies->attempted()
+	                                            : Cap_checkpoint::Precopy::Result();
 	bool     frozen = false, saved = false;
-	size_t   num_bytes = 0;
-	uint64_t save_us   = 0;
+	uint64_t save_us = 0;
+
+	_freeze_us = _common.now_us();
 
 	uint64_t const freeze_us = _common.duration_us([&] { frozen = _freeze(); });
 
 	if (frozen) {
 		save_us = _common.duration_us([&] {
-			try { saved = _save(num_bytes); }
+			try { saved = _save(); }
 			catch (...) { _try_again("not saved: out of memory"); } });
 
 		if (!saved || !_stays_frozen())
@@ -158,22 +205,109 @@ void Managed_child::_checkpoint()
 	}
 
 	if (!saved) {
+		_making.destruct();
 		_common.store->release();
 		return;
 	}
 
-	_stat.freeze_us   = freeze_us;
-	_stat.save_us     = save_us;
-	_stat.image_bytes = num_bytes;
+	_stat.pause_us   = _common.now_us() - _freeze_us;
+	_stat.freeze_us  = freeze_us;
+	_stat.save_us    = save_us;
+	_stat.rounds     = ahead.rounds;
+	_stat.pages      = ahead.pages;
+	_stat.last_pages = _making->last_round().pages;
 
-	_wanted   = false;
-	_attempts = 0;
-	_due_us   = _common.now_us() + 1000*_values.interval_ms;
+	_wanted = false;
+	_due_us = _common.now_us() + 1000*_values.interval_ms;
 
 	if (_stays_frozen())
 		_set(State::FROZEN);
 
-	_submit(Operation::WRITE, _started.place);
 	_job_number = _child->checkpoints;
-	_common.store->write(_started.place, _next_slot, num_bytes);
+	_submit(Operation::SAVE, _started.place);
+	_common.store->reserve();
+
+	if (_making->pages_left())
+		_turn_us = _common.now_us() + TURN_US;
+	else
+		_write_image();
+}
+
+
+void Managed_child::_write_image()
+{
+	_stat.image_bytes = _expected_bytes = _making->num_bytes();
+	_stat.fill_us     = _common.now_us() - _job_start;
+	_attempts         = 0;
+
+	_making.destruct();
+
+	if (_copies.constructed())
+		_copies->image_made();
+
+	_submit(Operation::WRITE, _job_place);
+	_common.store->write(_job_place, _next_slot, _stat.image_bytes, _state != State::FROZEN);
+}
+
+
+/**
+ * Append pages to the image, and let it be written once it is complete
+ *
+ * \return  reason why there is no image, empty otherwise
+ */
+Message Managed_child::_append_pages(size_t num_pages)
+{
+	using Step = Making::Step;
+
+	Message reason { };
+
+	uint64_t const start = _common.now_us();
+
+	Step const step = _making->step(num_pages, [&] (Refused const &refused) {
+		reason = Message("not saved: ", refused); });
+
+	/* let the child have half of the time at least */
+	if (step == Step::MORE)
+		_turn_us = 2*_common.now_us() - start;
+
+	if (step == Step::COMPLETE)
+		_write_image();
+
+	if (step == Step::TOO_LARGE) {
+		_expected_bytes = _making->num_bytes();
+		reason          = Message("not saved: the image grows");
+	}
+
+	if (reason.length() > 1) {
+		_making.destruct();
+		_common.store->release();
+		_job     = Operation::NONE;
+		_changed = true;
+	}
+	return reason;
+}
+
+
+/**
+ * Go on with an image whose pages come from copies
+ */
+void Managed_child::_work_on_image(uint64_t now)
+{
+	if (!_making.constructed() || now < _turn_us)
+		return;
+
+	Message const reason = _append_pages(Making::PAGES_PER_STEP);
+
+	if (reason.length() > 1) {
+		_wanted     = true;
+		_attempt_us = _common.now_us();
+		_try_again(reason);
+	}
+}
+
+
+bool Managed_child::drop_copies()
+{
+	return _copies.constructed() && !_making.constructed()
+	    && _copies->drop("something else needed the RAM");
 }

@@ -80,6 +80,13 @@ void Managed_child::finish_job()
 
 	Operation const job = _job;
 
+	/* copies are worth less than an image */
+	if (!result.ok && (result.short_of_ram || job == Operation::WRITE) && _common.reclaim_ram()) {
+		_job_start = _common.now_us();
+		_common.store->repeat();
+		return;
+	}
+
 	_job      = Operation::NONE;
 	_changed |= job != Operation::LOOK;
 
@@ -88,6 +95,7 @@ void Managed_child::finish_job()
 	case Operation::WRITE:  _written(result); break;
 	case Operation::LOOK:
 	case Operation::RECORD: _looked(result);  break;
+	case Operation::SAVE:
 	case Operation::NONE:   break;
 	}
 
@@ -95,11 +103,10 @@ void Managed_child::finish_job()
 		return;
 
 	/* the image goes */
-	if (_prepared.constructed()) {
-		_prepared.destruct();
-		_child.destruct();
-	}
-	_common.store->release();
+	if (_prepared.constructed())
+		_destroy_child();
+
+	_common.store->release(_copies.constructed() && _copies->usable());
 }
 
 

@@ -132,7 +132,7 @@ void Managed_child::_follow(Step step, Image_store::Result const &result)
 void Managed_child::_tell_offer()
 {
 	log(_values.name, ": offered, image ", _newest, " of ", _stat.image_bytes, " bytes, ",
-	    _common.now_us() - _attempt_us, " us since the freeze began");
+	    _common.now_us() - _freeze_us, " us since the freeze began");
 }
 
 

@@ -51,9 +51,20 @@ void Managed_child::generate(Generator &g)
 				g.attribute("path",      _started.place.path);
 				g.attribute("number",    _newest);
 				g.attribute("bytes",     _stat.image_bytes);
+				g.attribute("pause_us",  _stat.pause_us);
 				g.attribute("freeze_us", _stat.freeze_us);
 				g.attribute("save_us",   _stat.save_us);
+				g.attribute("fill_us",   _stat.fill_us);
 				g.attribute("write_us",  _stat.write_us); });
+
+		if (_stat.checkpoints && _copies.constructed())
+			g.node("copies", [&] {
+				g.attribute("bytes",      _copies->ram_used());
+				g.attribute("rounds",     _stat.rounds);
+				g.attribute("pages",      _stat.pages);
+				g.attribute("last_pages", _stat.last_pages);
+				if (_copies->obstacle())
+					g.attribute("missing", _copies->obstacle()); });
 
 		if (_ownership.constructed())
 			g.node("owner", [&] {

@@ -71,7 +71,7 @@ bool Managed_child::_affordable(char const *operation)
 	Cap_quota const caps { missing(_values.caps.value + CHILD_CAPS,
 	                               alive ? _started.caps.value : 0) };
 
-	if (available(pd, ram, caps))
+	if (available(pd, ram, caps) || (_common.reclaim_ram() && available(pd, ram, caps)))
 		return true;
 
 	_refuse(operation, "quota exceeds what is available: ", ram.value, " of ",
@@ -129,12 +129,30 @@ bool Managed_child::_create(char const *operation)
 		return false;
 	}
 
-	if (_child->has_quota())
-		return true;
+	if (!_child->has_quota()) {
+		_refuse(operation, "quota is not available");
+		_child.destruct();
+		return false;
+	}
 
-	_refuse(operation, "quota is not available");
+	/* the kernel takes notes of what is written from the first page on */
+	if (_values.copies)
+		_copies.construct(*_child, _values.copies);
+
+	return true;
+}
+
+
+void Managed_child::_destroy_child()
+{
+	_prepared.destruct();
+	_making.destruct();
+
+	if (_copies.constructed()) {
+		_copies.destruct();
+		(void)_common.store->trim();
+	}
 	_child.destruct();
-	return false;
 }
 
 
@@ -143,8 +161,14 @@ bool Managed_child::_create(char const *operation)
  */
 void Managed_child::_end(State state)
 {
-	_prepared.destruct();
-	_child.destruct();
+	/* what was saved is not lost */
+	if (_making.constructed()) {
+		Message const reason = _append_pages(Making::ALL_PAGES);
+		if (reason.length() > 1)
+			_refuse("checkpoint", reason);
+	}
+
+	_destroy_child();
 	_config.destruct();
 	_exited      = false;
 	_start_again = false;

@@ -47,17 +47,29 @@ void Image_store::_submit(Job const &job)
 }
 
 
-void Image_store::release()
+void Image_store::release(bool keep)
 {
 	for (unsigned slot = 0; slot < Place::NUM_SLOTS; slot++) {
 		_readers[slot].destruct();
-		_buffers[slot].destruct();
+		if (slot || !keep)
+			_buffers[slot].destruct();
 	}
 	_result = { };
 
 	Mutex::Guard guard(_mutex);
-	if (_state == State::DONE)
+	if (_state == State::DONE || _state == State::RESERVED)
 		_state = State::IDLE;
+}
+
+
+bool Image_store::trim()
+{
+	bool const kept = idle() && _buffers[0].constructed();
+
+	if (kept)
+		_buffers[0].destruct();
+
+	return kept;
 }
 
 
@@ -146,8 +158,10 @@ void Image_store::_look_at(Place const &place, unsigned i)
 	if (size > place.capacity())
 		return refuse(State::UNKNOWN, "size of ", size, " bytes exceeds the limit");
 
-	if (!_provide_buffer(i, size_t(size)))
+	if (!_provide_buffer(i, size_t(size))) {
+		_result.short_of_ram = true;
 		return refuse(State::UNKNOWN, "not enough RAM for ", size, " bytes");
+	}
 
 	size_t const num_bytes = file.read(at, _buffers[i]->start(), size_t(size));
 
@@ -218,6 +232,7 @@ bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, siz
 			return _fail("file ", path, " has lost what was written to it at ", at + done,
 			             ", it may be full");
 		done += size;
+		_pace.passed(size);
 	}
 	return true;
 }
@@ -240,14 +255,16 @@ bool Image_store::_write(Job const &job, bool &cleared)
 
 	/* what a component says of itself may yield an image that nobody can use */
 	{
-		Image::Reader const reader { start, size };
+		Image::Reader const reader { start, size, Image::COMPLETE, &_pace };
 		if (!reader.valid())
 			return _fail("image ", reader.refusal());
 	}
 
-	/* devices take whole blocks, the buffer consists of pages that were zero */
-	if (place.range())
+	/* devices take whole blocks, the buffer consists of pages */
+	if (place.range()) {
 		size = align_addr(size, AT_PAGE);
+		bzero(start + job.num_bytes, size - job.num_bytes);
+	}
 
 	Image_file file { *_root, path, Image_file::Mode::WRITE };
 
@@ -266,8 +283,11 @@ bool Image_store::_write(Job const &job, bool &cleared)
 	auto write = [&] (uint64_t offset, char const *bytes, size_t num_bytes)
 	{
 		size_t const before = progress();
+		size_t       behind = 0;
 		bool   const ok     = file.write(at + offset, bytes, num_bytes, [&] (size_t done) {
-			_proceed(before + done); });
+			_proceed(before + done);
+			_pace.passed(done - behind);
+			behind = done; });
 
 		if (!ok || !file.sync())
 			return _fail("file ", path, " takes ", progress() - before, " of ", num_bytes,
@@ -393,12 +413,15 @@ void Image_store::_handle_job()
 		if (job.operation == Operation::NONE)
 			return;
 
+		_pace.enabled = job.paced;
+
 		try {
 			switch (job.operation) {
 			case Operation::LOAD:   _load(job.place, job.slot); break;
 			case Operation::WRITE:  _write_or_clean_up(job);    break;
 			case Operation::LOOK:   (void)_look(job.place);     break;
 			case Operation::RECORD: (void)_write_record(job);   break;
+			case Operation::SAVE:
 			case Operation::NONE:   break;
 			}
 		}

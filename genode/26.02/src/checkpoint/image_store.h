@@ -19,6 +19,7 @@
 #include <image_file.h>
 #include <io_env.h>
 #include <owner_record.h>
+#include <pace.h>
 
 namespace Checkpoint {
 
@@ -110,12 +111,13 @@ class Checkpoint::Image_store : Noncopyable
 		enum class State {
 			STARTING, /* the VFS is not there yet */
 			IDLE,
+			RESERVED, /* an image is being made in the memory */
 			BUSY,
 			DONE,     /* the result is there */
 			FAILED    /* there is no VFS */
 		};
 
-		enum class Operation { NONE, LOAD, WRITE, LOOK, RECORD };
+		enum class Operation { NONE, LOAD, SAVE, WRITE, LOOK, RECORD };
 
 		/* instead of a slot: both images are read */
 		static constexpr unsigned ALL_SLOTS = ~0U;
@@ -142,6 +144,7 @@ class Checkpoint::Image_store : Noncopyable
 		{
 			bool    ok;
 			Message message;              /* what went wrong */
+			bool    short_of_ram;         /* for an image that is to be loaded */
 			Slot    slots[Place::NUM_SLOTS];
 			int     newest;               /* slot, or -1 */
 
@@ -165,9 +168,9 @@ class Checkpoint::Image_store : Noncopyable
 		Env::Local_rm &_local_rm;
 		Pd_session    &_pd;
 
-		Io_ram _io_ram { _ram, _pd };
-		Heap   _heap   { _io_ram, _local_rm };
-		Io_env _io_env;
+		Spare_ram _spare_ram { _ram, _pd };
+		Heap      _heap      { _spare_ram, _local_rm };
+		Io_env    _io_env;
 
 		Buffered_node const _vfs_config;
 
@@ -183,6 +186,7 @@ class Checkpoint::Image_store : Noncopyable
 			Place     place;
 			unsigned  slot;
 			size_t    num_bytes;
+			bool      paced;
 
 			/* record to be written */
 			unsigned     sector;
@@ -200,6 +204,8 @@ class Checkpoint::Image_store : Noncopyable
 
 		char              _blocks[Place::RECORDS_SIZE] { };
 		Owner_record::All _records { };
+
+		Pace _pace { };
 
 		void _proceed(size_t done)
 		{
@@ -242,7 +248,7 @@ class Checkpoint::Image_store : Noncopyable
 		Image_store(Env &env, Ram_allocator &ram, Env::Local_rm &local_rm, Node const &config,
 		            Signal_context_capability done_sigh)
 		:
-			_ram(ram), _local_rm(local_rm), _pd(env.pd()), _io_env(env, _io_ram, local_rm),
+			_ram(ram), _local_rm(local_rm), _pd(env.pd()), _io_env(env, _spare_ram, local_rm),
 			_vfs_config(_heap, config), _done_sigh(done_sigh)
 		{
 			Signal_transmitter(_job_handler).submit();
@@ -270,20 +276,23 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		void load(Place const &place, unsigned slot)
 		{
-			_submit({ Operation::LOAD, place, slot, 0, 0, { } });
+			_submit({ Operation::LOAD, place, slot, 0, false, 0, { } });
 		}
 
 		/**
 		 * Read the records of who has the child
 		 */
-		void look(Place const &place) { _submit({ Operation::LOOK, place, 0, 0, 0, { } }); }
+		void look(Place const &place)
+		{
+			_submit({ Operation::LOOK, place, 0, 0, false, 0, { } });
+		}
 
 		/**
 		 * Write a record, and read all of them
 		 */
 		void write_record(Place const &place, unsigned sector, Owner_record const &record)
 		{
-			_submit({ Operation::RECORD, place, 0, 0, sector, record });
+			_submit({ Operation::RECORD, place, 0, 0, false, sector, record });
 		}
 
 		/**
@@ -312,12 +321,28 @@ class Checkpoint::Image_store : Noncopyable
 		}
 
 		/**
-		 * Write the image that is in the memory
+		 * Accept nothing but the image that will be in the memory, until it is written
 		 */
-		void write(Place const &place, unsigned slot, size_t num_bytes)
+		void reserve()
 		{
-			_submit({ Operation::WRITE, place, slot, num_bytes, 0, { } });
+			Mutex::Guard guard(_mutex);
+			_state = State::RESERVED;
 		}
+
+		/**
+		 * Write the image that is in the memory
+		 *
+		 * \param paced  let others go on meanwhile
+		 */
+		void write(Place const &place, unsigned slot, size_t num_bytes, bool paced)
+		{
+			_submit({ Operation::WRITE, place, slot, num_bytes, paced, 0, { } });
+		}
+
+		/**
+		 * Try the job once more that has failed
+		 */
+		void repeat() { _submit(Job(_job)); }
 
 		/**
 		 * Return result in the state 'DONE'
@@ -325,9 +350,18 @@ class Checkpoint::Image_store : Noncopyable
 		Result const &result() const { return _result; }
 
 		/**
-		 * Free the memory, and accept other images
+		 * Accept other images
+		 *
+		 * \param keep  do not free the memory, as core takes its time to provide it
 		 */
-		void release();
+		void release(bool keep = false);
+
+		/**
+		 * Free the memory that was kept
+		 *
+		 * \return  true if RAM became free
+		 */
+		bool trim();
 };
 
 #endif /* _IMAGE_STORE_H_ */

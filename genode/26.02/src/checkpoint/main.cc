@@ -132,6 +132,13 @@ struct Checkpoint::Main : Common
 		}
 	}
 
+	bool reclaim_ram() override
+	{
+		bool any = store.constructed() && store->trim();
+		_for_each_child([&] (Managed_child &child) { any |= child.drop_copies(); });
+		return any;
+	}
+
 	/**
 	 * Use a session, without which the children are served nevertheless
 	 */
@@ -264,9 +271,17 @@ struct Checkpoint::Main : Common
 			_store_user = nullptr;
 		}
 
+		/* a child may give up its image */
+		auto forget_user = [&] {
+			if (_store_user && !_store_user->busy())
+				_store_user = nullptr; };
+
+		forget_user();
+
 		auto work = [&] (Managed_child &child)
 		{
 			child.work();
+			forget_user();
 
 			if (child.busy() && !_store_user) {
 				_store_user        = &child;
@@ -357,6 +372,7 @@ struct Checkpoint::Main : Common
 		case Image_store::State::STARTING: return "starting";
 		case Image_store::State::FAILED:   return "failed";
 		case Image_store::State::IDLE:     return "idle";
+		case Image_store::State::RESERVED:
 		case Image_store::State::BUSY:
 		case Image_store::State::DONE:     return "busy";
 		}

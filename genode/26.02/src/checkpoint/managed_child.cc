@@ -223,7 +223,8 @@ void Managed_child::_work_on_start(uint64_t now)
  */
 void Managed_child::_work_on_delay(uint64_t now)
 {
-	if (_job_is_late || now <= _job_start + 1000*_values.timeout_ms)
+	if (_job == Operation::SAVE || _job_is_late
+	 || now <= _job_start + 1000*_values.timeout_ms)
 		return;
 
 	_job_is_late = true;
@@ -244,10 +245,15 @@ void Managed_child::work()
 {
 	uint64_t const now = _common.now_us();
 
+	if (now >= _retry_us)
+		_retry_us = 0;
+
 	if (_exited && _child.constructed()) {
 		log("child \"", _values.name, "\" exited with exit value ", _exit_value);
 		_end(State::EXITED);
 	}
+
+	_work_on_image(now);
 
 	if (busy())
 		_work_on_delay(now);
@@ -331,9 +337,12 @@ uint64_t Managed_child::deadline_us() const
 	if (_state == State::RUNNING && !busy() && able && _started.place.valid()) {
 		if (_present && _values.interval_ms)
 			result = max(_due_us, _retry_us);
-		if (_attempts)
+		if (_retry_us)
 			result = min(result, _retry_us);
 	}
+
+	if (_making.constructed())
+		result = min(result, _turn_us);
 
 	if (_poll_us && _present && !busy() && able)
 		result = min(result, _poll_us);
@@ -341,7 +350,7 @@ uint64_t Managed_child::deadline_us() const
 	if (_common.store_is(Store_state::STARTING) && _wait_us && !_wait_told)
 		result = min(result, _wait_us + 1000*_values.timeout_ms + 1);
 
-	if (busy() && !_job_is_late)
+	if (busy() && _job != Operation::SAVE && !_job_is_late)
 		result = min(result, _job_start + 1000*_values.timeout_ms + 1);
 
 	return result;

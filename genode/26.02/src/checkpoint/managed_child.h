@@ -14,17 +14,16 @@
 /* Genode includes */
 #include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/restore.h>
-#include <cap_checkpoint/save.h>
 #include <util/list.h>
 
 /* local includes */
+#include <copies.h>
+#include <making.h>
 #include <ownership.h>
 #include <routes.h>
 #include <start_node.h>
 
 namespace Checkpoint {
-
-	using Cap_checkpoint::Refused;
 
 	struct Common;
 	class  Managed_child;
@@ -61,6 +60,13 @@ struct Checkpoint::Common : Interface
 	 */
 	virtual void for_each_prior_user(Managed_child const &, Place const &,
 	                                 With_child::Ft const &) const = 0;
+
+	/**
+	 * Drop copies of children that may do without
+	 *
+	 * \return  true if RAM became free
+	 */
+	virtual bool reclaim_ram() = 0;
 
 	bool store_is(Image_store::State state) const
 	{
@@ -120,8 +126,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* what a child takes from the component besides its quota */
 		static constexpr size_t   CHILD_RAM = 512*1024, CHILD_CAPS = 40;
 
-		/* an image may be larger than the one before */
-		static constexpr size_t   IMAGE_GROWTH = 64*1024;
+		/* an image may be larger than the one before, or than the pages of the first one */
+		static constexpr size_t   IMAGE_GROWTH = 64*1024, STATE_BYTES = 512*1024;
+
+		/* work on behalf of a running child until it has its turn */
+		static constexpr uint64_t TURN_US = 2000;
 
 		Common          &_common;
 		Start_node       _values;
@@ -131,6 +140,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Constructible<Buffer>        _config { };
 
 		Constructible<Cap_checkpoint::Child> _child { };
+
+		/* of the memory of the child, and an image that is being made of them */
+		Constructible<Copies> _copies { };
+		Constructible<Making> _making { };
+		size_t                _expected_bytes = 0;  /* of the next image, 0 if unknown */
 
 		/* child that is restored, except for the start of its threads */
 		Constructible<Cap_checkpoint::Restore> _prepared { };
@@ -172,15 +186,21 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		uint64_t _wait_us = 0;
 		bool     _wait_told = false;
 
-		uint64_t _due_us = 0, _retry_us = 0, _attempt_us = 0, _first_attempt_us = 0;
+		uint64_t _due_us = 0, _retry_us = 0, _attempt_us = 0, _first_attempt_us = 0,
+		         _freeze_us = 0, _turn_us = 0;
 		unsigned _attempts = 0;
 
 		/* for the report */
 		struct Statistics
 		{
 			unsigned checkpoints = 0, refused = 0, restored = 0, moved = 0, arrived = 0;
-			uint64_t freeze_us = 0, save_us = 0, write_us = 0, restore_us = 0;
+			uint64_t pause_us = 0, freeze_us = 0, save_us = 0, fill_us = 0, write_us = 0,
+			         restore_us = 0;
 			size_t   image_bytes = 0;
+
+			/* copies of pages before the pause, and within */
+			unsigned rounds = 0;
+			size_t   pages = 0, last_pages = 0;
 
 			Cap_checkpoint::Restored from_image { };
 			uint64_t from_number = 0;
@@ -237,8 +257,15 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _begin();
 		void _end(State);
 
+		void _destroy_child();
+
 		bool _freeze();
-		bool _save(size_t &);
+		bool _copy_ahead();
+		bool _provide_memory(size_t);
+		bool _save();
+		void _write_image();
+		Message _append_pages(size_t);
+		void _work_on_image(uint64_t);
 		void _give_up();
 		void _try_again(Message const &);
 		void _checkpoint();
@@ -289,11 +316,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Managed_child(Common &common, Start_node const &values)
 		: _common(common), _values(values) { }
 
-		~Managed_child()
-		{
-			_prepared.destruct();
-			_child.destruct();
-		}
+		~Managed_child() { _destroy_child(); }
 
 		Name  const &name()  const { return _values.name; }
 		Place const &place() const { return _child.constructed() ? _started.place : _values.place; }
@@ -365,6 +388,13 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		 * Return true if the store does nothing but read the records
 		 */
 		bool looks() const { return _job == Operation::LOOK; }
+
+		/**
+		 * Free the RAM of copies that no image is being made of
+		 *
+		 * \return  true if RAM became free
+		 */
+		bool drop_copies();
 
 		/**
 		 * Respond to the end of the store's work for this child

@@ -70,6 +70,7 @@ struct Checkpoint::Start_node
 	uint64_t timeout_ms  { 60000 };  /* how long a medium may take before it is reported */
 	bool     stop        { false };  /* the child ends after a checkpoint */
 	bool     at_stop     { false };  /* a checkpoint is made when the start node vanishes */
+	size_t   copies      { 0 };      /* RAM in bytes that copies of the memory may take */
 
 	/* if the place is shared with another system */
 	unsigned side    { 0 };      /* of both */
@@ -124,6 +125,9 @@ struct Checkpoint::Start_node
 		timeout_ms  = node.attribute_value("timeout_ms",  timeout_ms);
 		stop        = node.attribute_value("then", Text()) == "stop";
 		at_stop     = node.attribute_value("at_stop", at_stop);
+
+		if (place.valid())
+			copies = node.attribute_value("copies", Number_of_bytes(ram.value));
 
 		Text const side_name = node.attribute_value("side", Text());
 

@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <cap_checkpoint/image_writer.h>
 #include <cap_checkpoint/precopy.h>
 
 using namespace Cap_checkpoint;
@@ -119,10 +120,24 @@ size_t Shadow::update()
  ** Precopy **
  *************/
 
-Precopy::~Precopy()
+void Precopy::release()
 {
 	while (Shadow * const shadow = _shadows.first())
 		_destroy(*shadow);
+
+	_complete = false;
+}
+
+
+size_t Precopy::pages_in_use() const
+{
+	size_t result = 0;
+
+	for_each_shadow([&] (Shadow const &shadow) {
+		for (size_t i = 0; i < shadow.num_pages; i++)
+			result += !Image::zero_page(shadow.copy() + i*Shadow::PAGE); });
+
+	return result;
 }
 
 
@@ -199,8 +214,8 @@ bool Precopy::_provide(Dataspace &ds)
 	Shadow * const shadow = monitor.heap.try_alloc(sizeof(Shadow)).convert<Shadow *>(
 		[&] (Memory::Allocation &a) {
 			a.deallocate = false;
-			return construct_at<Shadow>(a.ptr, owner, monitor.ram, monitor.local_rm,
-			                            monitor.heap, ds); },
+			return construct_at<Shadow>(a.ptr, owner, _ram, monitor.local_rm, monitor.heap,
+			                            ds); },
 		[&] (Alloc_error) { return (Shadow *)nullptr; });
 
 	if (!shadow)
@@ -348,17 +363,8 @@ Precopy::Result Precopy::rounds(Bound const &bound)
 {
 	Result result { };
 
-	while (result.rounds < bound.rounds) {
+	do result.add(round());
+	while (!result.enough(bound));
 
-		size_t const before = result.last.pages;
-
-		result.last   = round();
-		result.pages += result.last.pages;
-		result.rounds++;
-
-		if (result.last.pages <= bound.enough
-		 || (result.rounds > 1 && result.last.pages*4 > before*3))
-			break;
-	}
 	return result;
 }

@@ -68,6 +68,29 @@ uint64_t Container::size(void const *bytes, size_t num_bytes)
 
 
 /**
+ * Return checksum of a section
+ */
+uint32_t Container::_checksum(size_t offset, size_t length) const
+{
+	static constexpr size_t STEP = 64*1024;
+
+	Crc32 crc { };
+
+	for (size_t done = 0; done < length; ) {
+
+		size_t const size = length - done < STEP ? length - done : STEP;
+
+		crc.append(_start + offset + done, size);
+		done += size;
+
+		if (_pace)
+			_pace->passed(size);
+	}
+	return crc.value();
+}
+
+
+/**
  * Obtain name of the section with the entry at 'at'
  */
 bool Container::_parse_name(size_t at, char (&name)[NAME_SIZE])
@@ -110,7 +133,7 @@ bool Container::_parse_entry(size_t at, size_t end, Place &place)
 		if (_start[i])
 			return _refuse(end, "padding before a section is not zero");
 
-	if (Crc32::of(_start + offset, size_t(length)) != _read<uint32_t>(at + ENTRY_CRC))
+	if (_checksum(offset, size_t(length)) != _read<uint32_t>(at + ENTRY_CRC))
 		return _refuse(offset, "checksum of a section does not match");
 
 	place = { offset, size_t(length) };

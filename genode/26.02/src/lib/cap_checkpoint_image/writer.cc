@@ -50,10 +50,7 @@ struct Head
 static_assert(sizeof(Head) == head_size(INCREMENT));
 
 
-/**
- * Return true if all bytes of a page are zero
- */
-static bool zero_page(void const *page)
+bool Cap_checkpoint::Image::zero_page(void const *page)
 {
 	using Words = uint64_t __attribute__((may_alias));
 

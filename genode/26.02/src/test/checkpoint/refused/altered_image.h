@@ -63,9 +63,25 @@ class Test::Altered_image : Noncopyable
 			memcpy(_start + offset, &value, sizeof(value));
 		}
 
+		/**
+		 * Call 'fn' with index in the section table and 'Image::Section' of each section
+		 */
+		static void _for_each_section(auto const &fn)
+		{
+			size_t index = 0;
+			for (unsigned i = 0; i < Image::NUM_SECTIONS; i++)
+				if (Image::has_section(Image::COMPLETE, i))
+					fn(index++, Image::Section(i));
+		}
+
 		static size_t _entry(Image::Section section)
 		{
-			return Image::HEADER_SIZE + section*Image::ENTRY_SIZE;
+			size_t result = 0;
+			_for_each_section([&] (size_t i, Image::Section s) {
+				if (s == section)
+					result = Image::HEADER_SIZE + i*Image::ENTRY_SIZE; });
+
+			return result;
 		}
 
 		size_t _length(Image::Section section) const
@@ -74,6 +90,21 @@ class Test::Altered_image : Noncopyable
 		}
 
 	public:
+
+		static constexpr unsigned NUM_SECTIONS = Image::num_sections(Image::COMPLETE);
+
+		/**
+		 * Return section with an index in the section table
+		 */
+		static Image::Section section(unsigned index)
+		{
+			Image::Section result { };
+			_for_each_section([&] (size_t i, Image::Section s) {
+				if (i == index)
+					result = s; });
+
+			return result;
+		}
 
 		/* bytes that remain of it */
 		size_t num_bytes;
@@ -123,12 +154,11 @@ class Test::Altered_image : Noncopyable
 		 */
 		void seal()
 		{
-			for (unsigned i = 0; i < Image::NUM_SECTIONS; i++) {
-				Image::Section const s = Image::Section(i);
-				_write(_entry(s) + CRC, Crc32::of(_start + offset(s), _length(s)));
-			}
+			_for_each_section([&] (size_t, Image::Section s) {
+				_write(_entry(s) + CRC, Crc32::of(_start + offset(s), _length(s))); });
+
 			_write(TABLE_CRC,  Crc32::of(_start + Image::HEADER_SIZE,
-			                             Image::NUM_SECTIONS*Image::ENTRY_SIZE));
+			                             NUM_SECTIONS*Image::ENTRY_SIZE));
 			_write(HEADER_CRC, Crc32::of(_start, HEADER_CRC));
 		}
 

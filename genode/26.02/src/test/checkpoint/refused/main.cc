@@ -64,7 +64,7 @@ struct Test::Main
 	{
 		unsigned i = 0;
 		Case::for_each([&] (Case const &c) {
-			if (i++ + Image::NUM_SECTIONS == _case)
+			if (i++ + Altered_image::NUM_SECTIONS == _case)
 				fn(c); });
 	}
 
@@ -86,6 +86,9 @@ struct Test::Main
 				g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
 				g.node("checkpoint", [&] {
 					g.attribute("image", "/images/good");
+
+					/* copies come and go */
+					g.attribute("copies", 0U);
 					if (save)
 						g.attribute("interval_ms", 200U); }); });
 
@@ -124,12 +127,12 @@ struct Test::Main
 	{
 		Altered_image image { _env, *_image, _image_bytes };
 
-		if (_case < Image::NUM_SECTIONS) {
+		if (_case < Altered_image::NUM_SECTIONS) {
 
-			image.num_bytes = image.offset(Image::Section(_case));
+			image.num_bytes = image.offset(Altered_image::section(_case));
 			image.store(_root, "/images/victim.0");
 
-			Name const name("cut in front of ", Image::SECTION_NAMES[_case]);
+			Name const name("cut in front of ", Image::SECTION_NAMES[Altered_image::section(_case)]);
 			_configure(false, [&] (Generator &g) { _start_second(g, name, Case { }); });
 			return;
 		}
@@ -165,8 +168,8 @@ struct Test::Main
 	 */
 	void _check_refusal(Text const &reason)
 	{
-		if (_case < Image::NUM_SECTIONS) {
-			log("cut in front of ", Image::SECTION_NAMES[_case], ": ", reason);
+		if (_case < Altered_image::NUM_SECTIONS) {
+			log("cut in front of ", Image::SECTION_NAMES[Altered_image::section(_case)], ": ", reason);
 			if (!_contains(reason, "the file has not the length that its header says")
 			 && !_contains(reason, "the file ends within its header"))
 				_mistake("unexpected reason");

@@ -46,6 +46,10 @@ struct Test::Main
 	/* reports that were seen at this step */
 	unsigned _reports = 0;
 
+	/* checkpoints of a child that were told of */
+	Name     _told_name { };
+	uint64_t _told = 0;
+
 	void _with_step(auto const &fn) const
 	{
 		unsigned i = 0;
@@ -78,6 +82,34 @@ struct Test::Main
 		child.with_optional_sub_node(type, [&] (Node const &node) {
 			result = node.attribute_value(attribute, uint64_t(0)); });
 		return result;
+	}
+
+	/**
+	 * Tell of a new checkpoint
+	 */
+	void _tell(Node const &state)
+	{
+		state.for_each_sub_node("child", [&] (Node const &child) {
+
+			Name     const name        = child.attribute_value("name", Name());
+			uint64_t const checkpoints = child.attribute_value("checkpoints", uint64_t(0));
+
+			if (!checkpoints || (name == _told_name && checkpoints <= _told))
+				return;
+
+			_told_name = name;
+			_told      = checkpoints;
+
+			auto value = [&] (char const *type, char const *attribute) {
+				return _sub_value(child, type, attribute); };
+
+			log(name, ": checkpoint ", checkpoints,
+			    ", pause ",    value("image",  "pause_us"),  ", freeze ",  value("image", "freeze_us"),
+			    ", save ",     value("image",  "save_us"),   ", fill ",    value("image", "fill_us"),
+			    ", write ",    value("image",  "write_us"),  " us, bytes ", value("image", "bytes"),
+			    ", copies ",   value("copies", "bytes"),     ", rounds ",  value("copies", "rounds"),
+			    ", pages ",    value("copies", "pages"),     ", at last ",
+			    value("copies", "last_pages")); });
 	}
 
 	static bool _begins_with(Text const &text, Text const &start)
@@ -173,6 +205,9 @@ struct Test::Main
 
 		bool complete = false;
 		_with_step([&] (Node const &step) {
+
+			if (step.attribute_value("tell", false))
+				_tell(state);
 
 			/* a report that is on its way may be the one of the former step */
 			complete = _reports++ >= step.attribute_value("skip", 0u) && _complete(step, state);

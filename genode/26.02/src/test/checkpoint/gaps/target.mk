@@ -1,0 +1,3 @@
+TARGET := test-checkpoint-gaps
+SRC_CC := main.cc
+LIBS   := base
