@@ -148,6 +148,24 @@ Ownership::Step Ownership::_step_at_start()
 }
 
 
+/**
+ * The child is here unless the other side answers a record of this side that is lost
+ *
+ * The same holds if both sides begin.
+ */
+Ownership::Step Ownership::_step_on_claim()
+{
+	if (_they_took_it())
+		return _yield();
+
+	if (_they_have_it())
+		return _leave();
+
+	_phase = HOLD;
+	return _run();
+}
+
+
 Ownership::Step Ownership::_step_away()
 {
 	if (_theirs.damaged)
@@ -231,7 +249,7 @@ Ownership::Step Ownership::_step()
 	switch (Phase(_phase)) {
 	case START:     _pending = _mine.newest;
 	                return _step_at_start();
-	case CLAIM:
+	case CLAIM:     return _step_on_claim();
 	case CONFIRM:   _phase = HOLD;
 	                return _run();
 	case HOLD:      return _step_on_holding();

@@ -224,6 +224,7 @@ class Checkpoint::Ownership
 		Step _repair();
 		Step _step_on_theirs();
 		Step _step_at_start();
+		Step _step_on_claim();
 		Step _step_away();
 		Step _step_on_withdrawal();
 		Step _step_on_yield();

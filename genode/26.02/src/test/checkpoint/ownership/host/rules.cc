@@ -108,6 +108,31 @@ static void test_yield()
 
 
 /**
+ * What the other side says once this side has claimed the child
+ */
+static void test_claim()
+{
+	using C = Claim;
+
+	Register const none { };
+
+	/* the offer that it took became zero before this side had read the answer */
+	Side offered { says(claim(C::HELD, 1, 0)) };
+
+	check(offered.next(none) == Step::WRITE, "a side that has the child says so");
+	check(offered.written(says(claim(C::TAKEN, 3, 2))) == Step::WAIT
+	   && offered.ownership.obstacle() == Ownership::UNDECIDED, "the other side may have taken it");
+	check(offered.waits(says(claim(C::HELD, 4, 2)), Ownership::ELSEWHERE), "it has taken it");
+
+	Side both { none };
+
+	check(both.next(none) == Step::WRITE, "the first side begins");
+	check(both.written(says(claim(C::HELD, 1, 0))) == Step::WRITE
+	   && both.ownership.pending().kind == C::LEFT, "it steps back if the other side begins, too");
+}
+
+
+/**
  * The other side begins, as both have left, and the record of this side that says so is lost
  */
 static void test_lost_leave()
@@ -161,6 +186,7 @@ int main()
 	test_start();
 	test_away();
 	test_yield();
+	test_claim();
 	test_lost_leave();
 	test_hold();
 
