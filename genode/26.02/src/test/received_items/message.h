@@ -34,6 +34,15 @@ struct Test::Message
 
 	void append(Foc::l4_umword_t word) { words[end++] = word; }
 
+	void append_badges() { }
+
+	template <typename CAP, typename... CAPS>
+	void append_badges(CAP const &cap, CAPS const &... caps)
+	{
+		append(cap.local_name());
+		append_badges(caps...);
+	}
+
 	/**
 	 * Return a selector that names nothing
 	 */
@@ -55,30 +64,43 @@ struct Test::Message
 	 * \param protocol  badge of the destination, or result of a request
 	 * \param claimed   capabilities whose badges are in the message
 	 */
-	Message(unsigned long protocol, auto const &... claimed)
+	template <typename... CAPS>
+	Message(unsigned long protocol, CAPS const &... claimed)
 	{
 		append(protocol);
 		append(sizeof...(claimed));
-		(append(claimed.local_name()), ...);
+		append_badges(claimed...);
 		num_words = end;
 	}
 
 	void data(Foc::l4_umword_t word) { append(word); num_words = end; }
 
-	void item(Foc::l4_fpage_t fpage, Foc::l4_umword_t flags = 0)
+	Message &item(Foc::l4_fpage_t fpage, Foc::l4_umword_t flags = 0)
 	{
 		append(Foc::L4_ITEM_MAP | flags);
 		append(fpage.raw);
 		num_items++;
+		return *this;
 	}
 
-	void object(addr_t kcap, Foc::l4_umword_t flags = 0)
+	Message &object(addr_t kcap, Foc::l4_umword_t flags = 0)
 	{
-		item(Foc::l4_obj_fpage(kcap, 0, Foc::L4_FPAGE_RWX), flags);
+		return item(Foc::l4_obj_fpage(kcap, 0, Foc::L4_FPAGE_RWX), flags);
 	}
 
 	/* only one word, which the receiver finds as two */
-	void nothing() { append(0); num_items++; }
+	Message &nothing() { append(0); num_items++; return *this; }
+
+	/**
+	 * Append the items of another message, which has no words in front of them
+	 */
+	void append_items(Message const &items)
+	{
+		for (unsigned i = 0; i < items.end; i++)
+			append(items.words[i]);
+
+		num_items += items.num_items;
+	}
 
 	Foc::l4_msgtag_t write_to_utcb() const
 	{
@@ -95,12 +117,15 @@ struct Test::Message
 		l4_ipc_send(L4_SYSF_REPLY, l4_utcb(), write_to_utcb(), L4_IPC_SEND_TIMEOUT_0);
 	}
 
-	/**
-	 * Call 'dst', return false if there is no answer
-	 *
-	 * \param answer  first word that follows result and number of capabilities
-	 */
-	bool call(Native_capability const &dst, Foc::l4_umword_t &answer) const
+	struct Answer
+	{
+		bool received;
+
+		/* first word, and the first one behind the number of capabilities */
+		Foc::l4_umword_t result, word;
+	};
+
+	Answer call(Native_capability const &dst) const
 	{
 		using namespace Foc;
 
@@ -111,11 +136,10 @@ struct Test::Message
 		l4_msgtag_t const tag = l4_ipc_call(Capability_space::kcap(dst), l4_utcb(),
 		                                    write_to_utcb(), timeout);
 
-		if (l4_ipc_error(tag, l4_utcb()))
-			return false;
+		l4_umword_t const * const mr = l4_utcb_mr()->mr;
 
-		answer = l4_msgtag_words(tag) > 2 ? l4_utcb_mr()->mr[2] : ~0UL;
-		return true;
+		return Answer { !l4_ipc_error(tag, l4_utcb()), mr[0],
+		                l4_msgtag_words(tag) > 2 ? mr[2] : ~0UL };
 	}
 };
 

@@ -12,11 +12,10 @@
 #define _SHELF_H_
 
 /* Genode includes */
-#include <base/component.h>
-#include <base/heap.h>
+#include <base/entrypoint.h>
 #include <base/rpc_server.h>
-#include <root/component.h>
 #include <session/session.h>
+#include <util/interface.h>
 
 /* local includes */
 #include <message.h>
@@ -27,8 +26,6 @@ namespace Test {
 	struct Item_object;
 	struct Shelf;
 	struct Shelf_object;
-	struct Shelf_root;
-	struct Server;
 }
 
 
@@ -54,7 +51,8 @@ struct Test::Shelf : Session
 	GENODE_RPC(Rpc_items, void, items, Item_cap &, Item_cap &);
 	GENODE_RPC(Rpc_lie, void, lie, Item_cap &, Item_cap &);
 	GENODE_RPC(Rpc_see, unsigned, see, Item_cap, Item_cap);
-	GENODE_RPC_INTERFACE(Rpc_items, Rpc_lie, Rpc_see);
+	GENODE_RPC(Rpc_keep, void, keep, Item_cap);
+	GENODE_RPC_INTERFACE(Rpc_items, Rpc_lie, Rpc_see, Rpc_keep);
 };
 
 
@@ -66,18 +64,20 @@ struct Test::Shelf_object : Rpc_object<Shelf, Shelf_object>
 
 	Item_object _first { }, _second { };
 
+	Shelf::Item_cap _kept { };
+
 	Shelf_object(Entrypoint &ep) : _ep(ep) { _ep.manage(_first); _ep.manage(_second); }
 
 	~Shelf_object() { _ep.dissolve(_first); _ep.dissolve(_second); }
 
-	Seen _seen(Item_cap cap)
+	Seen _seen(Shelf::Item_cap cap)
 	{
 		using namespace Foc;
 
 		if (!cap.valid())
 			return NOTHING;
 
-		return _ep.rpc_ep().apply(cap, [&] (Item_object *object) {
+		return _ep.rpc_ep().apply(cap, [&] (Item_object *object) -> Seen {
 
 			if (object == &_first)  return FIRST;
 			if (object == &_second) return SECOND;
@@ -109,33 +109,8 @@ struct Test::Shelf_object : Rpc_object<Shelf, Shelf_object>
 	}
 
 	unsigned see(Item_cap a, Item_cap b) { return both(_seen(a), _seen(b)); }
-};
 
-
-struct Test::Shelf_root : Root_component<Shelf_object>
-{
-	Entrypoint &_ep;
-
-	Create_result _create_session(const char *) override
-	{
-		return *new (md_alloc()) Shelf_object(_ep);
-	}
-
-	Shelf_root(Entrypoint &ep, Allocator &md_alloc)
-	: Root_component<Shelf_object>(ep, md_alloc), _ep(ep) { }
-};
-
-
-struct Test::Server
-{
-	Heap _heap;
-
-	Shelf_root _root;
-
-	Server(Env &env) : _heap(env.ram(), env.rm()), _root(env.ep(), _heap)
-	{
-		env.parent().announce(env.ep().manage(_root));
-	}
+	void keep(Item_cap cap) { _kept = cap; }
 };
 
 #endif /* _SHELF_H_ */

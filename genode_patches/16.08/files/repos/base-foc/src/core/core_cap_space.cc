@@ -154,11 +154,7 @@ Cap_index *Foc_cap_platform::cap_received(unsigned badge, addr_t kcap)
 {
 	struct Kernel
 	{
-		/* to the kernel, two empty selectors are equal */
-		bool equal(addr_t kcap_1, addr_t kcap_2)
-		{
-			return cap_equal(kcap_1, kcap_2) && cap_present(kcap_2);
-		}
+		bool equal(addr_t kcap_1, addr_t kcap_2) { return cap_equal(kcap_1, kcap_2); }
 
 		bool valid(addr_t kcap) { return cap_valid(kcap); }
 

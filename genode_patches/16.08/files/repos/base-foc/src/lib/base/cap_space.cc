@@ -63,7 +63,9 @@ bool Foc_cap_platform::cap_equal(addr_t kcap_1, addr_t kcap_2)
 {
 	using namespace Fiasco;
 
-	return l4_msgtag_label(l4_task_cap_equal(L4_BASE_TASK_CAP, kcap_1, kcap_2));
+	/* to the kernel, two empty selectors are equal */
+	return l4_msgtag_label(l4_task_cap_equal(L4_BASE_TASK_CAP, kcap_1, kcap_2))
+	    && l4_msgtag_label(l4_task_cap_valid(L4_BASE_TASK_CAP, kcap_2));
 }
 
 
@@ -74,7 +76,11 @@ bool Foc_cap_platform::cap_grant(addr_t from, addr_t to)
 	l4_fpage_t const fpage = l4_obj_fpage(from, 0, L4_FPAGE_RWX);
 	addr_t     const dst   = to | L4_ITEM_MAP | L4_MAP_ITEM_GRANT;
 
-	return !l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP, fpage, dst));
+	if (l4_error(l4_task_map(L4_BASE_TASK_CAP, L4_BASE_TASK_CAP, fpage, dst)))
+		return false;
+
+	/* the kernel does not fail if there is nothing at 'from', but empties 'to' */
+	return l4_msgtag_label(l4_task_cap_valid(L4_BASE_TASK_CAP, to));
 }
 
 

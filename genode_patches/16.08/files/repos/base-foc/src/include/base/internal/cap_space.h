@@ -91,8 +91,8 @@ struct Genode::Foc_cap_platform
 	/**
 	 * Return true if both selectors refer to the same kernel object
 	 *
-	 * The rights of the selectors do not matter. The result is true as well if
-	 * both selectors are empty.
+	 * The rights of the selectors do not matter. An empty selector refers to
+	 * no object.
 	 */
 	static bool cap_equal(addr_t kcap_1, addr_t kcap_2);
 
