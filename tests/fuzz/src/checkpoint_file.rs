@@ -192,7 +192,7 @@ fn checkpoint(file: &[u8]) -> Option<u64> {
 }
 
 /// Where a section is, within the file.
-fn section(file: &[u8], name: &[u8]) -> Option<Range<usize>> {
+pub(crate) fn section(file: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let (entries, _) = file.get(32..)?.as_chunks::<40>();
     let is_named = |entry: &&[u8; 40]| entry[..name.len()] == *name && entry[name.len()] == 0;
     let entry = entries.iter().take(container::MAX_SECTIONS).find(is_named)?;

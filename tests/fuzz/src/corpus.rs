@@ -140,8 +140,44 @@ fn noise(seed: u64, count: usize) -> Vec<u8> {
     bytes
 }
 
-/// Histories of components with few pages: without any, with one, and with more dataspaces, too.
-pub const SHORT_HISTORIES: [u32; 3] = [178, 35, 16];
+/// Histories of components with few pages: without any, with one in the increment, with more
+/// dataspaces, too, and with one in the image.
+pub const SHORT_HISTORIES: [u32; 4] = [178, 35, 16, 69];
+
+/// Chains of two containers, each with something special, and modes to repair them.
+fn special_chains() -> [(u8, Vec<u8>); 6] {
+    let chain = |history| cap_checkpoint_image_host::history(SHORT_HISTORIES[history], 2).0;
+    let increment = |chain: &[u8]| {
+        let mut places = (4096..chain.len()).step_by(4096);
+        places.find(|at| chain[*at..].starts_with(b"CAPCKPT\n")).expect("two containers")
+    };
+    let with = |history, section: &[u8], change: fn(&mut [u8])| {
+        let mut chain = chain(history);
+        let start = increment(&chain);
+        let place = crate::checkpoint_file::section(&chain[start..], section);
+        change(&mut chain[start..][place.expect("in an increment")]);
+        chain
+    };
+    let mut gap = chain(0);
+    let before = increment(&gap) - 1;
+    gap[before] = 1;
+    [
+        // A page that has become zero, and a dataspace with pages that the increment does not continue.
+        (3, with(1, b"pages", |pages| pages[8..].fill(0))),
+        (3, with(3, b"origins", |origins| origins.fill(0xff))),
+        // One that continues what there is not, and one that continues another.
+        (3, with(0, b"origins", |origins| origins[20..24].copy_from_slice(&[200, 0, 0, 0]))),
+        (
+            3,
+            with(0, b"origins", |origins| {
+                origins[..8].copy_from_slice(&[255, 255, 255, 255, 0, 0, 0, 0])
+            }),
+        ),
+        // An increment of another image, and bytes where there must be none.
+        (1, with(0, b"base", |base| base[8] ^= 1)),
+        (0, gap),
+    ]
+}
 
 /// The seeds of a target, in a fixed order.
 #[must_use]
@@ -166,6 +202,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let (chain, _) = cap_checkpoint_image_host::history(history, 2);
             seeds.extend([with(0, &chain), with(1, &chain), with(3, &chain)]);
         }
+        seeds.extend(special_chains().iter().map(|(mode, chain)| with(*mode, chain)));
         return seeds;
     }
     if target == "image" {

@@ -263,6 +263,21 @@ static void test_fields_of_increments()
 	damaged(joined({ p[0], sealed(with(none, place(p[1], ORIGINS) + 4*2, 0U)) }), 1,
 	        at + place(p[1], ORIGINS) + 4*2, "record 2: origin is of another kind or size");
 
+	/* one of the same size, of another kind */
+	Bytes const other_kind = sealed(with(p[1], place(p[1], ORIGINS) + 4*2, NONE));
+	damaged(joined({ p[0], sealed(with(other_kind, place(p[1], ORIGINS) + 4*6, 1U)) }), 1,
+	        at + place(p[1], ORIGINS) + 4*6, "record 6: origin is of another kind or size");
+
+	/* headers */
+	auto header = [&] (Bytes const &increment, size_t offset, char const *why) {
+		damaged(joined({ p[0], increment }), 1, at + offset, std::string("container 1: ") + why); };
+
+	header(with(p[1], 9, 'x'), 8, "format version is not the one that is read");
+	header(with(p[1], 29, 'x'), 28, "checksum of the header does not match");
+	for (uint64_t const length : { 0, 5, 31 })
+		header(sealed(with(p[1], 16, length)), length, "the file has not the length");
+	damaged(sealed(with(p[0], 16, uint64_t(5))), 0, 5, "the file has not the length");
+
 	/* sections that are missing, or of another length */
 	auto other = [&] (Section section, Bytes const &content, char const *name = nullptr)
 	{
