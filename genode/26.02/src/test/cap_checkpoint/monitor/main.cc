@@ -46,6 +46,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	Options const _options { _config.node() };
 
+	Config_policy _config_policy { _options };
+
 	/* clock of the test, and the one of the components */
 	Timer::Connection _timer { _env }, _child_timer { _env };
 
@@ -109,7 +111,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 	void _construct_child()
 	{
 		_child.construct(_monitor, Session::Label("child"), _quota, *this, _options.priority,
-		                 _services.constructed() ? *_services : Session_policy::any());
+		                 _services.constructed() ? (Session_policy &)*_services : _config_policy);
 	}
 
 	void _change_services(Moment moment)

@@ -14,12 +14,14 @@
 /* Genode includes */
 #include <base/node.h>
 #include <base/session_label.h>
+#include <cap_checkpoint/sessions.h>
 
 namespace Test {
 
 	using namespace Genode;
 
 	struct Options;
+	struct Config_policy;
 }
 
 
@@ -40,7 +42,7 @@ struct Test::Options
 	unsigned const num_rounds = _value("rounds", 100u);
 
 	/* number of components that follow each other and share the rounds */
-	unsigned const lives = max(2u, _value("lives", 2u));
+	unsigned const lives = max(1u, _value("lives", 2u));
 
 	/* time without any component between two of them */
 	unsigned const rest_ms = _value("rest_ms", 0u);
@@ -73,6 +75,9 @@ struct Test::Options
 	bool const ignore_windows = _value("ignore_windows", false),
 	           drop_signals   = _value("drop_signals",   false);
 
+	/* name of the ROM module that the component gets as its configuration */
+	Name const config_rom = _value("config_rom", Name("config"));
+
 	/* the component uses services that change, see 'Services' */
 	bool const services = _value("services", false);
 
@@ -83,6 +88,24 @@ struct Test::Options
 	Name const lose = _value("lose", Name());
 
 	Options(Node const &config) : _config(config) { }
+};
+
+
+/**
+ * Policy for a component that has the configuration of its monitor, or another one
+ */
+struct Test::Config_policy : Cap_checkpoint::Session_policy
+{
+	Options::Name const _name;
+
+	Config_policy(Options const &options) : _name(options.config_rom) { }
+
+	Rom rom(Session_label const &label) override
+	{
+		Session_label const name = label.last_element();
+
+		return { name == "config" ? Session_label(_name) : name };
+	}
 };
 
 #endif /* _OPTIONS_H_ */
