@@ -2,8 +2,9 @@
  * \brief  Component that uses services whose state a checkpoint has to keep
  * \date   2026-11-30
  *
- * It tells each version of a ROM module by a report, and by the label of a LOG session, and
- * exits with the last one when it is asked to, or with a number that tells a mistake.
+ * It tells each version of a ROM module by a report, and, once it has got the answer to another
+ * report, by the label of a LOG session. It exits with the last one when it is asked to, or with a
+ * number that tells a mistake.
  * It echoes what it reads from a terminal, with some bits changed.
  */
 
@@ -28,6 +29,7 @@ namespace Test {
 
 	struct Versions;
 	struct Seen_report;
+	struct Question;
 	struct Echo;
 	struct Main;
 }
@@ -125,6 +127,35 @@ struct Test::Seen_report
 
 
 /**
+ * Report that is answered
+ */
+struct Test::Question
+{
+	Report::Connection _report;
+	Attached_dataspace _buffer;
+
+	Question(Env &env)
+	: _report(env, "question"), _buffer(env.rm(), _report.dataspace()) { }
+
+	void ask(unsigned version)
+	{
+		String<16> const text(version);
+
+		copy_cstring(_buffer.local_addr<char>(), text.string(), _buffer.size());
+		_report.submit(text.length());
+	}
+
+	bool answered(unsigned version)
+	{
+		String<64> const expected("answer ", version);
+
+		return _report.obtain_response() == expected.length()
+		    && !strcmp(_buffer.local_addr<char const>(), expected.string());
+	}
+};
+
+
+/**
  * Terminal whose input is read in small portions
  */
 struct Test::Echo
@@ -165,9 +196,10 @@ struct Test::Main
 
 	Versions    _versions { _env };
 	Seen_report _report   { _env };
+	Question    _question { _env };
 	Echo        _echo     { _env };
 
-	unsigned _told = 0;
+	unsigned _told = 0, _answered = 0;
 
 	bool _stopped = false;
 
@@ -194,8 +226,23 @@ struct Test::Main
 
 		_told = _versions.version;
 		_report.submit(_told);
+		_question.ask(_told);
+	}
+
+	/* the report, and so the signal, is repeated by a restore */
+	void _handle_answer()
+	{
+		if (!_question.answered(_told))
+			_wrong("wrong answer to ", _told);
+
+		if (_answered == _told)
+			return;
+
+		_answered = _told;
 		Log_connection told { _env, String<32>("seen ", _told) };
 	}
+
+	Signal_handler<Main> _answer_handler { _env.ep(), *this, &Main::_handle_answer };
 
 	void _handle_versions()
 	{
@@ -232,6 +279,7 @@ struct Test::Main
 	{
 		_versions._rom.sigh(_versions_handler);
 		_echo._terminal.read_avail_sigh(_terminal_handler);
+		_question._report.response_sigh(_answer_handler);
 
 		/* the monitor changes nothing before, as a component without a handler needs the same */
 		_tell_version();
