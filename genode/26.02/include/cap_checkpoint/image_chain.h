@@ -48,6 +48,7 @@ class Cap_checkpoint::Image::Chain
 
 		char const *_start;
 		size_t      _num_bytes;
+		Pace       *_pace;
 
 		Link     _links[MAX_CHAIN_LENGTH] { };
 		unsigned _length = 0;
@@ -84,8 +85,13 @@ class Cap_checkpoint::Image::Chain
 
 	public:
 
-		Chain(void const *bytes, size_t num_bytes)
-		: _start((char const *)bytes), _num_bytes(0) { extend(num_bytes); }
+		/**
+		 * Constructor
+		 *
+		 * \param pace  is told of progress, or nullptr
+		 */
+		Chain(void const *bytes, size_t num_bytes, Pace *pace = nullptr)
+		: _start((char const *)bytes), _num_bytes(0), _pace(pace) { extend(num_bytes); }
 
 		/**
 		 * Look for further increments, at the same address

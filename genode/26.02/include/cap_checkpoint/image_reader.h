@@ -186,8 +186,9 @@ class Cap_checkpoint::Image::Reader : private Container
 		/* for one that is not checked yet */
 		struct Unchecked { };
 
-		Reader(Unchecked, void const *bytes, size_t num_bytes, Contents contents)
-		: Container(bytes, num_bytes, contents) { }
+		Reader(Unchecked, void const *bytes, size_t num_bytes, Contents contents,
+		       Pace *pace = nullptr)
+		: Container(bytes, num_bytes, contents, pace) { }
 
 	public:
 

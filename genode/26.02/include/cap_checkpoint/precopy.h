@@ -163,9 +163,11 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		 *
 		 * No round takes place meanwhile. The numbers of the dataspaces are kept,
 		 * too, and the copy of one that vanishes.
+		 *
+		 * \param written  the image is complete, and what the next increment refers to
 		 */
 		void pin();
-		void unpin();
+		void unpin(bool written);
 
 		/**
 		 * Return the copy that was pinned with the lowest number, starting at 'number'

@@ -12,7 +12,7 @@
 #define _INCLUDE__CAP_CHECKPOINT__RESTORE_H_
 
 /* Genode includes */
-#include <cap_checkpoint/image_reader.h>
+#include <cap_checkpoint/image_chain.h>
 #include <cap_checkpoint/meaning.h>
 
 namespace Cap_checkpoint {
@@ -37,7 +37,14 @@ class Cap_checkpoint::Restore : Noncopyable
 
 		Child               &_child;
 		Allocator           &_alloc;
-		Image::Reader const &_image;
+		Image::Chain  const &_chain;
+		Image::Reader const &_image { _chain.last() };
+
+		/* what was provided when the chain was shorter */
+		Restore *_ahead;
+
+		/* number of containers whose pages are in memory */
+		unsigned _filled = 0;
 
 		/* objects by their numbers */
 		Array<Open_session *>    _sessions   { _alloc };
@@ -60,12 +67,26 @@ class Cap_checkpoint::Restore : Noncopyable
 			return false;
 		}
 
+		/*
+		 * Noncopyable
+		 */
+		Restore(Restore const &);
+		Restore &operator = (Restore const &);
+
+		/* another increment will follow */
+		bool _begins = false;
+
 		bool _is_of_this_system();
 		bool _reserve();
+		bool _same(Image::Session const &, Open_session const &) const;
+		bool _close_other_sessions();
+		bool _wanted(size_t session) const;
 		bool _open_sessions();
 		bool _provide_roms();
+		bool _take_dataspaces();
 		bool _provide_dataspaces();
 		bool _fill_pages();
+		bool _provide();
 		bool _fill_parent_cap();
 		bool _fill_table();
 		bool _attach_regions();
@@ -87,8 +108,29 @@ class Cap_checkpoint::Restore : Noncopyable
 
 	public:
 
-		Restore(Child &child, Image::Reader const &image)
-		: _child(child), _alloc(child.monitor().heap), _image(image) { }
+		/**
+		 * Constructor
+		 *
+		 * \param chain  image of the component, which is valid
+		 */
+		Restore(Child &child, Image::Chain const &chain)
+		: Restore(child, chain, nullptr) { }
+
+		/**
+		 * Constructor for a component that was begun ahead
+		 *
+		 * \param ahead  used by 'begin' when the chain had less increments, and
+		 *               not to be used any more except to be destroyed later
+		 */
+		Restore(Child &child, Image::Chain const &chain, Restore *ahead)
+		: _child(child), _alloc(child.monitor().heap), _chain(chain), _ahead(ahead) { }
+
+		/**
+		 * Provide sessions and memory ahead of an increment, to be called once in place of 'prepare'
+		 *
+		 * \return  false if this is not possible, for a reason that 'start' tells
+		 */
+		bool begin();
 
 		/**
 		 * Do all but start the threads, to be called once

@@ -40,6 +40,9 @@ class Cap_checkpoint::Save : Noncopyable
 		Image::Writer  _writer;
 		Snapshot      &_snapshot;
 		Precopy       *_precopy;   /* nullptr if the pages are saved as they are */
+
+		Constructible<Image::Base> _base { };  /* what an increment continues */
+
 		Meanings       _meanings { _alloc };
 
 		Thread_info _threads[Image::MAX_THREADS] { };
@@ -81,6 +84,7 @@ class Cap_checkpoint::Save : Noncopyable
 		void _put_parts();
 		void _put_handlers();
 		void _put_dataspaces();
+		void _put_base();
 		bool _put_roms();
 		bool _put_regions();
 		void _put_threads();
@@ -95,7 +99,8 @@ class Cap_checkpoint::Save : Noncopyable
 
 		bool _put_copies(size_t max_pages);
 
-		bool _pinned = false;
+		bool     _pinned = false, _from_copies = false;
+		uint64_t _number = 0;  /* of the checkpoint */
 
 		bool _put_state();
 
@@ -118,7 +123,23 @@ class Cap_checkpoint::Save : Noncopyable
 			_precopy(precopy)
 		{ }
 
-		~Save() { if (_pinned) _precopy->unpin(); }
+		/**
+		 * Constructor for an increment
+		 *
+		 * \param base  record of the last image that was made by way of the copies
+		 *
+		 * It is refused unless there is a copy of each dataspace.
+		 */
+		Save(Child &child, Image::Sink &sink, Snapshot &snapshot, Precopy &precopy,
+		     Image::Base const &base)
+		:
+			_child(child), _alloc(child.monitor().heap), _writer(sink, Image::INCREMENT),
+			_snapshot(snapshot), _precopy(&precopy)
+		{
+			_base.construct(base);
+		}
+
+		~Save() { if (_pinned) _precopy->unpin(false); }
 
 		/**
 		 * Save all but the pages that there are copies of, to be called once
@@ -139,6 +160,21 @@ class Cap_checkpoint::Save : Noncopyable
 		 * Return true if pages are left to be saved from the copies
 		 */
 		bool pages_left() const { return _pinned; }
+
+		/**
+		 * Return true if the pages are those of the copies
+		 */
+		bool from_copies() const { return _from_copies; }
+
+		/**
+		 * Return what an increment of the image has to continue, once this is complete
+		 */
+		Image::Base next_base() const
+		{
+			return { .checkpoint = _number,
+			         .crc        = _writer.header_crc(),
+			         .position   = _base.constructed() ? _base->position + 1 : 1 };
+		}
 
 		Pages_result save_pages(size_t max_pages);
 

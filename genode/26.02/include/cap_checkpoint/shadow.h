@@ -65,7 +65,8 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 
 		char *_copy   = nullptr;
 		char *_origin = nullptr;
-		Word *_marks  = nullptr;
+		Word *_marks  = nullptr;  /* pages of the original that are to be copied */
+		Word *_news   = nullptr;  /* pages of the copy that differ from the reference */
 
 		/*
 		 * Noncopyable
@@ -77,6 +78,9 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 
 		size_t _num_words() const { return (num_pages + BITS - 1)/BITS; }
 
+		/* both bitmaps */
+		size_t _bitmaps_size() const { return 2*_num_words()*sizeof(Word); }
+
 	public:
 
 		Dataspace   *ds;         /* nullptr if the dataspace is gone */
@@ -84,6 +88,9 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 
 		/* number of the dataspace in an image that is being written */
 		uint32_t number = NONE;
+
+		/* number in the last image that was written, which is the reference, or 'NONE' */
+		uint32_t reference = NONE;
 
 		Shadow(Owner &, Ram_allocator &, Env::Local_rm &, Allocator &, Dataspace &);
 
@@ -121,6 +128,24 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 		{
 			for (size_t i = first; i < num_pages && i - first < count; i++)
 				mark(i);
+		}
+
+		/**
+		 * Return true if a page of the copy may differ from the reference
+		 */
+		bool differs(size_t page) const
+		{
+			return reference == NONE || ((_news[page/BITS] >> (page % BITS)) & 1);
+		}
+
+		/**
+		 * Let the copy as it is be the reference
+		 */
+		void refer_to(uint32_t image_number)
+		{
+			reference = image_number;
+			for (size_t i = 0; i < _num_words(); i++)
+				_news[i] = 0;
 		}
 
 		/**

@@ -66,6 +66,7 @@ void Managed_child::_give_up()
 	_wanted       = false;
 	_move_wanted  = false;
 	_stop_refused = !_present;
+	_forget_base();
 	_attempts     = 0;
 	_retry_us     = 0;
 	_due_us       = _common.now_us() + 1000*_values.interval_ms;
@@ -123,16 +124,26 @@ bool Managed_child::_provide_memory(size_t num_bytes)
  * Save the frozen child to the memory of the store
  *
  * Pages that there are copies of are left for later, if the child does not wait for them.
+ *
+ * \param increment  save what differs from the tail
  */
-bool Managed_child::_save()
+bool Managed_child::_save(bool const increment)
 {
 	using Step = Making::Step;
+
+	Tail const tail = _tail;
+
+	uint64_t const room = increment ? _started.place.capacity() - tail.next : ~0ULL;
+
+	_job_tail = increment ? tail : Tail { .valid = false, .slot = _next_slot, .next = 0,
+	                                      .num_bytes = 0, .base = { } };
 
 	/* without copies, the first image tells how much memory is needed */
 	for (unsigned i = 0; i < 2; i++) {
 
 		_making.construct(*_child, *_common.store, _common.snapshot,
-		                  _copies.constructed() ? _copies->precopy() : nullptr);
+		                  _copies.constructed() ? _copies->precopy() : nullptr,
+		                  increment ? &tail.base : nullptr);
 
 		auto refused = [&] (Refused const &refused) {
 			_try_again(Message("not saved: ", refused)); };
@@ -141,16 +152,26 @@ bool Managed_child::_save()
 		                                    [&] (Refused const &r) { refused(r); return false; }))
 			return false;
 
+		/* what comes next refers to this image, whether it will be on the medium or not */
+		_tail.valid = false;
+
 		if (_making->pages_left() && !_stays_frozen())
 			return true;
 
-		Step const step = _making->step(Making::ALL_PAGES, refused);
-
-		if (step != Step::TOO_LARGE)
-			return step == Step::COMPLETE;
-
+		Step   const step      = _making->step(Making::ALL_PAGES, refused);
 		size_t const num_bytes = _making->num_bytes();
+
+		if (step == Step::COMPLETE && num_bytes <= room)
+			return true;
+
 		_making.destruct();
+
+		/* another increment would refer to this one */
+		if (increment && step != Step::REFUSED)
+			return _save(false);
+
+		if (step == Step::REFUSED)
+			return false;
 
 		if (!_provide_memory(num_bytes)) {
 			_try_again(Message("not saved: out of memory: image of ", num_bytes, " bytes"));
@@ -159,6 +180,19 @@ bool Managed_child::_save()
 	}
 	_try_again("not saved: the image grows");
 	return false;
+}
+
+
+/**
+ * Save the frozen child, if it is to be moved, by an increment of the image that was announced
+ */
+bool Managed_child::_save()
+{
+	bool const increment = _move_wanted && _stays_frozen() && _base_tried && _tail.valid
+	                    && _copies.constructed() && _copies->usable()
+	                    && _tail.next < _started.place.capacity();
+
+	return _save(increment);
 }
 
 
@@ -236,9 +270,19 @@ void Managed_child::_checkpoint()
 
 void Managed_child::_write_image()
 {
-	_stat.image_bytes = _expected_bytes = _making->num_bytes();
+	_stat.image_bytes = _making->num_bytes();
 	_stat.fill_us     = _common.now_us() - _job_start;
 	_attempts         = 0;
+
+	uint64_t const at = _job_tail.next;
+
+	if (!at)
+		_expected_bytes = _stat.image_bytes;
+
+	_job_tail.valid     = _making->from_copies();
+	_job_tail.next      = align_addr(at + _stat.image_bytes, AT_PAGE);
+	_job_tail.num_bytes = _stat.image_bytes;
+	_job_tail.base      = _making->next_base();
 
 	_making.destruct();
 
@@ -246,7 +290,8 @@ void Managed_child::_write_image()
 		_copies->image_made();
 
 	_submit(Operation::WRITE, _job_place);
-	_common.store->write(_job_place, _next_slot, _stat.image_bytes, _state != State::FROZEN);
+	_common.store->write(_job_place, _job_tail.slot, at, _stat.image_bytes,
+	                     _state != State::FROZEN);
 }
 
 
@@ -306,8 +351,15 @@ void Managed_child::_work_on_image(uint64_t now)
 }
 
 
-bool Managed_child::drop_copies()
+bool Managed_child::give_way()
 {
+	/* what was begun ahead is begun anew once it is needed */
+	if (_begun.constructed() && !_prepared.constructed() && !busy()) {
+		_destroy_child();
+		_base.destruct();
+		return true;
+	}
+
 	return _copies.constructed() && !_making.constructed()
 	    && _copies->drop("something else needed the RAM");
 }

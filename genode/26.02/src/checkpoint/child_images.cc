@@ -91,12 +91,15 @@ void Managed_child::finish_job()
 	_changed |= job != Operation::LOOK;
 
 	switch (job) {
-	case Operation::LOAD:   _loaded(result);  break;
-	case Operation::WRITE:  _written(result); break;
+	case Operation::LOAD:     _loaded(result);    break;
+	case Operation::WRITE:    _written(result);   break;
 	case Operation::LOOK:
-	case Operation::RECORD: _looked(result);  break;
+	case Operation::RECORD:   _looked(result);    break;
+	case Operation::BASE:     _base_read(result); break;
+	case Operation::MORE:     _more_read(result); break;
+	case Operation::ANNOUNCE: _announced(result); break;
 	case Operation::SAVE:
-	case Operation::NONE:   break;
+	case Operation::NONE:     break;
 	}
 
 	if (busy())
@@ -174,7 +177,7 @@ void Managed_child::_restore_newest(Image_store::Result const &result)
 	/* tell about images that are passed over, but not about what was never completed */
 	bool told = !result.ok;
 	for (Image_store::Slot const &slot : result.slots)
-		if (slot.state == Image_store::Slot::State::REFUSED) {
+		if (slot.state != Image_store::Slot::State::UNKNOWN && slot.refusal.length() > 1) {
 			_refuse("restore", slot.refusal);
 			told = true;
 		}
@@ -185,7 +188,7 @@ void Managed_child::_restore_newest(Image_store::Result const &result)
 	if (late)
 		_refuse("restore", "image ", least, " is missing, by which the child came here");
 	else if (result.ok && result.newest >= 0)
-		_common.store->with_image(unsigned(result.newest), [&] (Image::Reader const &image) {
+		_common.store->with_image(unsigned(result.newest), [&] (Image::Chain const &image) {
 			_restore(image); });
 	else if (!told && only)
 		_refuse("restore", "no image at ", place().path);
@@ -206,14 +209,21 @@ void Managed_child::_written(Image_store::Result const &result)
 		_stat.checkpoints++;
 		_stat.write_us = _common.now_us() - _job_start;
 		_newest       = _job_number;
-		_next_slot    = Place::NUM_SLOTS - 1 - _next_slot;
+		_next_slot    = Place::NUM_SLOTS - 1 - _job_tail.slot;
+		_tail         = _job_tail;
 		_stop_refused = false;
 	} else {
 		_refuse("checkpoint", "not written: ", result.message);
 	}
 
-	if (_state != State::FROZEN)
+	if (_state != State::FROZEN) {
+		if (_state == State::RUNNING && _wants_base()) {
+			_base_tried = true;
+			if (result.ok && _tail.valid)
+				_announce_base();
+		}
 		return;
+	}
 
 	bool const offer = result.ok && _move_wanted;
 
@@ -239,5 +249,6 @@ void Managed_child::_go_on()
 	_start_again  = false;
 	_move_wanted  = false;
 	_stop_refused = !_present;
+	_forget_base();
 	_set(State::RUNNING);
 }

@@ -84,7 +84,11 @@ void Managed_child::_looked(Image_store::Result const &result)
 	}
 
 	_told_message = Message();
+	_note_answer(result);
 	_follow(_ownership->next(result.registers), result);
+
+	if (!busy() && _waits_for_answer(_common.now_us()))
+		_poll_later();
 }
 
 
@@ -92,7 +96,7 @@ void Managed_child::_follow(Step step, Image_store::Result const &result)
 {
 	switch (step) {
 	case Step::WAIT:
-		_wait_for_other_side();
+		_wait_for_other_side(result);
 		break;
 
 	case Step::WRITE:
@@ -106,9 +110,7 @@ void Managed_child::_follow(Step step, Image_store::Result const &result)
 	case Step::PREPARE:
 		_offer_us = _common.now_us();
 		_set(State::LOADING);
-		_submit(Operation::LOAD, place());
-		_common.store->load(_job_place, _ownership->taken_before() ? Image_store::ALL_SLOTS
-		                                                           : _ownership->image().slot);
+		_load_offer();
 		break;
 
 	case Step::END:
@@ -160,16 +162,19 @@ void Managed_child::_tell_obstacle()
 }
 
 
-void Managed_child::_wait_for_other_side()
+void Managed_child::_wait_for_other_side(Image_store::Result const &result)
 {
 	bool const unanswered = _ownership->obstacle() == Ownership::UNANSWERED,
-	           here       = _child.constructed() && !_prepared.constructed();
+	           here       = _here();
 
 	if (!here) {
 		/* what was requested was meant for a child that is here */
 		_move_wanted = false;
 		if (_state != State::AWAY)
 			_set(State::AWAY);
+
+		if (_read_ahead(result))
+			return;
 
 	} else if (_state == State::RUNNING) {
 		_checkpoint_later("records cannot be written");
@@ -223,6 +228,10 @@ void Managed_child::_run_here(Message const &reason)
 	                  || _state == State::STOPPED;
 
 	_obstacle = Ownership::NO_OBSTACLE;
+
+	/* the offer that it was begun for does not come */
+	if (_begun.constructed() && !_prepared.constructed())
+		_destroy_child();
 
 	if (_prepared.constructed()) {
 		_start_prepared();
@@ -290,12 +299,12 @@ bool Managed_child::_prepare_from(Image_store::Result const &result)
 	}
 
 	bool ok = false;
-	_common.store->with_image(unsigned(slot), [&] (Image::Reader const &reader) {
+	_common.store->with_image(unsigned(slot), [&] (Image::Chain const &chain) {
 
-		if (!_create_for(reader))
+		if (!_create_for(chain.last()))
 			return;
 
-		_prepared.construct(*_child, reader);
+		_prepared.construct(*_child, chain);
 		try { ok = _prepared->prepare(); }
 		catch (...) { _refuse("restore", "out of memory or capabilities"); return; }
 
@@ -341,7 +350,10 @@ void Managed_child::_start_prepared()
 	}
 	catch (...) { _refuse("restore", "out of memory or capabilities"); }
 
+	bool const ahead = _begun.constructed();
+
 	_prepared.destruct();
+	_begun.destruct();
 
 	if (_state != State::RUNNING) {
 		_end(State::FAILED);
@@ -349,5 +361,5 @@ void Managed_child::_start_prepared()
 	}
 	_stat.restore_us = _common.now_us() - _offer_us;
 	log(_values.name, ": taken over, image ", _newest, ", ", _stat.restore_us,
-	    " us since the offer was seen");
+	    " us since the offer was seen", ahead ? ", begun ahead" : "");
 }

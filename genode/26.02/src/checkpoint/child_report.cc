@@ -71,7 +71,9 @@ void Managed_child::generate(Generator &g)
 				g.attribute("side",    _ownership->side() ? "b" : "a");
 				g.attribute("epoch",   _ownership->epoch());
 				g.attribute("moved",   _stat.moved);
-				g.attribute("arrived", _stat.arrived); });
+				g.attribute("arrived", _stat.arrived);
+				if (_begun.constructed())
+					g.attribute("begun", true); });
 
 		if (_job == Operation::WRITE)
 			g.node("write", [&] {

@@ -146,6 +146,7 @@ bool Managed_child::_create(char const *operation)
 void Managed_child::_destroy_child()
 {
 	_prepared.destruct();
+	_begun.destruct();
 	_making.destruct();
 
 	if (_copies.constructed()) {
@@ -169,6 +170,8 @@ void Managed_child::_end(State state)
 	}
 
 	_destroy_child();
+	_forget_base();
+	_tail.valid = false;
 	_config.destruct();
 	_exited      = false;
 	_start_again = false;
@@ -252,9 +255,9 @@ bool Managed_child::_create_for(Image::Reader const &image)
 /**
  * Create the child from an image
  */
-void Managed_child::_restore(Image::Reader const &image)
+void Managed_child::_restore(Image::Chain const &image)
 {
-	if (!_create_for(image))
+	if (!_create_for(image.last()))
 		return;
 
 	uint64_t const start = _common.now_us();
@@ -265,7 +268,7 @@ void Managed_child::_restore(Image::Reader const &image)
 		restore.restore().with_result(
 			[&] (Cap_checkpoint::Restored const &restored) {
 				_stat.from_image  = restored;
-				_stat.from_number = image.system().checkpoint;
+				_stat.from_number = image.last().system().checkpoint;
 				_stat.restored++;
 				_begin(); },
 			[&] (Refused const &refused) {

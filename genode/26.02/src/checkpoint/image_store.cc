@@ -16,21 +16,7 @@ using namespace Checkpoint;
 
 bool Image_store::_provide_buffer(unsigned slot, size_t num_bytes)
 {
-	Constructible<Buffer> &buffer = _buffers[slot];
-
-	if (buffer.constructed() && buffer->size() >= num_bytes)
-		return true;
-
-	buffer.destruct();
-
-	if (!available(_pd, { num_bytes + BLOCK_SIZE }, { 4 }))
-		return false;
-
-	buffer.construct(_ram, _local_rm, num_bytes);
-	if (!buffer->valid())
-		buffer.destruct();
-
-	return buffer.constructed();
+	return _images[slot].provide(_ram, _local_rm, _pd, num_bytes);
 }
 
 
@@ -50,9 +36,9 @@ void Image_store::_submit(Job const &job)
 void Image_store::release(bool keep)
 {
 	for (unsigned slot = 0; slot < Place::NUM_SLOTS; slot++) {
-		_readers[slot].destruct();
+		_images[slot].chain.destruct();
 		if (slot || !keep)
-			_buffers[slot].destruct();
+			_images[slot].destruct();
 	}
 	_result = { };
 
@@ -64,10 +50,10 @@ void Image_store::release(bool keep)
 
 bool Image_store::trim()
 {
-	bool const kept = idle() && _buffers[0].constructed();
+	bool const kept = idle() && _images[0].buffer.constructed();
 
 	if (kept)
-		_buffers[0].destruct();
+		_images[0].destruct();
 
 	return kept;
 }
@@ -99,6 +85,30 @@ static uint32_t header_crc(char const *image)
 
 
 /**
+ * Return size of an image with what seems to be its increments, 0 if there is none
+ */
+uint64_t Image_store::_size_of_chain(Image_file &file, uint64_t at, uint64_t limit)
+{
+	uint64_t size = 0;
+
+	for (uint64_t next = 0; next + Image::HEADER_SIZE <= limit; ) {
+
+		char head[Image::HEADER_SIZE] { };
+		(void)file.read(at + next, head, sizeof(head));
+
+		uint64_t const said = Image::Container::size(head, sizeof(head));
+
+		if (said < sizeof(head) || said > limit - next)
+			break;
+
+		size = next + said;
+		next = align_addr(size, { .log2 = 12 });
+	}
+	return size;
+}
+
+
+/**
  * Read the image at one of the two places
  *
  * What cannot be read may be the newest image. So this differs from a place where
@@ -116,8 +126,7 @@ void Image_store::_look_at(Place const &place, unsigned i)
 	{
 		slot.state   = state;
 		slot.refusal = Message("image ", path, " at ", at, ": ", args...);
-		_readers[i].destruct();
-		_buffers[i].destruct();
+		_images[i].destruct();
 	};
 
 	if (!_root->file_exists(path))
@@ -150,7 +159,9 @@ void Image_store::_look_at(Place const &place, unsigned i)
 
 	/* a device does not know where an image ends */
 	uint64_t const said = Image::Container::size(head, sizeof(head)),
-	               size = place.range() ? said : file_size;
+	               size = !place.range()           ? file_size
+	                    : said > place.capacity()  ? said
+	                    : _size_of_chain(file, at, min(place.capacity(), file_size - at));
 
 	if (place.range() && !said)
 		return refuse(State::REFUSED, memcmp(head, Image::MAGIC, 8) ? "is not a checkpoint file"
@@ -163,23 +174,75 @@ void Image_store::_look_at(Place const &place, unsigned i)
 		return refuse(State::UNKNOWN, "not enough RAM for ", size, " bytes");
 	}
 
-	size_t const num_bytes = file.read(at, _buffers[i]->start(), size_t(size));
+	size_t const num_bytes = file.read(at, _images[i].start(), size_t(size));
 
 	if (num_bytes != size)
 		return refuse(State::UNKNOWN, num_bytes, " of ", size, " bytes could be read");
 
-	_readers[i].construct(_buffers[i]->start(), num_bytes);
-	Image::Reader const &reader = *_readers[i];
+	_images[i].chain.construct(_images[i].start(), num_bytes);
+	Image::Chain const &chain = *_images[i].chain;
 
-	if (!reader.valid())
-		return refuse(State::REFUSED, reader.refusal());
+	if (!chain.valid())
+		return refuse(State::REFUSED, chain.refusal());
 
-	if (reader.system().checkpoint > MAX_NUMBER)
+	if (chain.last().system().checkpoint > MAX_NUMBER)
 		return refuse(State::REFUSED, "no further checkpoint could have a higher number");
 
 	slot.state  = State::VALID;
-	slot.number = reader.system().checkpoint;
-	slot.crc    = header_crc(_buffers[i]->start());
+	slot.number = chain.last().system().checkpoint;
+	slot.crc    = chain.last().header_crc();
+
+	/* the image is used, although not with all of its increments */
+	if (chain.rest() == Image::Chain::Rest::DAMAGED)
+		slot.refusal = Message("image ", path, " at ", at, ": ", chain.refusal());
+}
+
+
+/**
+ * Read an image of the other system that it may offer soon
+ */
+bool Image_store::_load_base(Job const &job)
+{
+	Loaded_image &base = *job.base;
+
+	Image_file file { *_root, job.place.file(job.slot), Image_file::Mode::READ };
+
+	if (!file.opened() || job.num_bytes > base.size()
+	 || file.read(job.place.start(job.slot), base.start(), job.num_bytes) != job.num_bytes)
+		return _fail("image cannot be read ahead");
+
+	base.chain.construct(base.start(), job.num_bytes, &_pace);
+
+	return _result.ok = base.chain->valid();
+}
+
+
+/**
+ * Read what was written behind an image since it was read
+ */
+bool Image_store::_load_more(Job const &job)
+{
+	Loaded_image &base = *job.base;
+
+	uint64_t const next  = base.chain->next(),
+	               at    = job.place.start(job.slot) + next,
+	               limit = min(job.place.capacity(), uint64_t(base.size()));
+
+	unsigned const length = base.chain->length();
+
+	Image_file file { *_root, job.place.file(job.slot), Image_file::Mode::READ };
+
+	if (!file.opened() || next >= limit)
+		return _fail("increment cannot be read");
+
+	size_t const size = size_t(_size_of_chain(file, at, limit - next));
+
+	if (file.read(at, base.start() + next, size) != size)
+		return _fail("increment cannot be read");
+
+	base.chain->extend(size_t(next) + size);
+
+	return _result.ok = base.chain->length() > length;
 }
 
 
@@ -226,9 +289,9 @@ bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, siz
 	for (size_t done = 0; done < num_bytes; ) {
 
 		size_t const size = min(num_bytes - done, CHUNK_SIZE),
-		             read = file.read(at + done, _buffers[1]->start(), size);
+		             read = file.read(at + done, _images[1].start(), size);
 
-		if (read != size || memcmp(_buffers[1]->start(), bytes + done, size))
+		if (read != size || memcmp(_images[1].start(), bytes + done, size))
 			return _fail("file ", path, " has lost what was written to it at ", at + done,
 			             ", it may be full");
 		done += size;
@@ -247,22 +310,30 @@ bool Image_store::_write(Job const &job, bool &cleared)
 {
 	Place const &place = job.place;
 	Path  const  path  = place.file(job.slot);
-	char * const start = _buffers[0]->start();
+	char * const start = _images[0].start();
 	size_t       size  = job.num_bytes;
 
-	if (size < BLOCK_SIZE || size > place.capacity())
-		return _fail("image of ", size, " bytes, there is room for ", place.capacity());
+	uint64_t const capacity = place.capacity() - min(job.at, place.capacity());
+
+	if (size < BLOCK_SIZE || size > capacity)
+		return _fail("image of ", size, " bytes, there is room for ", capacity);
 
 	/* what a component says of itself may yield an image that nobody can use */
 	{
-		Image::Reader const reader { start, size, Image::COMPLETE, &_pace };
+		Image::Reader const reader { start, size,
+		                             job.at ? Image::INCREMENT : Image::COMPLETE, &_pace };
 		if (!reader.valid())
 			return _fail("image ", reader.refusal());
 	}
 
-	/* devices take whole blocks, the buffer consists of pages */
+	/*
+	 * Devices take whole blocks
+	 *
+	 * The block behind the image is where an increment would be looked for.
+	 */
 	if (place.range()) {
 		size = align_addr(size, AT_PAGE);
+		size = size_t(min(uint64_t(size + BLOCK_SIZE), capacity & ~uint64_t(BLOCK_SIZE - 1)));
 		bzero(start + job.num_bytes, size - job.num_bytes);
 	}
 
@@ -278,7 +349,7 @@ bool Image_store::_write(Job const &job, bool &cleared)
 
 	static constexpr char ZEROS[BLOCK_SIZE] { };
 
-	uint64_t const at = place.start(job.slot);
+	uint64_t const at = place.start(job.slot) + job.at;
 
 	auto write = [&] (uint64_t offset, char const *bytes, size_t num_bytes)
 	{
@@ -296,7 +367,8 @@ bool Image_store::_write(Job const &job, bool &cleared)
 		return _compare(path, at + offset, bytes, num_bytes);
 	};
 
-	if (!write(0, ZEROS, BLOCK_SIZE))
+	/* in place of an increment, there is none */
+	if (!job.at && !write(0, ZEROS, BLOCK_SIZE))
 		return false;
 
 	_proceed(0);
@@ -317,84 +389,6 @@ void Image_store::_write_or_clean_up(Job const &job)
 	/* give back the room that half of an image takes */
 	if (!_write(job, cleared) && cleared && !job.place.range())
 		_root->unlink(job.place.file(job.slot));
-}
-
-
-/**
- * Read the records of who has the child
- *
- * A file that ends before has none.
- */
-bool Image_store::_look(Place const &place)
-{
-	bzero(_blocks, sizeof(_blocks));
-
-	if (_root->file_exists(place.path)) {
-
-		uint64_t file_size = 0;
-		try { file_size = _root->file_size(place.path); }
-		catch (...) { return _fail("size of ", place.path, " cannot be obtained"); }
-
-		size_t const size = file_size <= place.offset
-		                  ? 0 : size_t(min(file_size - place.offset, uint64_t(sizeof(_blocks))));
-
-		Image_file file { *_root, place.path, Image_file::Mode::READ };
-
-		if (!file.opened() || file.read(place.offset, _blocks, size) != size)
-			return _fail("records of ", place.path, " cannot be read");
-	}
-
-	for (unsigned side = 0; side < Registers::NUM_SIDES; side++) {
-		for (unsigned i = 0; i < Registers::NUM_SECTORS; i++) {
-
-			Owner_record &record = _records[side][i];
-
-			memcpy(&record, _blocks + (side*Registers::NUM_SECTORS + i)*BLOCK_SIZE,
-			       sizeof(record));
-
-			/* the images of the other system would be elsewhere */
-			if (record.valid(side) && record.range != place.size)
-				return _fail("records of ", place.path, " are of a range of ", record.range,
-				             " bytes instead of ", place.size);
-		}
-	}
-
-	_result.registers = Owner_record::evaluate(_records);
-
-	for (unsigned side = 0; side < Registers::NUM_SIDES; side++)
-		_result.reasons[side] = Owner_record::reason_of(_records[side],
-		                                                _result.registers.sides[side]);
-
-	return _result.ok = true;
-}
-
-
-bool Image_store::_write_record(Job const &job)
-{
-	Path const &path = job.place.path;
-
-	if (!_look(job.place))
-		return false;
-
-	Owner_record record = job.record;
-	record.follow(_records, job.sector);
-
-	{
-		Image_file file { *_root, path, Image_file::Mode::WRITE };
-
-		if (!file.opened())
-			return _fail("file ", path, " cannot be opened");
-
-		bzero(_blocks, BLOCK_SIZE);
-		memcpy(_blocks, &record, sizeof(record));
-
-		if (!file.write(job.place.record_at(record.side, job.sector), _blocks, BLOCK_SIZE,
-		                [] (size_t) { }) || !file.sync())
-			return _fail("file ", path, " does not take a record");
-	}
-
-	/* what counts is what can be read, by this side and the other one */
-	return _look(job.place);
 }
 
 
@@ -419,8 +413,11 @@ void Image_store::_handle_job()
 			switch (job.operation) {
 			case Operation::LOAD:   _load(job.place, job.slot); break;
 			case Operation::WRITE:  _write_or_clean_up(job);    break;
+			case Operation::BASE:   (void)_load_base(job);      break;
+			case Operation::MORE:   (void)_load_more(job);      break;
 			case Operation::LOOK:   (void)_look(job.place);     break;
 			case Operation::RECORD: (void)_write_record(job);   break;
+			case Operation::ANNOUNCE: (void)_write_announcement(job); break;
 			case Operation::SAVE:
 			case Operation::NONE:   break;
 			}

@@ -15,86 +15,15 @@
 #include <cap_checkpoint/image_reader.h>
 
 /* local includes */
-#include <buffer.h>
+#include <announcement.h>
 #include <image_file.h>
 #include <io_env.h>
+#include <loaded_image.h>
 #include <owner_record.h>
 #include <pace.h>
+#include <place.h>
 
-namespace Checkpoint {
-
-	namespace Image = Cap_checkpoint::Image;
-
-	struct Place;
-	class  Image_store;
-}
-
-
-/**
- * Where the images of a child are
- *
- * There are always two of them, so that the newer one is complete before the older
- * one is overwritten. They are two files, or the halves of a range of one file, for
- * example of a block device.
- */
-struct Checkpoint::Place
-{
-	static constexpr unsigned NUM_SLOTS = 2;
-
-	Path     path   { };
-	uint64_t offset = 0, size = 0;  /* bytes of the range, 0 for two files */
-	bool     shared = false;        /* with another system, by records in front of the images */
-
-	static constexpr unsigned NUM_RECORDS  = Registers::NUM_SIDES*Registers::NUM_SECTORS;
-	static constexpr uint64_t RECORDS_SIZE = NUM_RECORDS*BLOCK_SIZE;
-
-	bool valid() const { return path.length() > 1; }
-	bool range() const { return size; }
-
-	/**
-	 * Return true if both can be used at the same time
-	 */
-	bool distinct(Place const &other) const
-	{
-		if (!valid() || !other.valid())
-			return true;
-
-		if (range() && other.range())
-			return path != other.path || offset + size <= other.offset
-			                          || other.offset + other.size <= offset;
-
-		for (unsigned i = 0; i < NUM_SLOTS; i++)
-			for (unsigned j = 0; j < NUM_SLOTS; j++)
-				if (file(i) == other.file(j))
-					return false;
-
-		return true;
-	}
-
-	bool operator == (Place const &) const = default;
-
-	Path file(unsigned slot) const { return range() ? path : Path(path, ".", slot); }
-
-	uint64_t records_size() const { return shared ? RECORDS_SIZE : 0; }
-	uint64_t half()         const { return (size - records_size())/NUM_SLOTS; }
-
-	uint64_t start(unsigned slot) const
-	{
-		return range() ? offset + records_size() + slot*half() : 0;
-	}
-
-	/* each record has a block of its own */
-	uint64_t record_at(unsigned side, unsigned sector) const
-	{
-		return offset + (side*Registers::NUM_SECTORS + sector)*BLOCK_SIZE;
-	}
-
-	/* no image is written that would not be read */
-	uint64_t capacity() const
-	{
-		return range() ? min(half(), uint64_t(MAX_IMAGE_SIZE)) : MAX_IMAGE_SIZE;
-	}
-};
+namespace Checkpoint { class Image_store; }
 
 
 /**
@@ -117,7 +46,7 @@ class Checkpoint::Image_store : Noncopyable
 			FAILED    /* there is no VFS */
 		};
 
-		enum class Operation { NONE, LOAD, SAVE, WRITE, LOOK, RECORD };
+		enum class Operation { NONE, LOAD, BASE, MORE, SAVE, WRITE, LOOK, RECORD, ANNOUNCE };
 
 		/* instead of a slot: both images are read */
 		static constexpr unsigned ALL_SLOTS = ~0U;
@@ -151,6 +80,9 @@ class Checkpoint::Image_store : Noncopyable
 			/* who has the child */
 			Registers registers;
 			Message   reasons[Registers::NUM_SIDES];
+
+			/* what they say besides, which may be anything */
+			Announcement announcements[Registers::NUM_SIDES];
 		};
 
 	private:
@@ -182,15 +114,23 @@ class Checkpoint::Image_store : Noncopyable
 		/* protected by the mutex, like '_state' */
 		struct Job
 		{
-			Operation operation;
-			Place     place;
-			unsigned  slot;
-			size_t    num_bytes;
-			bool      paced;
+			Operation operation = Operation::NONE;
+			Place     place     { };
+			unsigned  slot      = 0;
+
+			/* image or increment to be written, and where in the slot */
+			size_t    num_bytes = 0;
+			uint64_t  at        = 0;
+			bool      paced     = false;
+
+			/* where an image goes that is read ahead of an offer */
+			Loaded_image *base = nullptr;
 
 			/* record to be written */
-			unsigned     sector;
-			Owner_record record;
+			unsigned     sector = 0;
+			Owner_record record       { };
+			Announcement announcement { };
+
 		} _job { };
 
 		Mutex mutable _mutex    { };
@@ -198,9 +138,8 @@ class Checkpoint::Image_store : Noncopyable
 		size_t        _progress { 0 };
 
 		/* belong to the thread of the store while this is busy */
-		Result                       _result  { };
-		Constructible<Buffer>        _buffers[Place::NUM_SLOTS] { };
-		Constructible<Image::Reader> _readers[Place::NUM_SLOTS] { };
+		Result       _result { };
+		Loaded_image _images[Place::NUM_SLOTS] { };
 
 		char              _blocks[Place::RECORDS_SIZE] { };
 		Owner_record::All _records { };
@@ -220,13 +159,21 @@ class Checkpoint::Image_store : Noncopyable
 			return false;
 		}
 
+		/* zeros behind an image, up to the end of the block behind it */
+		static constexpr size_t TAIL = 2*BLOCK_SIZE;
+
 		bool _provide_buffer(unsigned, size_t);
 
 		void _start_vfs();
+		uint64_t _size_of_chain(Image_file &, uint64_t at, uint64_t limit);
 		void _look_at(Place const &, unsigned);
 		void _load(Place const &, unsigned);
+		bool _load_base(Job const &);
+		bool _load_more(Job const &);
 		bool _look(Place const &);
+		bool _write_block(Path const &, uint64_t, void const *, size_t);
 		bool _write_record(Job const &);
+		bool _write_announcement(Job const &);
 		bool _compare(Path const &, uint64_t, char const *, size_t);
 		bool _write(Job const &, bool &);
 		void _write_or_clean_up(Job const &);
@@ -276,7 +223,27 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		void load(Place const &place, unsigned slot)
 		{
-			_submit({ Operation::LOAD, place, slot, 0, false, 0, { } });
+			_submit({ .operation = Operation::LOAD, .place = place, .slot = slot });
+		}
+
+		/**
+		 * Read an image ahead of an offer
+		 *
+		 * \param base  has the memory for it
+		 */
+		void load_base(Place const &place, unsigned slot, size_t num_bytes, Loaded_image &base)
+		{
+			_submit({ .operation = Operation::BASE, .place = place, .slot = slot,
+			          .num_bytes = num_bytes, .paced = true, .base = &base });
+		}
+
+		/**
+		 * Read the increment behind an image that was read ahead
+		 */
+		void load_more(Place const &place, unsigned slot, Loaded_image &base)
+		{
+			_submit({ .operation = Operation::MORE, .place = place, .slot = slot,
+			          .base = &base });
 		}
 
 		/**
@@ -284,7 +251,7 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		void look(Place const &place)
 		{
-			_submit({ Operation::LOOK, place, 0, 0, false, 0, { } });
+			_submit({ .operation = Operation::LOOK, .place = place });
 		}
 
 		/**
@@ -292,16 +259,26 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		void write_record(Place const &place, unsigned sector, Owner_record const &record)
 		{
-			_submit({ Operation::RECORD, place, 0, 0, false, sector, record });
+			_submit({ .operation = Operation::RECORD, .place = place, .sector = sector,
+			          .record = record });
 		}
 
 		/**
-		 * Call 'fn' with the 'Image::Reader const &' of an image that was loaded
+		 * Write an announcement, and read the records
+		 */
+		void announce(Place const &place, Announcement const &announcement)
+		{
+			_submit({ .operation = Operation::ANNOUNCE, .place = place,
+			          .announcement = announcement });
+		}
+
+		/**
+		 * Call 'fn' with the 'Image::Chain const &' of an image that was loaded
 		 */
 		void with_image(unsigned slot, auto const &fn) const
 		{
-			if (_readers[slot].constructed())
-				fn(*_readers[slot]);
+			if (_images[slot].chain.constructed())
+				fn(*_images[slot].chain);
 		}
 
 		/**
@@ -312,12 +289,14 @@ class Checkpoint::Image_store : Noncopyable
 		 */
 		char *memory(size_t num_bytes)
 		{
-			return _provide_buffer(0, num_bytes) ? _buffers[0]->start() : nullptr;
+			return _provide_buffer(0, num_bytes + TAIL) ? _images[0].start() : nullptr;
 		}
 
 		size_t memory_size() const
 		{
-			return _buffers[0].constructed() ? _buffers[0]->size() : 0;
+			Constructible<Buffer> const &buffer = _images[0].buffer;
+
+			return buffer.constructed() ? buffer->size() - TAIL : 0;
 		}
 
 		/**
@@ -332,11 +311,13 @@ class Checkpoint::Image_store : Noncopyable
 		/**
 		 * Write the image that is in the memory
 		 *
+		 * \param at     offset in the slot, 0 unless it is an increment
 		 * \param paced  let others go on meanwhile
 		 */
-		void write(Place const &place, unsigned slot, size_t num_bytes, bool paced)
+		void write(Place const &place, unsigned slot, uint64_t at, size_t num_bytes, bool paced)
 		{
-			_submit({ Operation::WRITE, place, slot, num_bytes, paced, 0, { } });
+			_submit({ .operation = Operation::WRITE, .place = place, .slot = slot,
+			          .num_bytes = num_bytes, .at = at, .paced = paced });
 		}
 
 		/**

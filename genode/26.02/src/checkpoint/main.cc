@@ -135,7 +135,7 @@ struct Checkpoint::Main : Common
 	bool reclaim_ram() override
 	{
 		bool any = store.constructed() && store->trim();
-		_for_each_child([&] (Managed_child &child) { any |= child.drop_copies(); });
+		_for_each_child([&] (Managed_child &child) { any |= child.give_way(); });
 		return any;
 	}
 
@@ -242,7 +242,8 @@ struct Checkpoint::Main : Common
 				if (node.has_type("checkpoint")) child.request_checkpoint(version);
 				if (node.has_type("restore"))    child.request_restore(version);
 				if (node.has_type("move"))
-					child.request_move(version, child.is_side(node.attribute_value("to", Name()))); });
+					child.request_move(version, child.is_side(node.attribute_value("to", Name())),
+					                   node.attribute_value("ahead", true)); });
 
 			if (tell && !found)
 				warning("request for a child that is not there: \"",

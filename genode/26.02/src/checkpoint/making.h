@@ -60,14 +60,17 @@ class Checkpoint::Making : Noncopyable
 		 * Constructor
 		 *
 		 * \param precopy  copies of the memory of the child, or nullptr
+		 * \param base     what an increment has to continue, or nullptr for a whole image
 		 *
 		 * \throw  Out_of_ram, Out_of_caps
 		 */
-		Making(Child &child, Image_store &store, Snapshot &snapshot, Precopy *precopy)
+		Making(Child &child, Image_store &store, Snapshot &snapshot, Precopy *precopy,
+		       Image::Base const *base)
 		:
 			_alloc(child.monitor().heap),
 			_sink { store.memory(1), store.memory_size() },
-			_save(*new (_alloc) Save(child, _sink, snapshot, precopy))
+			_save(precopy && base ? *new (_alloc) Save(child, _sink, snapshot, *precopy, *base)
+			                      : *new (_alloc) Save(child, _sink, snapshot, precopy))
 		{ }
 
 		~Making() { destroy(_alloc, &_save); }
@@ -104,6 +107,16 @@ class Checkpoint::Making : Noncopyable
 		size_t num_bytes() const { return size_t(_sink.needed()); }
 
 		Precopy::Round last_round() const { return _save.last_round; }
+
+		/**
+		 * Return true if the copies tell what will be written after this image
+		 */
+		bool from_copies() const { return _save.from_copies(); }
+
+		/**
+		 * Return what an increment has to continue
+		 */
+		Image::Base next_base() const { return _save.next_base(); }
 };
 
 #endif /* _MAKING_H_ */

@@ -22,6 +22,10 @@ void Managed_child::update(Start_node const &values, Node const &start, Node con
 {
 	bool const elsewhere = !(_values.place == values.place) || _values.side != values.side;
 
+	/* what was begun may not be what is wanted now */
+	if (_begun.constructed() && !_prepared.constructed())
+		_destroy_child();
+
 	bool const here = _child.constructed();
 
 	bool const restart = _values.version != values.version
@@ -80,14 +84,17 @@ void Managed_child::request_restore(Version const &version)
 }
 
 
-void Managed_child::request_move(Version const &version, bool here)
+void Managed_child::request_move(Version const &version, bool here, bool ahead)
 {
 	if (version == _move_version)
 		return;
 
 	_move_version = version;
 	_move_wanted  = version.length() > 1 && !here && _state != State::AWAY;
+	_move_ahead   = ahead;
 	_attempts     = 0;
+
+	_forget_base();
 }
 
 
@@ -160,7 +167,7 @@ Session_label Managed_child::label(Service const &service, Session_label const &
 
 bool Managed_child::_due(uint64_t now) const
 {
-	if (!_started.place.valid() || now < _retry_us)
+	if (!_started.place.valid() || now < _retry_us || _waits_for_answer(now))
 		return false;
 
 	return _wanted || _move_wanted
@@ -257,6 +264,8 @@ void Managed_child::work()
 
 	if (busy())
 		_work_on_delay(now);
+	else if (!_begun.constructed())
+		_base.destruct();
 
 	bool const at_stop = _values.at_stop && _started.place.valid() && _state == State::RUNNING;
 

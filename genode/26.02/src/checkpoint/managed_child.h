@@ -17,74 +17,14 @@
 #include <util/list.h>
 
 /* local includes */
+#include <common.h>
 #include <copies.h>
 #include <making.h>
 #include <ownership.h>
 #include <routes.h>
 #include <start_node.h>
 
-namespace Checkpoint {
-
-	struct Common;
-	class  Managed_child;
-}
-
-
-/**
- * What all children share
- */
-struct Checkpoint::Common : Interface
-{
-	using Snapshot = Cap_space_monitor::Snapshot_with_memory<>;
-
-	Env                     &env;
-	Allocator               &alloc;
-	Timer::Connection       &timer;
-	Cap_checkpoint::Monitor &monitor;
-
-	Constructible<Image_store> store    { };
-	Snapshot                   snapshot { };
-
-	Common(Env &env, Allocator &alloc, Timer::Connection &timer, Cap_checkpoint::Monitor &monitor)
-	: env(env), alloc(alloc), timer(timer), monitor(monitor) { }
-
-	/**
-	 * Let 'Managed_child::work' be called soon, outside of any request of a child
-	 */
-	virtual void schedule_work() = 0;
-
-	using With_child = Callable<void, Managed_child const &>;
-
-	/**
-	 * Call 'fn' with each child that has a prior right to a place for images
-	 */
-	virtual void for_each_prior_user(Managed_child const &, Place const &,
-	                                 With_child::Ft const &) const = 0;
-
-	/**
-	 * Drop copies of children that may do without
-	 *
-	 * \return  true if RAM became free
-	 */
-	virtual bool reclaim_ram() = 0;
-
-	bool store_is(Image_store::State state) const
-	{
-		return store.constructed() && store->state() == state;
-	}
-
-	uint64_t now_us() { return timer.curr_time().trunc_to_plain_us().value; }
-
-	/**
-	 * Return microseconds that 'fn' takes
-	 */
-	uint64_t duration_us(auto const &fn)
-	{
-		uint64_t const start = now_us();
-		fn();
-		return now_us() - start;
-	}
-};
+namespace Checkpoint { class Managed_child; }
 
 
 class Checkpoint::Managed_child : private List<Managed_child>::Element,
@@ -146,8 +86,24 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Constructible<Making> _making { };
 		size_t                _expected_bytes = 0;  /* of the next image, 0 if unknown */
 
-		/* child that is restored, except for the start of its threads */
-		Constructible<Cap_checkpoint::Restore> _prepared { };
+		/* image on the medium that was made of the copies at last, and may be continued */
+		struct Tail
+		{
+			bool        valid;
+			unsigned    slot;
+			uint64_t    next;       /* offset in the slot of what comes next */
+			size_t      num_bytes;  /* of the image */
+			Image::Base base;       /* that the increment must have */
+		};
+
+		Tail _tail { };
+
+		/* child that is begun ahead of an offer, and restored except for the start of its threads */
+		Constructible<Cap_checkpoint::Restore> _begun { }, _prepared { };
+
+		/* image that it is begun from, and the announcement of it */
+		Loaded_image _base { };
+		Announcement _base_announced { };
 
 		State _state    = State::NEW;
 		bool  _present  = true;   /* there is a start node */
@@ -158,6 +114,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		uint64_t  _job_start   = 0;
 		bool      _job_is_late = false;
 		uint64_t  _job_number  = 0;  /* of the image that is written */
+		Tail      _job_tail    { };  /* what there is if this succeeds */
 
 		/* images on the medium */
 		Place    _known { };
@@ -174,6 +131,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* place that is shared with another system */
 		Constructible<Ownership> _ownership { };
 		bool                     _move_wanted = false;
+		bool                     _move_ahead  = false;  /* it may begin while the child runs */
+		bool                     _base_tried  = false;
+		uint64_t                 _announced_us = 0;     /* when, 0 if the answer does not matter */
+		bool                     _answered     = false;
+		Announcement             _announcement { };
 		uint64_t                 _poll_us  = 0;  /* when the records are to be read, 0 for never */
 		uint64_t                 _offer_us = 0;  /* when the child was offered here, or to here */
 		Ownership::Obstacle      _obstacle      = Ownership::NO_OBSTACLE;
@@ -240,19 +202,25 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		}
 
 		bool _stop_wanted()   const { return _values.stop || !_present; }
-		bool _stays_frozen()  const { return _stop_wanted() || _move_wanted; }
+		bool _stays_frozen()  const { return _stop_wanted() || (_move_wanted && !_wants_base()); }
 		bool _due(uint64_t) const;
 
 		/* nothing of this is certain while the records are being read or written */
 		bool _may_restore() const { return !_ownership.constructed() || _ownership->holds(); }
 		bool _may_offer()   const { return  _ownership.constructed() && _ownership->can_offer(); }
 
+		/* the child is not one that is being brought here */
+		bool _here() const
+		{
+			return _child.constructed() && !_begun.constructed() && !_prepared.constructed();
+		}
+
 		bool _affordable(char const *operation);
 		bool _place_is_free(char const *operation);
 		bool _create(char const *operation);
 		bool _provide_config();
 		void _start();
-		void _restore(Image::Reader const &);
+		void _restore(Image::Chain const &);
 		bool _create_for(Image::Reader const &);
 		void _begin();
 		void _end(State);
@@ -263,6 +231,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _copy_ahead();
 		bool _provide_memory(size_t);
 		bool _save();
+		bool _save(bool increment);
 		void _write_image();
 		Message _append_pages(size_t);
 		void _work_on_image(uint64_t);
@@ -285,7 +254,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _load_at_start();
 		void _looked(Image_store::Result const &);
 		void _follow(Ownership::Step, Image_store::Result const &);
-		void _wait_for_other_side();
+		void _wait_for_other_side(Image_store::Result const &);
 		void _tell_offer();
 		void _tell_obstacle();
 		void _checkpoint_later(Message const &);
@@ -295,6 +264,21 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _prepare(Image_store::Result const &);
 		void _start_prepared();
 		void _offer(Image_store::Result const &);
+		void _load_offer();
+
+		bool _wants_base() const;
+		bool _waits_for_answer(uint64_t) const;
+		void _forget_base();
+		void _announce_base();
+		void _announce(Announcement const &);
+		void _answer(Announcement::Kind);
+		void _announced(Image_store::Result const &);
+		void _note_answer(Image_store::Result const &);
+		bool _read_ahead(Image_store::Result const &);
+		bool _begin_ahead();
+		void _base_read(Image_store::Result const &);
+		void _more_read(Image_store::Result const &);
+		bool _prepare_increment();
 
 		void _check_move(bool ended);
 		void _work_on_start(uint64_t);
@@ -372,7 +356,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		 */
 		void request_checkpoint(Version const &);
 		void request_restore(Version const &);
-		void request_move(Version const &, bool here);
+		void request_move(Version const &, bool here, bool ahead);
 
 		/**
 		 * Do what there is to do, to be called by the entrypoint at any time
@@ -390,11 +374,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool looks() const { return _job == Operation::LOOK; }
 
 		/**
-		 * Free the RAM of copies that no image is being made of
+		 * Free RAM of what can be done without
 		 *
 		 * \return  true if RAM became free
 		 */
-		bool drop_copies();
+		bool give_way();
 
 		/**
 		 * Respond to the end of the store's work for this child

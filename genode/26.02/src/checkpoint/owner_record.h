@@ -33,7 +33,7 @@ struct Checkpoint::Owner_record
 	using size_t   = Genode::size_t;
 
 	static constexpr char     MAGIC[] = "CAPOWNR\n";
-	static constexpr uint32_t VERSION = 2;
+	static constexpr uint32_t VERSION = 3;
 	static constexpr size_t   SIZE    = 512;
 
 	using Sectors = Owner_record[Registers::NUM_SECTORS];

@@ -77,6 +77,7 @@ struct Checkpoint::Start_node
 	bool     first   { false };  /* starts the child if no system had it before */
 	uint64_t poll_ms { 50 };     /* how often records are read */
 	uint64_t wait_ms { 10000 };  /* how long an offer stands */
+	uint64_t ahead_ms { 5000 };  /* how long the other side has to begin ahead, 0 for not at all */
 
 	static Name name_of(Node const &node) { return node.attribute_value("name", Name()); }
 
@@ -137,6 +138,7 @@ struct Checkpoint::Start_node
 		first        = node.attribute_value("first",   first);
 		poll_ms      = node.attribute_value("poll_ms", poll_ms);
 		wait_ms      = node.attribute_value("wait_ms", wait_ms);
+		ahead_ms     = node.attribute_value("ahead_ms", ahead_ms);
 	}
 
 	static Start_node from_node(Node const &node, Defaults const &defaults)

@@ -53,12 +53,13 @@ Shadow::Shadow(Owner &owner, Ram_allocator &ram, Env::Local_rm &local_rm, Alloca
 		_origin = _attach(ds.cap, false);
 
 	if (_origin)
-		_alloc.try_alloc(_num_words()*sizeof(Word)).with_result(
+		_alloc.try_alloc(_bitmaps_size()).with_result(
 			[&] (Memory::Allocation &a) {
 				a.deallocate = false;
 				_marks = (Word *)a.ptr;
+				_news  = _marks + _num_words();
 				for (size_t i = 0; i < _num_words(); i++)
-					_marks[i] = 0; },
+					_marks[i] = _news[i] = 0; },
 			[&] (Alloc_error) { });
 
 	/* a dataspace whose pages nobody has written is zero, as the copy is */
@@ -69,7 +70,7 @@ Shadow::Shadow(Owner &owner, Ram_allocator &ram, Env::Local_rm &local_rm, Alloca
 
 Shadow::~Shadow()
 {
-	if (_marks)  _alloc.free(_marks, _num_words()*sizeof(Word));
+	if (_marks)  _alloc.free(_marks, _bitmaps_size());
 	if (_copy)   Env::Local_rm::Attachment { _local_rm, { _copy, size() } };
 
 	if (_copy_ds.valid())
@@ -103,6 +104,8 @@ size_t Shadow::update()
 		return count;
 
 	for (size_t w = 0; w < _num_words(); w++) {
+
+		_news[w] |= _marks[w];
 
 		for (; _marks[w]; count++) {
 
@@ -169,7 +172,7 @@ void Precopy::pin()
 }
 
 
-void Precopy::unpin()
+void Precopy::unpin(bool written)
 {
 	_pinned = false;
 
@@ -177,6 +180,9 @@ void Precopy::unpin()
 
 		Shadow &shadow = *s;
 		s = s->next();
+
+		if (written)
+			shadow.refer_to(shadow.number);
 
 		shadow.number = NONE;
 		if (!shadow.ds)

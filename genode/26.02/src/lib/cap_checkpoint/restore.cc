@@ -31,13 +31,102 @@ bool Restore::_reserve()
 }
 
 
+/**
+ * Return true if a session that is open is the one of the image
+ */
+bool Restore::_same(Image::Session const &s, Open_session const &open) const
+{
+	Open_session::Request const &request = open.request;
+
+	Affinity const &affinity = request.affinity;
+
+	return request.id.value == s.id
+	    && request.service  == Open_session::Service(s.service)
+	    && request.args     == Open_session::Args(s.args)
+	    && request.donated.ram.value  == s.ram_quota
+	    && request.donated.caps.value == s.cap_quota
+	    && affinity.space().width()   == s.affinity[0]
+	    && affinity.space().height()  == s.affinity[1]
+	    && unsigned(affinity.location().xpos()) == s.affinity[2]
+	    && unsigned(affinity.location().ypos()) == s.affinity[3]
+	    && affinity.location().width()  == s.affinity[4]
+	    && affinity.location().height() == s.affinity[5];
+}
+
+
+/**
+ * Close sessions that were opened ahead, and are not those of the image
+ */
+bool Restore::_close_other_sessions()
+{
+	using Id = Parent::Client::Id;
+
+	/* those of ROM modules go with their sessions */
+	for (size_t i = 0; i < _ahead->_dataspaces.count(); i++) {
+		Dataspace *&ds = _ahead->_dataspaces[i];
+		if (ds && ds->kind == Image::Dataspace::ROM)
+			ds = nullptr;
+	}
+
+	for (;;) {
+		bool found = false;
+		Id   id { };
+
+		_child.parent.for_each_session([&] (Open_session const &open) {
+
+			bool same = false;
+			_image.for_each<Image::Session>([&] (size_t, Image::Session const &s) {
+				same |= _same(s, open); });
+
+			if (!same && !found) {
+				found = true;
+				id    = open.request.id;
+			}
+		});
+
+		if (!found)
+			return true;
+
+		if (Parent::Env::session_id(id))
+			return _refuse(Refused::Reason::SESSION, "another one in the environment");
+
+		(void)_child.parent.close(id);
+	}
+}
+
+
+/**
+ * Return true if a session is opened by now
+ *
+ * Whatever has memory is a server that others may see.
+ */
+bool Restore::_wanted(size_t session) const
+{
+	bool memory = false;
+
+	if (_begins)
+		_image.for_each<Image::Dataspace>([&] (size_t, Image::Dataspace const &ds) {
+			memory |= (ds.kind == Image::Dataspace::SESSION && ds.owner == session); });
+
+	return !memory;
+}
+
+
 bool Restore::_open_sessions()
 {
 	bool all = true;
 
+	if (_ahead && !_close_other_sessions())
+		return false;
+
 	_image.for_each<Image::Session>([&] (size_t i, Image::Session const &s) {
 
-		if (!all)
+		if (_ahead)
+			_child.parent.for_each_session([&] (Open_session &open) {
+				if (_same(s, open))
+					_sessions[i] = &open; });
+
+		if (!all || _sessions[i] || !_wanted(i))
 			return;
 
 		Affinity::Space    const space    { s.affinity[0], s.affinity[1] };
@@ -87,9 +176,48 @@ bool Restore::_provide_roms()
 }
 
 
+/**
+ * Take dataspaces that were provided ahead, and free those that have vanished since
+ */
+bool Restore::_take_dataspaces()
+{
+	Array<Dataspace *> &earlier = _ahead->_dataspaces;
+
+	_filled = _ahead->_filled;
+
+	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &) {
+
+		uint32_t const origin = _chain.origin(uint32_t(i), _filled - 1);
+
+		if (origin != NONE) {
+			_dataspaces[i]  = earlier[origin];
+			earlier[origin] = nullptr;
+		}
+	});
+
+	bool ok = true;
+
+	for (size_t i = 0; i < earlier.count(); i++) {
+
+		Dataspace * const ds = earlier[i];
+
+		if (ds && ds->kind == Image::Dataspace::RAM)
+			_child.pd.free(*ds);
+
+		/* there is one that nobody can make empty again */
+		if (ds && ds->kind == Image::Dataspace::TRACE)
+			ok = _refuse(Refused::Reason::MEMORY, "another trace buffer");
+	}
+	return ok;
+}
+
+
 bool Restore::_provide_dataspaces()
 {
 	using Kind = Image::Dataspace::Kind;
+
+	if (_ahead && !_take_dataspaces())
+		return false;
 
 	/* those that come along with the child */
 	_child.pd.dataspaces.for_each([&] (Dataspace &own) {
@@ -101,11 +229,11 @@ bool Restore::_provide_dataspaces()
 
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
-		if (ds.kind == Kind::RAM)
+		if (ds.kind == Kind::RAM && !_dataspaces[i])
 			_child.pd.alloc(size_t(ds.size), Cache(ds.cache)).with_result(
 				[&] (Dataspace *ram) { _dataspaces[i] = ram; }, [&] (Alloc_error) { });
 
-		if (ds.kind == Kind::SESSION)
+		if (ds.kind == Kind::SESSION && _sessions[ds.owner])
 			_dataspaces[i] = _sessions[ds.owner]->provide_memory(ds.part, size_t(ds.size));
 
 		if (ds.kind == Kind::TRACE && _child.cpu.trace_control().valid())
@@ -116,6 +244,8 @@ bool Restore::_provide_dataspaces()
 
 	/* the image decides neither about sizes of what exists, nor beyond this machine's addresses */
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+		if (ds.kind == Kind::SESSION && !_sessions[ds.owner])
+			return;
 		if (all && (!_dataspaces[i] || _dataspaces[i]->size != ds.size))
 			all = _refuse(Refused::Reason::MEMORY, "dataspace ", i); });
 
@@ -127,24 +257,26 @@ bool Restore::_fill_pages()
 {
 	Env::Local_rm &local_rm = _child.monitor().local_rm;
 
-	size_t const count = _image.num<Image::Page>();
+	bool all = true;
 
-	/* the pages of a dataspace follow each other */
-	for (size_t i = 0; i < count; ) {
+	for (size_t i = 0; i < _dataspaces.count(); i++) {
 
-		Image::Page  const first = _image.get<Image::Page>(i);
-		Dataspace   &ds          = *_dataspaces[first.dataspace];
+		auto for_each_page = [&] (auto const &fn) {
+			_chain.for_each_page(uint32_t(i), fn, _filled); };
 
-		if (!with_attached(local_rm, ds.cap, Access::WRITE, [&] (char *start, size_t size) {
-			for (; i < count; i++) {
-				Image::Page const page = _image.get<Image::Page>(i);
-				if (page.dataspace != first.dataspace || page.page >= size/Image::PAGE_SIZE)
-					break;
-				memcpy(start + page.page*Image::PAGE_SIZE, page.bytes, Image::PAGE_SIZE);
-			} }))
-			return _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", first.dataspace);
+		bool any = false;
+		for_each_page([&] (uint32_t, char const *) { any = true; });
+
+		if (any && _dataspaces[i] && !with_attached(local_rm, _dataspaces[i]->cap, Access::WRITE,
+			[&] (char *start, size_t size) {
+				for_each_page([&] (uint32_t page, char const *bytes) {
+					if (page < size/Image::PAGE_SIZE)
+						memcpy(start + page*Image::PAGE_SIZE, bytes, Image::PAGE_SIZE); }); }))
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", i);
 	}
-	return true;
+	_filled = _chain.length();
+
+	return all;
 }
 
 
@@ -225,12 +357,24 @@ bool Restore::_is_of_this_system()
 }
 
 
+bool Restore::_provide()
+{
+	return _is_of_this_system() && _reserve() && _child.has_quota() && _open_sessions()
+	    && _provide_roms() && _provide_dataspaces() && _fill_pages();
+}
+
+
+bool Restore::begin()
+{
+	_begins = true;
+	return _provide();
+}
+
+
 bool Restore::prepare()
 {
 	bool const ok =
-		_is_of_this_system() && _reserve()           && _child.has_quota()
-		&& _open_sessions()  && _provide_roms()    && _provide_dataspaces()
-		&& _fill_pages()     && _fill_parent_cap() && _fill_table()
+		_provide()           && _fill_parent_cap() && _fill_table()
 		&& _attach_regions() && _create_threads()  && _create_sources()
 		&& _create_contexts() && _create_gates()   && _install_caps();
 

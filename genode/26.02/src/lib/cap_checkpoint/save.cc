@@ -19,13 +19,13 @@ void Save::_put_system()
 {
 	Image::System system { };
 
-	system.version      = Image::COMPLETE;
+	system.version      = _base.constructed() ? Image::INCREMENT : Image::COMPLETE;
 	system.architecture = This_system::ARCHITECTURE;
 	system.page_size    = Image::PAGE_SIZE;
 	system.kernel       = Image::System::FOC;
 	system.ram_quota    = _child.quota.ram.value;
 	system.cap_quota    = _child.quota.caps.value;
-	system.checkpoint   = ++_child.checkpoints;
+	system.checkpoint   = _number = ++_child.checkpoints;
 	system.main_thread  = _main_thread;
 	system.parent_slot  = _child.parent.slot;
 	system.parent_dataspace = _child.parent_ds ? _child.parent_ds->number : NONE;
@@ -292,87 +292,6 @@ void Save::_put_timers()
 }
 
 
-/**
- * Append the memory of sessions, which have the lowest numbers
- */
-bool Save::_put_session_pages()
-{
-	bool     all    = true;
-	uint32_t number = 0;
-
-	auto put = [&] (Dataspace const &ds)
-	{
-		uint32_t const as = number++;
-
-		if (!with_attached(_child.monitor().local_rm, ds.cap, Access::READ,
-			[&] (char *start, size_t) {
-				_writer.pages(as, 0, start, ds.size/Image::PAGE_SIZE); }))
-			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "memory of a session");
-	};
-
-	_child.parent.for_each_session([&] (Open_session &session) {
-		session.for_each_memory([&] (uint32_t, Dataspace &ds) { put(ds); }); });
-
-	return all;
-}
-
-
-bool Save::_put_pages()
-{
-	bool all = true;
-
-	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-
-		if (ds.kind != Dataspace::Kind::RAM && ds.kind != Dataspace::Kind::TRACE)
-			return;
-
-		auto put = [&] (char const *start) {
-			_writer.pages(ds.number, 0, start, ds.size/Image::PAGE_SIZE); };
-
-		if (ds.shadow) {
-			put(ds.shadow->origin());
-			return;
-		}
-		if (!with_attached(_child.monitor().local_rm, ds.cap, Access::READ,
-			[&] (char *start, size_t) { put(start); }))
-			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace of ", ds.size, " bytes");
-
-		/* by the end of the attachment */
-		ds.forgotten(0, ds.size); });
-
-	return all;
-}
-
-
-/**
- * Append pages from the copies
- *
- * \return  true if that was all
- */
-bool Save::_put_copies(size_t max_pages)
-{
-	while (Shadow const * const shadow = _precopy->pinned(_next_number)) {
-
-		if (!max_pages)
-			return false;
-
-		size_t const count = min(max_pages, shadow->num_pages - _next_page);
-
-		_writer.pages(shadow->number, uint32_t(_next_page),
-		              shadow->copy() + _next_page*Shadow::PAGE, count);
-
-		_next_page += count;
-		max_pages  -= count;
-
-		if (_next_page == shadow->num_pages) {
-			_next_number = shadow->number + 1;
-			_next_page   = 0;
-		}
-	}
-	return true;
-}
-
-
 bool Save::_put_state()
 {
 	/* without a copy of each dataspace, all are saved as they are */
@@ -380,9 +299,12 @@ bool Save::_put_state()
 		last_round = _precopy->round();
 		if (_precopy->complete()) {
 			_precopy->pin();
-			_pinned = true;
+			_pinned = _from_copies = true;
 		}
 	}
+
+	if (_base.constructed() && !_pinned)
+		return _refuse(Refused::Reason::OUT_OF_MEMORY, "copies for an increment");
 
 	_put_system();
 	if (!_put_table())
@@ -401,23 +323,8 @@ bool Save::_put_state()
 	_put_signals();
 	_put_timers();
 
+	if (_base.constructed())
+		_put_base();
+
 	return _put_session_pages() && (_pinned || _put_pages());
-}
-
-
-Save::Pages_result Save::save_pages(size_t max_pages)
-{
-	if (_pinned) {
-		if (!_put_copies(max_pages))
-			return false;
-
-		_precopy->unpin();
-		_pinned = false;
-	}
-
-	char const * const failure = _writer.finish();
-
-	return _result(!failure || _refuse(Refused::Reason::IMAGE, failure))
-		.convert<Pages_result>([&] (Ok)               { return true; },
-		                       [&] (Refused const &r) { return r; });
 }

@@ -141,7 +141,7 @@ bool Chain::_add(Reader const &reader, size_t at)
 
 bool Chain::_begin()
 {
-	Reader const reader { _start, _extent(0), COMPLETE };
+	Reader const reader { _start, _extent(0), COMPLETE, _pace };
 
 	return reader.valid() ? _add(reader, 0) : _refuse(reader.refusal(), 0, 0);
 }
@@ -165,7 +165,7 @@ bool Chain::_append()
 
 	size_t const at = size_t(next());
 
-	Reader reader { Reader::Unchecked(), _start + at, _extent(at), INCREMENT };
+	Reader reader { Reader::Unchecked(), _start + at, _extent(at), INCREMENT, _pace };
 
 	if (!reader._parse())
 		return _refuse(reader.refusal(), _length, at);

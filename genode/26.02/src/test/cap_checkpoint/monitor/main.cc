@@ -142,18 +142,18 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	bool _restore_from_memory()
 	{
-		Image::Reader const image { _image.start(), _image.num_bytes };
+		Image::Chain const chain { _image.start(), _image.num_bytes };
 
-		if (!image.valid()) {
-			_not_restored("image ", image.refusal());
+		if (!chain.valid()) {
+			_not_restored("image ", chain.refusal());
 			return false;
 		}
 
 		_construct_child();
 
-		_tally.add(image);
+		_tally.add(chain.last());
 
-		Restore restore { *_child, image };
+		Restore restore { *_child, chain };
 
 		return restore.restore().convert<bool>(
 			[&] (Restored const &restored) {

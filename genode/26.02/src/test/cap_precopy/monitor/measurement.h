@@ -225,7 +225,7 @@ struct Test::Measurement
 		_subject.create();
 
 		restore.add(Ticks::of([&] {
-			Image::Reader const image { _image.local_addr<char>(), _image_size };
+			Image::Chain const image { _image.local_addr<char>(), _image_size };
 			ok = image.valid() && Restore(*_subject.child, image).restore().ok(); }));
 
 		return ok;

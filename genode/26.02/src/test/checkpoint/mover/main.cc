@@ -2,7 +2,8 @@
  * \brief  Manager that sends a child to the other system whenever it is here
  * \date   2026-11-30
  *
- * Each state of the child that 'checkpoint' reports appears in the log.
+ * Each state of the child that 'checkpoint' reports appears in the log. Every other move
+ * is not prepared while the child is running.
  */
 
 /*
@@ -52,7 +53,8 @@ struct Test::Main
 		_reporter.generate([&] (Generator &g) {
 			g.node("move", [&] {
 				g.attribute("name", "busy");
-				g.attribute("version", _requests); }); });
+				g.attribute("version", _requests);
+				g.attribute("ahead", bool(_requests % 2)); }); });
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
