@@ -103,7 +103,8 @@ static void test_reader()
 	checks.that(chain.valid() && chain.length() == 3, "chain of three");
 	checks.that(chain.origin(7, 0) == 5 && chain.origin(7, 1) == 6 && chain.origin(7, 2) == 7,
 	            "origins of a dataspace");
-	checks.that(chain.origin(1, 0) == NONE && chain.origin(1, 1) == 0 && chain.origin(4, 1) == NONE,
+	checks.that(chain.origin(1, 0) == NONE && chain.origin(1, 1) == 0 && chain.origin(4, 1) == NONE
+	         && chain.origin(0, 0) == NONE,
 	            "origins of dataspaces that are new, or without pages");
 	checks.that(chain.next() == aligned(bytes.size()), "place of the next increment");
 
@@ -114,6 +115,13 @@ static void test_reader()
 	for (unsigned i = 0; i < 3; i++)
 		chain.with_container(i, [&] (char const *start, size_t size) {
 			checks.that(Bytes(start, start + size) == p[i], "container " + std::to_string(i)); });
+
+	/* an increment that arrives in pieces */
+	Chain follower { bytes.data(), bytes.size() - 1 };
+	checks.that(follower.length() == 2 && follower.rest() == Rest::DAMAGED, "part of an increment");
+	follower.extend(bytes.size());
+	checks.that(follower.length() == 3 && follower.rest() == Rest::NOTHING
+	         && !follower.refusal().reason, "rest of the increment");
 
 	/* one kind is not read as the other one */
 	Reader const increment { p[1].data(), p[1].size(), INCREMENT };
