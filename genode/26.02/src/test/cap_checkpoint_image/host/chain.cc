@@ -116,6 +116,13 @@ static void test_reader()
 		chain.with_container(i, [&] (char const *start, size_t size) {
 			checks.that(Bytes(start, start + size) == p[i], "container " + std::to_string(i)); });
 
+	/* a page that each container has */
+	for (unsigned position = 0; position < 3; position++) {
+		unsigned count = 0;
+		chain.for_each_page(7, [&] (uint32_t, char const *) { count++; }, position);
+		checks.that(count == 3 - position, "pages as of container " + std::to_string(position));
+	}
+
 	/* an increment that arrives in pieces */
 	Chain follower { bytes.data(), bytes.size() - 1 };
 	checks.that(follower.length() == 2 && follower.rest() == Rest::DAMAGED, "part of an increment");
