@@ -232,7 +232,7 @@ void Managed_child::_written(Image_store::Result const &result)
 	} else if (offer && !_stop_wanted()) {
 		_refuse("move", "the place of the images is not shared, or no further record can be written");
 		_go_on();
-	} else if (result.ok) {
+	} else if (result.ok && (_stop_wanted() || _start_again)) {
 		_end(_start_again ? State::NEW : State::STOPPED);
 	} else {
 		_go_on();

@@ -28,7 +28,10 @@ void Managed_child::update(Start_node const &values, Node const &start, Node con
 
 	bool const here = _child.constructed();
 
-	bool const restart = _values.version != values.version
+	/* it was not yet removed because of what was being read or written */
+	bool const returns = !_present && (_state == State::STOPPED || _state == State::EXITED);
+
+	bool const restart = returns || _values.version != values.version
 	                  || (elsewhere && !here && (_state == State::AWAY || _state == State::LOADING));
 
 	/* what the former records say is of no use, the new ones are read before a restore */

@@ -136,6 +136,12 @@ struct Test::Main
 		if (condition.has_attribute("state"))
 			ok &= condition.attribute_value("state", Name()) == child.attribute_value("state", Name());
 
+		/* an image is being written, or the child stands still behind it */
+		if (condition.attribute_value("saving", false)) {
+			bool const running = child.attribute_value("state", Name()) == "running";
+			child.with_sub_node("write", [&] (Node const &) { }, [&] { ok &= !running; });
+		}
+
 		/* capabilities of objects that were alive must have got other badges */
 		if (condition.attribute_value("other_badges", false))
 			ok &= _sub_value(child, "restored", "rewritten") > 0
