@@ -3,7 +3,8 @@
  * \date   2026-11-30
  *
  * It reports versions, each of which 'rom_reporter' has to report back before the next one,
- * and types at a terminal whose program has to echo each byte once.
+ * and types at a terminal whose program has to echo each byte once. It may request of the
+ * component 'checkpoint' to restore the program.
  */
 
 /*
@@ -29,7 +30,7 @@ namespace Test {
 
 struct Test::Main
 {
-	static constexpr unsigned PER_LINE = 20;
+	static constexpr unsigned PER_LINE = 20, PER_REQUEST = 10;
 
 	/* a version is not succeeded before its readers had time to print it */
 	static constexpr uint64_t INTERVAL_US = 50*1000, MIN_VERSION_US = 200*1000;
@@ -44,6 +45,17 @@ struct Test::Main
 	Expanding_reporter   _versions { _env, "config", "versions" };
 
 	Attached_rom_dataspace _reported { _env, "reported" };
+
+	/* child of 'checkpoint' that is to be restored now and then, if any */
+	using Name = String<32>;
+
+	Attached_rom_dataspace _config { _env, "config" };
+
+	Name const _child = _config.node().attribute_value("restore", Name());
+
+	Expanding_reporter _requests { _env, "requests", "requests" };
+
+	Constructible<Attached_rom_dataspace> _state { };
 
 	unsigned _version = 0;
 	uint64_t _version_us = 0;
@@ -72,6 +84,19 @@ struct Test::Main
 				g.append_quoted(text.string(), text.length() - 1); }); });
 	}
 
+	void _request_restore()
+	{
+		_requests.generate([&] (Generator &g) {
+			g.node("restore", [&] {
+				g.attribute("name",    _child);
+				g.attribute("version", _version); }); });
+
+		_state->update();
+		_state->node().for_each_sub_node("child", [&] (Node const &child) {
+			child.with_optional_sub_node("restored", [&] (Node const &restored) {
+				log("restored ", restored.attribute_value("count", 0u), " times"); }); });
+	}
+
 	void _handle_versions()
 	{
 		_reported.update();
@@ -86,6 +111,9 @@ struct Test::Main
 
 		if (_version && _version % PER_LINE == 0)
 			log(_version, " versions reported back");
+
+		if (_state.constructed() && _version && _version % PER_REQUEST == 0)
+			_request_restore();
 
 		_report_next_version();
 	}
@@ -151,6 +179,9 @@ struct Test::Main
 
 	Main(Env &env) : _env(env)
 	{
+		if (_child != Name())
+			_state.construct(_env, "state");
+
 		_report_next_version();
 
 		_timer.sigh(_timer_handler);
