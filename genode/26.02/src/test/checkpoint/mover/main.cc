@@ -22,8 +22,27 @@ namespace Test {
 
 	using namespace Genode;
 
+	struct Nothing : Interface
+	{
+		GENODE_RPC(Rpc_nop, void, nop);
+		GENODE_RPC_INTERFACE(Rpc_nop);
+	};
+
+	struct Object;
 	struct Main;
 }
+
+
+struct Test::Object : Rpc_object<Nothing, Object>
+{
+	Entrypoint &_ep;
+
+	Object(Entrypoint &ep) : _ep(ep) { ep.manage(*this); }
+
+	~Object() { _ep.dissolve(*this); }
+
+	void nop() { }
+};
 
 
 struct Test::Main
@@ -39,6 +58,22 @@ struct Test::Main
 	Timer::Connection _timer { _env };
 
 	uint64_t const _stay_ms = _config.node().attribute_value("stay_ms", uint64_t(300));
+
+	/* core creates gates for the thread behind the capability */
+	Object _object { _env.ep() };
+
+	/**
+	 * Take badges of core, so that the other system gives others to the child
+	 *
+	 * Core hands out the badges of objects that are gone again. Whatever objects come and go,
+	 * its lowest badges remain in use.
+	 */
+	void _hold_badges(unsigned count)
+	{
+		for (unsigned i = 0; i < count; i++)
+			_env.pd().alloc_rpc_cap(_object.cap()).with_error([&] (Alloc_error e) {
+				error("badge ", i, ": ", e); });
+	}
 
 	Name     _last     { };
 	uint64_t _refused  = 0;
@@ -98,6 +133,8 @@ struct Test::Main
 
 	Main(Env &env) : _env(env)
 	{
+		_hold_badges(_config.node().attribute_value("badges", 0u));
+
 		log("started");
 		_timer.sigh(_timer_handler);
 		_state.sigh(_state_handler);
