@@ -5,6 +5,10 @@
  * It reports versions, each of which 'rom_reporter' has to report back before the next one,
  * and types at a terminal whose program has to echo each byte once. It may request of the
  * component 'checkpoint' to restore the program.
+ *
+ * If the programs move between two systems, each has a peer with versions and letters of its own,
+ * as what was typed in one system may be echoed in the other one. What is echoed appears in
+ * the log then.
  */
 
 /*
@@ -32,11 +36,11 @@ struct Test::Main
 {
 	static constexpr unsigned PER_LINE = 20, PER_REQUEST = 10;
 
+	/* bytes that a program may find when it comes to this system */
+	static constexpr unsigned MAX_AHEAD = 500;
+
 	/* a version is not succeeded before its readers had time to print it */
 	static constexpr uint64_t INTERVAL_US = 50*1000, MIN_VERSION_US = 200*1000;
-
-	/* what 'test-terminal_echo' says when it starts, and the zeros behind it */
-	static bool _typed(char c) { return c >= 'a' && c <= 'z'; }
 
 	Env &_env;
 
@@ -53,16 +57,28 @@ struct Test::Main
 
 	Name const _child = _config.node().attribute_value("restore", Name());
 
+	/* "a" or "b" if the programs move between systems with these names */
+	Name const _side   = _config.node().attribute_value("side", Name());
+	bool const _moving = (_side != Name()), _second = (_side == "b");
+
+	unsigned const _step = _moving ? 2 : 1;
+
+	bool _of_this_side(unsigned version) const
+	{
+		return !_moving || version % 2 == _second;
+	}
+
 	Expanding_reporter _requests { _env, "requests", "requests" };
 
 	Constructible<Attached_rom_dataspace> _state { };
 
-	unsigned _version = 0;
+	unsigned _version = _second ? 1 : 0;
 	uint64_t _version_us = 0;
 
-	unsigned _chunk = 0, _typed_bytes = 0, _echoed = 0;
+	unsigned _chunk = 0, _typed_bytes = 0, _echoed = 0, _typed_ahead = 0;
 
-	bool _intro_seen = false, _wrong = false;
+	/* the program says something when it starts, which it does in the first system */
+	bool _intro_seen = _second, _wrong = false;
 
 	void _fail(auto &&... what)
 	{
@@ -73,7 +89,7 @@ struct Test::Main
 
 	void _report_next_version()
 	{
-		_version++;
+		_version += _step;
 		_version_us = _timer.elapsed_us();
 
 		_versions.generate([&] (Generator &g) {
@@ -103,13 +119,17 @@ struct Test::Main
 
 		unsigned const seen = _reported.node().attribute_value("version", 0u);
 
+		/* a program that comes from the other system reports once more what it knows */
+		if (!_of_this_side(seen))
+			return;
+
 		if (seen > _version)
 			_fail("version ", seen, " was never reported");
 
 		if (seen != _version || _timer.elapsed_us() < _version_us + MIN_VERSION_US)
 			return;
 
-		if (_version && _version % PER_LINE == 0)
+		if (_version && _version % PER_LINE < _step)
 			log(_version, " versions reported back");
 
 		if (_state.constructed() && _version && _version % PER_REQUEST == 0)
@@ -118,7 +138,10 @@ struct Test::Main
 		_report_next_version();
 	}
 
-	static char _byte(unsigned at) { return char('a' + (at*7 + at/25) % 26); }
+	char _byte(unsigned at) const
+	{
+		return char((_second ? 'A' : 'a') + (at*7 + at/25) % 26);
+	}
 
 	void _type()
 	{
@@ -134,7 +157,31 @@ struct Test::Main
 			_fail("terminal is full");
 
 		_typed_bytes += count;
+		_typed_ahead += count;
 		_chunk++;
+	}
+
+	void _log_echo()
+	{
+		/* fits into one message to the log */
+		char bytes[128];
+
+		while (size_t const count = _terminal.read(bytes, sizeof(bytes))) {
+
+			if (_intro_seen && _typed_bytes) {
+				log("echoed ", Cstring(bytes, count));
+				_typed_ahead = 0;
+			}
+			_intro_seen = true;
+		}
+	}
+
+	void _handle_terminal_of_moving_program()
+	{
+		_log_echo();
+
+		if (_intro_seen && _typed_ahead < MAX_AHEAD && !_wrong)
+			_type();
 	}
 
 	void _read_echo()
@@ -172,7 +219,11 @@ struct Test::Main
 	void _handle_timer()
 	{
 		_handle_versions();
-		_handle_terminal();
+
+		if (_moving)
+			_handle_terminal_of_moving_program();
+		else
+			_handle_terminal();
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };

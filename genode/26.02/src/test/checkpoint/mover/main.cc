@@ -1,8 +1,8 @@
 /*
- * \brief  Manager that sends a child to the other system whenever it is here
+ * \brief  Manager that sends children to the other system whenever they are here
  * \date   2026-11-30
  *
- * Each state of the child that 'checkpoint' reports appears in the log. Every other move
+ * Each state of a child that 'checkpoint' reports appears in the log. Every other move
  * is not prepared while the child is running.
  */
 
@@ -14,13 +14,17 @@
 /* Genode includes */
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
+#include <base/heap.h>
 #include <base/log.h>
+#include <base/registry.h>
 #include <os/reporter.h>
 #include <timer_session/connection.h>
 
 namespace Test {
 
 	using namespace Genode;
+
+	using Name = String<64>;
 
 	struct Nothing : Interface
 	{
@@ -29,6 +33,7 @@ namespace Test {
 	};
 
 	struct Object;
+	struct Child;
 	struct Main;
 }
 
@@ -45,11 +50,59 @@ struct Test::Object : Rpc_object<Nothing, Object>
 };
 
 
+struct Test::Child : Interface
+{
+	Name const name;
+
+	/* when to request the next move, 0 if the child is not running here */
+	uint64_t move_at_ms = 0;
+
+	unsigned requests = 0;
+
+	private:
+
+		Name     _last    { };
+		uint64_t _refused = 0;
+
+	public:
+
+		Child(Name const &name) : name(name) { }
+
+		void update(Node const &child, uint64_t now_ms, uint64_t stay_ms)
+		{
+			Name const state = child.attribute_value("state", Name());
+
+			uint64_t refused = 0, unchanged = 0, dead = 0;
+			child.with_optional_sub_node("refused", [&] (Node const &node) {
+				refused = node.attribute_value("count", uint64_t(0)); });
+			child.with_optional_sub_node("restored", [&] (Node const &node) {
+				unchanged = node.attribute_value("unchanged", uint64_t(0));
+				dead      = node.attribute_value("dead",      uint64_t(0)); });
+
+			if (state == _last && refused == _refused)
+				return;
+
+			if (state == "running" && unchanged > dead)
+				error(name, ": ", unchanged, " badges are unchanged");
+
+			/* "failed" is a state as well, which is no failure of the test */
+			if (state != _last)
+				log("state of ", name, ": ", state);
+
+			_last      = state;
+			_refused   = refused;
+			move_at_ms = (state == "running") ? now_ms + stay_ms : 0;
+		}
+};
+
+
 struct Test::Main
 {
-	using Name = String<64>;
+	static constexpr uint64_t INTERVAL_US = 20*1000;
 
 	Env &_env;
+
+	Heap _heap { _env.ram(), _env.rm() };
 
 	Attached_rom_dataspace _config { _env, "config" }, _state { _env, "state" };
 
@@ -59,11 +112,13 @@ struct Test::Main
 
 	uint64_t const _stay_ms = _config.node().attribute_value("stay_ms", uint64_t(300));
 
+	Registry<Registered<Child>> _children { };
+
 	/* core creates gates for the thread behind the capability */
 	Object _object { _env.ep() };
 
 	/**
-	 * Take badges of core, so that the other system gives others to the child
+	 * Take badges of core, so that the other system gives others to the children
 	 *
 	 * Core hands out the badges of objects that are gone again. Whatever objects come and go,
 	 * its lowest badges remain in use.
@@ -75,68 +130,54 @@ struct Test::Main
 				error("badge ", i, ": ", e); });
 	}
 
-	Name     _last     { };
-	uint64_t _refused  = 0;
-	unsigned _requests = 0;
-
 	void _handle_timer()
 	{
-		if (_last != "running")
+		uint64_t const now_ms = _timer.elapsed_ms();
+		bool           any    = false;
+
+		_children.for_each([&] (Child &child) {
+			if (child.move_at_ms && child.move_at_ms <= now_ms) {
+				child.move_at_ms = 0;
+				child.requests++;
+				any = true;
+			} });
+
+		if (!any)
 			return;
 
-		_requests++;
+		/* what was requested before is known, and not done again */
 		_reporter.generate([&] (Generator &g) {
-			g.node("move", [&] {
-				g.attribute("name", "busy");
-				g.attribute("version", _requests);
-				g.attribute("ahead", bool(_requests % 2)); }); });
+			_children.for_each([&] (Child const &child) {
+				if (child.requests)
+					g.node("move", [&] {
+						g.attribute("name",    child.name);
+						g.attribute("version", child.requests);
+						g.attribute("ahead",   bool(child.requests % 2)); }); }); });
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
 
-	void _handle_child(Node const &child)
-	{
-		Name const state = child.attribute_value("state", Name());
-
-		uint64_t refused = 0, unchanged = 0, dead = 0;
-		child.with_optional_sub_node("refused", [&] (Node const &node) {
-			refused = node.attribute_value("count", uint64_t(0)); });
-		child.with_optional_sub_node("restored", [&] (Node const &node) {
-			unchanged = node.attribute_value("unchanged", uint64_t(0));
-			dead      = node.attribute_value("dead",      uint64_t(0)); });
-
-		if (state == _last && refused == _refused)
-			return;
-
-		if (state == "running" && unchanged > dead)
-			error(unchanged, " badges are unchanged");
-
-		/* "failed" is a state as well, which is no failure of the test */
-		if (state != _last)
-			log("state ", state);
-
-		_last    = state;
-		_refused = refused;
-
-		if (state == "running")
-			_timer.trigger_once(1000*_stay_ms);
-	}
-
 	void _handle_state()
 	{
 		_state.update();
-		_state.node().for_each_sub_node("child", [&] (Node const &child) {
-			_handle_child(child); });
+		_state.node().for_each_sub_node("child", [&] (Node const &node) {
+			_children.for_each([&] (Child &child) {
+				if (node.attribute_value("name", Name()) == child.name)
+					child.update(node, _timer.elapsed_ms(), _stay_ms); }); });
 	}
 
 	Signal_handler<Main> _state_handler { _env.ep(), *this, &Main::_handle_state };
 
 	Main(Env &env) : _env(env)
 	{
+		_config.node().for_each_sub_node("child", [&] (Node const &node) {
+			new (_heap) Registered<Child>(_children, node.attribute_value("name", Name())); });
+
 		_hold_badges(_config.node().attribute_value("badges", 0u));
 
 		log("started");
 		_timer.sigh(_timer_handler);
+		_timer.trigger_periodic(INTERVAL_US);
 		_state.sigh(_state_handler);
 		_handle_state();
 	}
