@@ -27,6 +27,7 @@ namespace Cap_checkpoint {
 	struct Dataspace;
 	class  Dataspaces;
 	class  Shadow;
+	class  Virtual_region_map;
 
 	using Image::NONE;
 }
@@ -62,6 +63,9 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 	Dataspace_capability const cap;
 
 	List<Region> regions { };  /* where it is attached */
+
+	/* region map of the component whose content it is, if any */
+	Virtual_region_map *area = nullptr;
 
 	unsigned users = 1;  /* ROM sessions that hand it out */
 

@@ -33,11 +33,29 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 {
 	public:
 
+		/**
+		 * What the copies may take
+		 */
+		struct Limit
+		{
+			size_t ram;          /* bytes */
+			size_t caps = ~0UL;  /* one for each dataspace */
+		};
+
 		struct Round
 		{
 			size_t   pages  = 0;  /* that were copied */
 			unsigned calls  = 0;  /* questions to core */
 		};
+
+		/**
+		 * Questions to core that all rounds may ask, whatever the child has attached where
+		 *
+		 * Pages that would take more count as written.
+		 */
+		static constexpr unsigned MIN_CALLS = 256, PAGES_PER_CALL = 64;
+
+		size_t max_calls() const { return MIN_CALLS + _used/Shadow::PAGE/PAGES_PER_CALL; }
 
 		/**
 		 * Limits of the effort before a freeze
@@ -55,10 +73,10 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		Child                &_child;
 		Ram_allocator        &_ram;
 		Foc_native_pd_client  _native_pd { _child.pd.real().native_pd() };
-		size_t          const _limit;
+		Limit           const _limit;
 
 		List<Shadow> _shadows  { };
-		size_t       _used     = 0;
+		size_t       _used     = 0, _count = 0;
 		bool         _complete = false, _pinned = false;
 
 		bool const _available { _native_pd.track_dirty_pages() == Dirty_pages::OK };
@@ -81,7 +99,8 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		bool _provide(Dataspace &);
 		bool _provide_all();
 		bool _ask(addr_t at, Round &);
-		void _look_at(Region const &, addr_t at, Round &);
+		void _look_at(Region const &, addr_t at, size_t skip, size_t count, Round &);
+		void _look_at_area(Region const &, Virtual_region_map &, Round &);
 		void _look_at_all(Round &);
 
 	public:
@@ -89,17 +108,16 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		/**
 		 * Constructor
 		 *
-		 * \param ram_limit  what the copies may take
-		 * \param ram        where they take it from
+		 * \param ram  where they take their RAM from
 		 */
-		Precopy(Child &child, size_t ram_limit, Ram_allocator &ram)
-		: _child(child), _ram(ram), _limit(ram_limit) { }
+		Precopy(Child &child, Limit const &limit, Ram_allocator &ram)
+		: _child(child), _ram(ram), _limit(limit) { }
 
 		/**
 		 * Constructor for copies that take RAM of the monitor
 		 */
-		Precopy(Child &child, size_t ram_limit)
-		: Precopy(child, ram_limit, child.monitor().ram) { }
+		Precopy(Child &child, Limit const &limit)
+		: Precopy(child, limit, child.monitor().ram) { }
 
 		~Precopy() { release(); }
 
@@ -178,6 +196,11 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		 * Return RAM in bytes that the copies take
 		 */
 		size_t used() const { return _used; }
+
+		/**
+		 * Return number of copies, each of which takes a capability
+		 */
+		size_t count() const { return _count; }
 
 		/**
 		 * Return number of pages of the copies that are not zero

@@ -93,6 +93,11 @@ class Cap_checkpoint::Virtual_region_map : public Rpc_object<Region_map>
 		void for_each_region(auto const &fn) { _regions.for_each<Region>(fn); }
 
 		/**
+		 * Take note that core forgets which pages of all that is attached were written
+		 */
+		void forgotten();
+
+		/**
 		 * Forget region, whose dataspace vanishes
 		 */
 		void forget(Region &);

@@ -131,11 +131,21 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 		}
 
 		/**
-		 * Return true if a page of the copy may differ from the reference
+		 * Return the first page, not in front of 'page', whose copy may differ from the reference
+		 *
+		 * \return  'num_pages' or more if there is none
 		 */
-		bool differs(size_t page) const
+		size_t next_difference(size_t page) const
 		{
-			return reference == NONE || ((_news[page/BITS] >> (page % BITS)) & 1);
+			while (reference != NONE && page < num_pages) {
+
+				Word const rest = _news[page/BITS] >> (page % BITS);
+				if (rest)
+					return page + size_t(__builtin_ctzll(rest));
+
+				page = (page/BITS + 1)*BITS;
+			}
+			return page;
 		}
 
 		/**

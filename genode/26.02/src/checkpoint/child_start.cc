@@ -137,7 +137,8 @@ bool Managed_child::_create(char const *operation)
 
 	/* the kernel takes notes of what is written from the first page on */
 	if (_values.copies)
-		_copies.construct(*_child, _values.copies);
+		_copies.construct(*_child, Cap_checkpoint::Precopy::Limit { .ram  = _values.copies,
+		                                                            .caps = _values.copy_caps });
 
 	return true;
 }

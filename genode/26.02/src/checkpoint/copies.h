@@ -55,12 +55,12 @@ class Checkpoint::Copies : Noncopyable
 		/**
 		 * Constructor
 		 *
-		 * \param limit  RAM that the copies may take
+		 * \param limit  what the copies may take
 		 *
 		 * To be called after the child is created, and before it is started or
 		 * restored. The object must not outlive the child.
 		 */
-		Copies(Cap_checkpoint::Child &child, size_t limit)
+		Copies(Cap_checkpoint::Child &child, Precopy::Limit const &limit)
 		:
 			_ram(child.monitor().ram, child.monitor().own_pd),
 			_precopy(child, limit, _ram)

@@ -71,6 +71,7 @@ struct Checkpoint::Start_node
 	bool     stop        { false };  /* the child ends after a checkpoint */
 	bool     at_stop     { false };  /* a checkpoint is made when the start node vanishes */
 	size_t   copies      { 0 };      /* RAM in bytes that copies of the memory may take */
+	size_t   copy_caps   { 0 };      /* and capabilities */
 
 	/* if the place is shared with another system */
 	unsigned side    { 0 };      /* of both */
@@ -129,6 +130,8 @@ struct Checkpoint::Start_node
 
 		if (place.valid())
 			copies = node.attribute_value("copies", Number_of_bytes(ram.value));
+
+		copy_caps  = node.attribute_value("copy_caps", caps.value);
 
 		Text const side_name = node.attribute_value("side", Text());
 

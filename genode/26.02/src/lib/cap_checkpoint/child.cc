@@ -32,14 +32,15 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	quota(quota),
 	_has_quota(_obtain_quota())
 {
-	auto add = [&] (Dataspace::Kind kind, Dataspace_capability ds)
+	auto add = [&] (Dataspace::Kind kind, Dataspace_capability cap, Virtual_region_map *area)
 	{
-		(void)pd.dataspaces.add(kind, align_addr(Dataspace_client(ds).size(), AT_PAGE), CACHED, ds);
+		pd.dataspaces.add(kind, align_addr(Dataspace_client(cap).size(), AT_PAGE), CACHED, cap)
+			.with_result([&] (Dataspace *ds) { ds->area = area; }, [] (Alloc_error) { });
 	};
 
-	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace());
-	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace());
-	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds());
+	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace(),  &pd.stack);
+	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace(), &pd.linker);
+	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds(),     nullptr);
 }
 
 

@@ -148,6 +148,7 @@ void Precopy::_destroy(Shadow &shadow)
 {
 	_shadows.remove(&shadow);
 	_used -= shadow.size();
+	_count--;
 
 	destroy(_child.monitor().heap, &shadow);
 }
@@ -211,7 +212,7 @@ bool Precopy::_provide(Dataspace &ds)
 	if (ds.shadow)
 		return true;
 
-	if (_used + ds.size > _limit)
+	if (_used + ds.size > _limit.ram || _count >= _limit.caps)
 		return false;
 
 	Monitor &monitor = _child.monitor();
@@ -229,6 +230,7 @@ bool Precopy::_provide(Dataspace &ds)
 
 	_shadows.insert(shadow);
 	_used    += ds.size;
+	_count++;
 	ds.shadow = shadow;
 
 	if (!shadow->valid())
@@ -252,9 +254,14 @@ bool Precopy::_provide_all()
 
 /**
  * Obtain core's answer about a page, and about those that follow
+ *
+ * \return  false if there is none, or there were too many questions
  */
 bool Precopy::_ask(addr_t at, Round &round)
 {
+	if (round.calls >= max_calls())
+		return false;
+
 	_answer = { .at = at, .count = Dirty_pages::MAX,
 	            .pages = _native_pd.dirty_pages(at, Dirty_pages::MAX) };
 	round.calls++;
@@ -266,17 +273,19 @@ bool Precopy::_ask(addr_t at, Round &round)
 /**
  * Mark pages of a region that were written
  *
- * \param at  address of the region in the component
+ * \param at     address of the first page in the component
+ * \param skip   pages of the region in front of it
+ * \param count  number of pages to look at
  */
-void Precopy::_look_at(Region const &region, addr_t const at, Round &round)
+void Precopy::_look_at(Region const &region, addr_t const at, size_t skip, size_t count,
+                       Round &round)
 {
 	Shadow * const shadow = region.ds ? region.ds->shadow : nullptr;
 
 	if (!shadow || !region.writeable)
 		return;
 
-	size_t const first = region.offset/Shadow::PAGE,
-	             count = region.range.num_bytes/Shadow::PAGE;
+	size_t const first = region.offset/Shadow::PAGE + skip;
 
 	for (size_t i = 0; i < count; ) {
 
@@ -317,29 +326,65 @@ void Precopy::_look_at(Region const &region, addr_t const at, Round &round)
 
 
 /**
+ * Look at the part of an area that a region shows
+ */
+void Precopy::_look_at_area(Region const &outer, Virtual_region_map &area, Round &round)
+{
+	addr_t const begin = outer.offset, end = begin + outer.range.num_bytes;
+
+	area.for_each_region([&] (Region &inner) {
+
+		addr_t const first = max(begin, inner.range.start),
+		             last  = min(end,   inner.range.start + inner.range.num_bytes);
+
+		if (first < last)
+			_look_at(inner, outer.range.start + (first - begin),
+			         (first - inner.range.start)/Shadow::PAGE, (last - first)/Shadow::PAGE, round); });
+}
+
+
+/**
  * Look at all regions of the component in the order of their addresses
  */
 void Precopy::_look_at_all(Round &round)
 {
 	Virtual_pd &pd = _child.pd;
 
+	bool stack = false, linker = false, elsewhere = false;
+
 	_answer = { };
 
 	pd.space.for_each_region([&] (Region &outer) {
 
-		Virtual_region_map * const area =
-			!outer.ds                              ? nullptr :
-			(outer.ds->kind == Kind::STACK_AREA)   ? &pd.stack  :
-			(outer.ds->kind == Kind::LINKER_AREA)  ? &pd.linker : nullptr;
+		Virtual_region_map * const area = outer.ds ? outer.ds->area : nullptr;
 
 		if (!area) {
-			_look_at(outer, outer.range.start, round);
+			_look_at(outer, outer.range.start, 0, outer.range.num_bytes/Shadow::PAGE, round);
 			return;
 		}
 
-		area->for_each_region([&] (Region &inner) {
-			_look_at(inner, outer.range.start - outer.offset + inner.range.start, round); });
+		bool &seen = (area == &pd.stack) ? stack : linker;
+
+		elsewhere |= seen;
+		if (!seen)
+			_look_at_area(outer, *area, round);
+		seen = true;
 	});
+
+	/*
+	 * An area may be at several addresses, and within an area. A component without
+	 * such intentions has each of them once, so nobody looks for all places.
+	 */
+	auto look_within = [&] (Virtual_region_map &map) {
+		map.for_each_region([&] (Region &r) { elsewhere |= r.ds && r.ds->area; }); };
+
+	look_within(pd.stack);
+	look_within(pd.linker);
+
+	if (elsewhere) {
+		pd.stack.forgotten();
+		pd.linker.forgotten();
+	}
 
 	/* core writes to it, too */
 	if (_child.cpu.trace && _child.cpu.trace->shadow)

@@ -17,7 +17,9 @@ using namespace Cap_checkpoint;
 
 void Cap_checkpoint::Dataspace::forgotten(size_t offset, size_t num_bytes)
 {
-	if (shadow)
+	if (area)
+		area->forgotten();
+	else if (shadow)
 		shadow->mark(offset/Shadow::PAGE, num_bytes/Shadow::PAGE);
 	else
 		changed = true;
@@ -79,6 +81,14 @@ Virtual_region_map::~Virtual_region_map()
 	_ep.dissolve(*this);
 
 	while (_regions.apply_any<Region>([&] (Region &region) { forget(region); }));
+}
+
+
+void Virtual_region_map::forgotten()
+{
+	for_each_region([&] (Region &r) {
+		if (r.ds && !r.ds->area)
+			r.ds->forgotten(r.offset, r.range.num_bytes); });
 }
 
 

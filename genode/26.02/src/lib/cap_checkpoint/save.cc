@@ -203,7 +203,8 @@ bool Save::_put_regions()
 	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
 		map.for_each_region([&] (Region &r) {
 
-			if (!r.ds) {
+			/* a restore would find an area at one of its places only */
+			if (!r.ds || (r.ds->area && number != Image::Region::ADDRESS_SPACE)) {
 				all = _refuse(Refused::Reason::FOREIGN_MEMORY, "map ", number, " at ",
 				              Hex(r.range.start));
 				return;

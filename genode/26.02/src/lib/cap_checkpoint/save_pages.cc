@@ -98,26 +98,32 @@ bool Save::_put_copies(size_t max_pages)
 {
 	while (Shadow const * const shadow = _precopy->pinned(_next_number)) {
 
+		bool const differences = _base.constructed() && shadow->reference != NONE;
+
+		/* what has the content of the reference costs nothing */
+		if (differences)
+			_next_page = shadow->next_difference(_next_page);
+
+		if (_next_page >= shadow->num_pages) {
+			_next_number = shadow->number + 1;
+			_next_page   = 0;
+			continue;
+		}
+
 		if (!max_pages)
 			return false;
 
-		size_t const count = min(max_pages, shadow->num_pages - _next_page);
+		char const * const copy = shadow->copy() + _next_page*Shadow::PAGE;
 
-		if (!_base.constructed() || shadow->reference == NONE)
-			_writer.pages(shadow->number, uint32_t(_next_page),
-			              shadow->copy() + _next_page*Shadow::PAGE, count);
+		size_t const count = differences ? 1 : min(max_pages, shadow->num_pages - _next_page);
+
+		if (differences)
+			_writer.page(shadow->number, uint32_t(_next_page), copy);
 		else
-			for (size_t i = _next_page; i < _next_page + count; i++)
-				if (shadow->differs(i))
-					_writer.page(shadow->number, uint32_t(i), shadow->copy() + i*Shadow::PAGE);
+			_writer.pages(shadow->number, uint32_t(_next_page), copy, count);
 
 		_next_page += count;
 		max_pages  -= count;
-
-		if (_next_page == shadow->num_pages) {
-			_next_number = shadow->number + 1;
-			_next_page   = 0;
-		}
 	}
 	return true;
 }

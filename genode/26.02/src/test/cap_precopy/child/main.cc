@@ -4,7 +4,9 @@
  *
  * The configuration says how much memory there is, how much of it is written all
  * the time, and by how many threads. With 'churn', further threads attach, detach,
- * allocate, and free dataspaces.
+ * allocate, and free dataspaces. With 'scattered', a page is attached at so many addresses
+ * that are far from each other, and with 'nested', a thread writes to memory by way of areas
+ * within areas.
  */
 
 /*
@@ -19,6 +21,7 @@
 #include <base/heap.h>
 #include <base/log.h>
 #include <base/thread.h>
+#include <region_map/client.h>
 #include <trace/timestamp.h>
 
 namespace Test {
@@ -29,6 +32,8 @@ namespace Test {
 	struct Work;
 	struct Writer;
 	struct Churn;
+	struct Scattered;
+	struct Nested;
 	struct Main;
 
 	static constexpr size_t PAGE = 4096;
@@ -157,6 +162,126 @@ struct Test::Churn : Work
 };
 
 
+/**
+ * Write to pages at addresses that are far from each other
+ */
+struct Test::Scattered : Work
+{
+	/* more than what one answer of core tells of */
+	static constexpr addr_t BASE = addr_t(64ULL << 30), DISTANCE = 16*1024*1024;
+
+	Ram_dataspace_capability const _ds;
+
+	unsigned const _count;
+
+	addr_t _at(unsigned i) const { return BASE + i*DISTANCE; }
+
+	Scattered(Env &env, Ram_dataspace_capability ds, unsigned count)
+	: Work(env, "scattered", 23), _ds(ds), _count(count)
+	{
+		for (unsigned i = 0; i < _count; i++) {
+
+			Region_map::Attr attr { };
+			attr.use_at    = true;
+			attr.at        = _at(i);
+			attr.size      = PAGE;
+			attr.offset    = i*PAGE;
+			attr.writeable = true;
+
+			env.rm().attach(_ds, attr).with_result(
+				[&] (Env::Local_rm::Attachment &a) { a.deallocate = false; },
+				[&] (Env::Local_rm::Error) { error("page ", i, " is not attached"); });
+		}
+		start();
+	}
+
+	void entry() override
+	{
+		for (;;)
+			*(uint32_t volatile *)(_at(random(_count)) + 4*random(PAGE/4)) = random(~0u);
+	}
+};
+
+
+/**
+ * Attach the linker area at a second address, and within the stack area, and write to memory there
+ */
+struct Test::Nested : Work
+{
+	static constexpr size_t PAGES = 4, SIZE = PAGES*PAGE;
+
+	/* at the end of both areas, which nobody else uses */
+	static constexpr addr_t AT_LINKER = Pd_session::LINKER_AREA_SIZE - 1024*1024;
+
+	addr_t const _at_stack = Thread::stack_area_virtual_size() - 1024*1024;
+
+	Env &_env;
+
+	Region_map_client _linker { _env.pd().linker_area() },
+	                  _stack  { _env.pd().stack_area()  };
+
+	Attached_ram_dataspace _ds { _env.ram(), _env.rm(), SIZE };
+
+	Nested(Env &env) : Work(env, "nested", 31), _env(env)
+	{
+		Region_map::Attr attr { };
+		attr.use_at    = true;
+		attr.at        = AT_LINKER;
+		attr.writeable = true;
+
+		if (_linker.attach(_ds.cap(), attr).failed())
+			error("memory is not attached to the linker area");
+
+		start();
+	}
+
+	void _write(addr_t at)
+	{
+		for (unsigned i = random(20); i; i--)
+			*(uint32_t volatile *)(at + 4*random(SIZE/4)) = random(~0u);
+	}
+
+	void _write_at_second_address()
+	{
+		Env::Local_rm::Attach_attr attr { };
+		attr.size      = SIZE;
+		attr.offset    = AT_LINKER;
+		attr.writeable = true;
+
+		_env.rm().attach(_linker.dataspace(), attr).with_result(
+			[&] (Env::Local_rm::Attachment &a) {
+				for (unsigned i = random(100); i; i--)
+					_write(addr_t(a.ptr)); },
+			[&] (Env::Local_rm::Error) { error("linker area is not attached"); });
+	}
+
+	void _write_within_stack_area()
+	{
+		Region_map::Attr attr { };
+		attr.size      = SIZE;
+		attr.offset    = AT_LINKER;
+		attr.use_at    = true;
+		attr.at        = _at_stack;
+		attr.writeable = true;
+
+		if (_stack.attach(_linker.dataspace(), attr).failed())
+			error("linker area is not attached to the stack area");
+
+		_write(Thread::stack_area_virtual_base() + _at_stack);
+
+		_stack.detach(_at_stack);
+	}
+
+	void entry() override
+	{
+		for (;;) {
+			_write_at_second_address();
+			_write_within_stack_area();
+		}
+	}
+};
+
+
 struct Test::Main
 {
 	Env &_env;
@@ -174,9 +299,12 @@ struct Test::Main
 	size_t   const _memory = _value("memory",  Num_bytes(1024*1024)),
 	               _hot    = _value("written", Num_bytes(256*1024));
 	unsigned const _threads = _value("writers", 1u),
-	               _churns  = _value("churn", 0u);
+	               _churns  = _value("churn", 0u),
+	               _scattered_pages = _value("scattered", 0u);
 
 	Attached_ram_dataspace _ds { _env.ram(), _env.rm(), _memory };
+
+	Constructible<Attached_ram_dataspace> _scattered_ds { };
 
 	/* nobody but the test knows of the signal */
 	void _handle_yield() { }
@@ -202,6 +330,14 @@ struct Test::Main
 
 		for (unsigned i = 0; i < _churns; i++)
 			new (_heap) Churn(_env, 11 + i);
+
+		if (_scattered_pages) {
+			_scattered_ds.construct(_env.ram(), _env.rm(), _scattered_pages*PAGE);
+			new (_heap) Scattered(_env, _scattered_ds->cap(), _scattered_pages);
+		}
+
+		if (_value("nested", false))
+			new (_heap) Nested(_env);
 
 		_env.parent().yield_sigh(_yield_handler);
 	}

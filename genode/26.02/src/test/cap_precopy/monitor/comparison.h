@@ -15,6 +15,7 @@
 #include <cap_checkpoint/attached.h>
 
 /* local includes */
+#include <chain.h>
 #include <neighbour.h>
 #include <subject.h>
 
@@ -23,6 +24,8 @@ namespace Test { struct Comparison; }
 
 /**
  * One image from copies, and one from the memory itself, of the same instant
+ *
+ * The one from copies may be an increment of the one before.
  */
 struct Test::Comparison
 {
@@ -30,9 +33,15 @@ struct Test::Comparison
 
 	Subject       &_subject;
 	Neighbour     *_neighbour;  /* nullptr if nobody disturbs */
+	bool    const  _increments;
 	Mistake const  _mistake;
 
 	Attached_ram_dataspace _images[2];
+
+	Chain _chain { _subject._monitor.env, _images[0], _max_size() };
+
+	/* where the image from copies is, and the size of the other one */
+	size_t _at = 0, _whole_size = 0;
 
 	/*
 	 * Noncopyable
@@ -40,10 +49,11 @@ struct Test::Comparison
 	Comparison(Comparison const &);
 	Comparison &operator = (Comparison const &);
 
-	Comparison(Subject &subject, Neighbour *neighbour, Mistake const &mistake)
+	Comparison(Subject &subject, Neighbour *neighbour, bool increments, Mistake const &mistake)
 	:
-		_subject(subject), _neighbour(neighbour), _mistake(mistake),
-		_images { { subject._monitor.env.ram(), subject._monitor.env.rm(), _max_size() },
+		_subject(subject), _neighbour(neighbour), _increments(increments), _mistake(mistake),
+		_images { { subject._monitor.env.ram(), subject._monitor.env.rm(),
+		            _max_size()*(increments ? 2 : 1) },
 		          { subject._monitor.env.ram(), subject._monitor.env.rm(), _max_size() } }
 	{ }
 
@@ -55,9 +65,12 @@ struct Test::Comparison
 	unsigned checkpoints = 0;
 
 	/* results */
-	uint64_t pages = 0, calls = 0, differ = 0;
+	uint64_t pages = 0, calls = 0, differ = 0, increments = 0;
 
 	bool different = false;
+
+	/* what a round must not, and has to come to */
+	bool too_many_questions = false, all_questions = false;
 
 	/**
 	 * Take away what core would tell in the last round
@@ -83,24 +96,34 @@ struct Test::Comparison
 				                    [&] (char *, size_t) { }); });
 	}
 
-	struct Entry
+	/**
+	 * Forget which pages of the copies differ from the last image
+	 */
+	void _lose_pages()
 	{
-		char     name[Image::NAME_SIZE];
-		uint64_t offset, length;
-		uint32_t crc, zero;
-	};
+		_subject.child->pd.dataspaces.for_each([&] (Dataspace &ds) {
+			if (ds.shadow)
+				ds.shadow->refer_to(ds.shadow->reference); });
+	}
 
-	static_assert(sizeof(Entry) == Image::ENTRY_SIZE);
-
-	bool _same(Entry const &a, Entry const &b)
+	/**
+	 * Take two dataspaces of equal size for each other
+	 */
+	void _swap_origins()
 	{
-		/* the clock of the timers goes on */
-		if (!strcmp(a.name, "timers"))
-			return a.length == b.length;
+		Shadow *other = nullptr;
 
-		return !memcmp(&a, &b, sizeof(a))
-		    && !memcmp(_images[0].local_addr<char>() + a.offset,
-		               _images[1].local_addr<char>() + b.offset, size_t(a.length));
+		_subject.child->pd.dataspaces.for_each([&] (Dataspace &ds) {
+			if (!ds.shadow || ds.shadow->reference == NONE
+			 || ds.shadow->num_pages != Chain::PAGES_OF_CHURN)
+				return;
+
+			if (other) {
+				uint32_t const reference = other->reference;
+				other->reference      = ds.shadow->reference;
+				ds.shadow->reference  = reference;
+			}
+			other = ds.shadow; });
 	}
 
 	/**
@@ -115,25 +138,14 @@ struct Test::Comparison
 	}
 
 	/**
-	 * Compare the sections of both images
+	 * Compare the image that was made of copies with the one of the memory itself
 	 */
 	void _compare_images()
 	{
-		Entry const * const a = (Entry *)(_images[0].local_addr<char>() + Image::HEADER_SIZE),
-		            * const b = (Entry *)(_images[1].local_addr<char>() + Image::HEADER_SIZE);
+		char const * const whole = _images[1].local_addr<char>();
 
-		for (unsigned i = 0; i < Image::NUM_SECTIONS; i++)
-			if (!_same(a[i], b[i])) {
-				log("section '", Cstring(a[i].name), "' is not the same");
-				different = true;
-			}
-
-		/* an image must hold all of it, and be readable */
-		Image::Reader const image { _images[0].local_addr<char>(), _making->size() };
-		if (!image.valid()) {
-			log("image ", image.refusal());
-			different = true;
-		}
+		different |= !_chain.add(_at, _making->size(), _making->save.next_base())
+		          || !_chain.same(whole, _whole_size);
 	}
 
 	Constructible<Subject::Making> _making { };
@@ -171,20 +183,37 @@ struct Test::Comparison
 		if (!_subject.child->freeze().ok())
 			return false;
 
-		if (checkpoints++ >= ROUND_OF_MISTAKE) {
+		if (_subject.ready() && checkpoints++ >= ROUND_OF_MISTAKE) {
 			if (_mistake == "round lost") _lose_round();
 			if (_mistake == "detached")   _detach();
+			if (_mistake == "page lost")  _lose_pages();
+			if (_mistake == "other origin") _swap_origins();
 		}
 
 		if (_neighbour)
 			_neighbour->disturb();
 
-		_making.construct(_subject, _images[0], true);
+		bool const increment = _increments && _chain.goes_on(_max_size()/2);
+
+		_at = increment ? _chain.next() : 0;
+
+		if (increment) {
+			_making.construct(_subject, _images[0], *_chain.base, _at);
+			increments++;
+		} else {
+			_chain.begin();
+			_making.construct(_subject, _images[0], true);
+		}
 
 		bool ok = _making->save.save_state().ok();
 
-		pages += _making->save.last_round.pages;
-		calls += _making->save.last_round.calls;
+		Precopy::Round const last = _making->save.last_round;
+
+		pages += last.pages;
+		calls += last.calls;
+
+		too_many_questions |= last.calls >  _subject.precopy->max_calls();
+		all_questions      |= last.calls == _subject.precopy->max_calls();
 
 		if (ok) {
 			_compare_pages();
@@ -194,6 +223,7 @@ struct Test::Comparison
 
 			Subject::Making whole { _subject, _images[1], false };
 			ok = whole.save.save().ok() && whole.complete();
+			_whole_size = whole.size();
 		}
 
 		_subject.child->thaw();

@@ -46,7 +46,14 @@ struct Test::Main : Virtual_parent::Exit_handler
 	unsigned const _num_rounds = _value("rounds", 100u);
 	bool     const _untracked  = _value("untracked", false),
 	               _measure    = _value("measure", false),
-	               _disturbed  = _value("neighbour", false);
+	               _disturbed  = _value("neighbour", false),
+	               _increments = _value("increments", false);
+
+	/* each child has its time if there are many monitors, which all have a higher priority */
+	unsigned const _slow_down = _value("slow_down", 1u);
+
+	/* regions of the child that are far from all others */
+	unsigned const _scattered = _value("scattered", 0u);
 
 	Neighbour _neighbour { _env };
 
@@ -92,6 +99,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_comparison .destruct();
 		_measurement.destruct();
 		_subject.construct(_monitor, _snapshot, *this, load);
+		_subject->copy_caps = _value("copy_caps", ~0UL);
 
 		_subject->create();
 		if (!_untracked)
@@ -104,6 +112,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_measurement.construct(*_subject);
 		else
 			_comparison.construct(*_subject, _disturbed ? &_neighbour : nullptr,
+			                      _increments,
 			                      _value("mistake", Comparison::Mistake()));
 	}
 
@@ -124,7 +133,21 @@ struct Test::Main : Virtual_parent::Exit_handler
 	{
 		log("round ", _round, ": ", _precopied, " pages copied in ", _precopies,
 		    " rounds before, ", _comparison->pages, " in the last ones, ", _comparison->calls,
-		    " questions, ", _refused, " refused, ", _comparison->differ, " pages differ");
+		    " questions, ", _comparison->increments, " increments, ", _refused, " refused, ",
+		    _comparison->differ, " pages differ");
+	}
+
+	char const *_verdict() const
+	{
+		Comparison const &c = *_comparison;
+
+		return _subject->precopy->count() > _subject->copy_caps ? "failed: too many copies"
+		     : !_subject->precopy->complete()                   ? "failed: no copies"
+		     : _disturbed && !_neighbour.count                  ? "failed: nobody disturbs"
+		     : _increments && !c.increments                     ? "failed: no increments"
+		     : c.too_many_questions                             ? "failed: too many questions"
+		     : _scattered && !c.all_questions                   ? "failed: few questions"
+		                                                        : "succeeded";
 	}
 
 	/**
@@ -140,7 +163,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (_comparison->pending()) {
 			if (!_comparison->step(1 + _random(1000)))
 				_finish("failed: image not complete");
-			else if (!_comparison->pending() && ++_round % 50 == 0)
+			else if (!_comparison->pending() && _subject->ready() && ++_round % 50 == 0)
 				_report();
 		} else if (_random(3)) {
 			_precopies++;
@@ -154,9 +177,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_finish("failed: memory differs");
 		}
 		else if (_round == _num_rounds)
-			_finish(!_subject->precopy->complete()        ? "failed: no copies" :
-			        _disturbed && !_neighbour.count       ? "failed: nobody disturbs"
-			                                              : "succeeded");
+			_finish(_verdict());
 	}
 
 	/**
@@ -171,7 +192,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		unsigned const gap = 50 + _random(100);
 
 		/* the child fills its memory first */
-		if (!_subject->child->parent.sighs[Image::Handler::YIELD].valid())
+		if (!_subject->ready())
 			return gap;
 
 		/* let the child have at least half of the time while its image is written */
@@ -232,7 +253,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		if (_done)
 			return;
 
-		unsigned us = 1000 + _random(60*1000);
+		unsigned us = (1000 + _random(60*1000))*_slow_down;
 
 		if (_measure)
 			us = 1000*_measure_next();
@@ -255,7 +276,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_start({ .memory  = _value("memory",  Num_bytes(1024*1024)),
 			         .written = _value("written", Num_bytes(256*1024)),
 			         .writers = _value("writers", 2u),
-			         .churn   = _value("churn",   2u) });
+			         .churn   = _value("churn",   2u),
+			         .scattered = _scattered,
+			         .nested    = _value("nested", false) });
 	}
 };
 

@@ -47,6 +47,8 @@ struct Test::Load
 {
 	size_t   memory, written;
 	unsigned writers, churn;
+	unsigned scattered = 0;
+	bool     nested    = false;
 
 	void print(Output &out) const
 	{
@@ -99,7 +101,9 @@ struct Test::Subject : Session_policy
 	: _monitor(monitor), _snapshot(snapshot), _exit(exit), load(load)
 	{
 		String<200> const config("config | memory: ", load.memory, " | written: ", load.written,
-		                         " | writers: ", load.writers, " | churn: ", load.churn, "\n-\n");
+		                         " | writers: ", load.writers, " | churn: ", load.churn,
+		                         " | scattered: ", load.scattered,
+		                         " | nested: ", load.nested, "\n-\n");
 		memcpy(_config.local_addr<char>(), config.string(), config.length());
 	}
 
@@ -110,12 +114,23 @@ struct Test::Subject : Session_policy
 		                PRIORITY, *this);
 	}
 
-	void copy_memory() { precopy.construct(*child, load.memory + 2*EXTRA_RAM); }
+	size_t copy_caps = ~0UL;
+
+	void copy_memory()
+	{
+		precopy.construct(*child, Precopy::Limit { .ram  = load.memory + 2*EXTRA_RAM,
+		                                           .caps = copy_caps });
+	}
 
 	bool start()
 	{
 		return child->start("test-cap_precopy-child") == Child::Start_result::OK;
 	}
+
+	/**
+	 * Return true if the child does all that it is meant to
+	 */
+	bool ready() const { return child->parent.sighs[Image::Handler::YIELD].valid(); }
 
 	~Subject()
 	{
@@ -138,6 +153,18 @@ struct Test::Subject : Session_policy
 			save(*new (subject._monitor.heap)
 				Save(*subject.child, _sink, subject._snapshot,
 				     use_copies ? &*subject.precopy : nullptr))
+		{ }
+
+		/**
+		 * Constructor for an increment
+		 *
+		 * \param at  where it is to be
+		 */
+		Making(Subject &subject, Attached_ram_dataspace &ds, Image::Base const &base, size_t at)
+		:
+			_subject(subject), _sink(ds.local_addr<char>() + at, ds.size() - at),
+			save(*new (subject._monitor.heap)
+				Save(*subject.child, _sink, subject._snapshot, *subject.precopy, base))
 		{ }
 
 		~Making() { destroy(_subject._monitor.heap, &save); }
