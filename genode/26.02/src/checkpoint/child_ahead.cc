@@ -62,7 +62,7 @@ void Managed_child::_announce_base()
 	_answered     = false;
 
 	_announce(Announcement::create(_ownership->side(), Announcement::BASE, _tail.slot,
-	                               _tail.base.checkpoint, _tail.num_bytes, _tail.base.crc));
+	                               _tail.base.checkpoint, _tail.end, _tail.base.crc));
 }
 
 

@@ -121,6 +121,39 @@ bool Managed_child::_provide_memory(size_t num_bytes)
 
 
 /**
+ * Return where the chain on the medium has to end
+ *
+ * All increments of a chain take as much as its complete image at most, so a
+ * restore does not take longer and longer. The one of a move is not bound by this, as the
+ * other side has the rest already.
+ */
+uint64_t Managed_child::_chain_limit() const
+{
+	uint64_t const capacity = _started.place.capacity();
+
+	return _move_wanted && _stays_frozen() && _base_tried ? capacity
+	                                                      : min(capacity, 2*_tail.whole);
+}
+
+
+/**
+ * Return true if the next image is to be an increment of the one on the medium
+ */
+bool Managed_child::_continues() const
+{
+	if (!_tail.valid || !_copies.constructed() || !_copies->usable())
+		return false;
+
+	/* the other side has the image that was announced */
+	if (_move_wanted && _stays_frozen() && _base_tried)
+		return _tail.next() < _chain_limit();
+
+	return _tail.base.position <= _values.increments
+	    && _tail.next() + _tail.last < _chain_limit();
+}
+
+
+/**
  * Save the frozen child to the memory of the store
  *
  * Pages that there are copies of are left for later, if the child does not wait for them.
@@ -131,19 +164,17 @@ bool Managed_child::_save(bool const increment)
 {
 	using Step = Making::Step;
 
-	Tail const tail = _tail;
+	uint64_t const room = increment ? _chain_limit() - _tail.next() : ~0ULL;
 
-	uint64_t const room = increment ? _started.place.capacity() - tail.next : ~0ULL;
-
-	_job_tail = increment ? tail : Tail { .valid = false, .slot = _next_slot, .next = 0,
-	                                      .num_bytes = 0, .base = { } };
+	_job_tail = increment ? _tail : Tail { .valid = false, .slot = _next_slot, .end = 0,
+	                                       .whole = 0, .last = 0, .base = { } };
 
 	/* without copies, the first image tells how much memory is needed */
 	for (unsigned i = 0; i < 2; i++) {
 
 		_making.construct(*_child, *_common.store, _common.snapshot,
 		                  _copies.constructed() ? _copies->precopy() : nullptr,
-		                  increment ? &tail.base : nullptr);
+		                  increment ? &_job_tail.base : nullptr, room);
 
 		auto refused = [&] (Refused const &refused) {
 			_try_again(Message("not saved: ", refused)); };
@@ -161,7 +192,7 @@ bool Managed_child::_save(bool const increment)
 		Step   const step      = _making->step(Making::ALL_PAGES, refused);
 		size_t const num_bytes = _making->num_bytes();
 
-		if (step == Step::COMPLETE && num_bytes <= room)
+		if (step == Step::COMPLETE)
 			return true;
 
 		_making.destruct();
@@ -180,19 +211,6 @@ bool Managed_child::_save(bool const increment)
 	}
 	_try_again("not saved: the image grows");
 	return false;
-}
-
-
-/**
- * Save the frozen child, if it is to be moved, by an increment of the image that was announced
- */
-bool Managed_child::_save()
-{
-	bool const increment = _move_wanted && _stays_frozen() && _base_tried && _tail.valid
-	                    && _copies.constructed() && _copies->usable()
-	                    && _tail.next < _started.place.capacity();
-
-	return _save(increment);
 }
 
 
@@ -231,7 +249,7 @@ void Managed_child::_checkpoint()
 
 	if (frozen) {
 		save_us = _common.duration_us([&] {
-			try { saved = _save(); }
+			try { saved = _save(_continues()); }
 			catch (...) { _try_again("not saved: out of memory"); } });
 
 		if (!saved || !_stays_frozen())
@@ -274,15 +292,16 @@ void Managed_child::_write_image()
 	_stat.fill_us     = _common.now_us() - _job_start;
 	_attempts         = 0;
 
-	uint64_t const at = _job_tail.next;
+	uint64_t const behind = _job_tail.end;
 
-	if (!at)
-		_expected_bytes = _stat.image_bytes;
+	if (!behind)
+		_expected_bytes = _job_tail.whole = _stat.image_bytes;
+	else
+		_job_tail.last = _stat.image_bytes;
 
-	_job_tail.valid     = _making->from_copies();
-	_job_tail.next      = align_addr(at + _stat.image_bytes, AT_PAGE);
-	_job_tail.num_bytes = _stat.image_bytes;
-	_job_tail.base      = _making->next_base();
+	_job_tail.valid = _making->from_copies();
+	_job_tail.end   = _job_tail.next() + _stat.image_bytes;
+	_job_tail.base  = _making->next_base();
 
 	_making.destruct();
 
@@ -290,7 +309,7 @@ void Managed_child::_write_image()
 		_copies->image_made();
 
 	_submit(Operation::WRITE, _job_place);
-	_common.store->write(_job_place, _job_tail.slot, at, _stat.image_bytes,
+	_common.store->write(_job_place, _job_tail.slot, behind, _stat.image_bytes,
 	                     _state != State::FROZEN);
 }
 
@@ -318,9 +337,11 @@ Message Managed_child::_append_pages(size_t num_pages)
 	if (step == Step::COMPLETE)
 		_write_image();
 
+	/* the next attempt has more memory, or begins a chain in the other place */
 	if (step == Step::TOO_LARGE) {
-		_expected_bytes = _making->num_bytes();
-		reason          = Message("not saved: the image grows");
+		if (!_job_tail.end)
+			_expected_bytes = _making->num_bytes();
+		reason = Message("not saved: the image grows");
 	}
 
 	if (reason.length() > 1) {

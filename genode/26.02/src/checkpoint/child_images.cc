@@ -207,7 +207,9 @@ void Managed_child::_written(Image_store::Result const &result)
 {
 	if (result.ok) {
 		_stat.checkpoints++;
-		_stat.write_us = _common.now_us() - _job_start;
+		_stat.write_us    = _common.now_us() - _job_start;
+		_stat.position    = _job_tail.base.position - 1;
+		_stat.chain_bytes = _job_tail.end;
 		_newest       = _job_number;
 		_next_slot    = Place::NUM_SLOTS - 1 - _job_tail.slot;
 		_tail         = _job_tail;

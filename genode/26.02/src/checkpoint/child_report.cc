@@ -51,6 +51,8 @@ void Managed_child::generate(Generator &g)
 				g.attribute("path",      _started.place.path);
 				g.attribute("number",    _newest);
 				g.attribute("bytes",     _stat.image_bytes);
+				g.attribute("position",  _stat.position);
+				g.attribute("chain_bytes", _stat.chain_bytes);
 				g.attribute("pause_us",  _stat.pause_us);
 				g.attribute("freeze_us", _stat.freeze_us);
 				g.attribute("save_us",   _stat.save_us);

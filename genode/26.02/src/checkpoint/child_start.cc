@@ -172,7 +172,7 @@ void Managed_child::_end(State state)
 
 	_destroy_child();
 	_forget_base();
-	_tail.valid = false;
+	_tail.valid = _job_tail.valid = false;
 	_config.destruct();
 	_exited      = false;
 	_start_again = false;

@@ -151,9 +151,9 @@ class Checkpoint::Image_file : Noncopyable
 			return done;
 		}
 
-		bool clear()
+		bool truncate(uint64_t size)
 		{
-			return _handle->fs().ftruncate(_handle, 0) == File_io::FTRUNCATE_OK;
+			return _handle->fs().ftruncate(_handle, size) == File_io::FTRUNCATE_OK;
 		}
 
 		/**

@@ -97,12 +97,14 @@ uint64_t Image_store::_size_of_chain(Image_file &file, uint64_t at, uint64_t lim
 		(void)file.read(at + next, head, sizeof(head));
 
 		uint64_t const said = Image::Container::size(head, sizeof(head));
+		bool     const fits = said >= sizeof(head) && said <= limit - next;
 
-		if (said < sizeof(head) || said > limit - next)
+		/* a reader tells what is wrong with an increment */
+		if (fits || (next && Image::Container::begins(head, sizeof(head))))
+			size = next + (fits ? said : sizeof(head));
+		if (!fits)
 			break;
-
-		size = next + said;
-		next = align_addr(size, { .log2 = 12 });
+		next = align_addr(size, AT_PAGE);
 	}
 	return size;
 }
@@ -304,7 +306,7 @@ bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, siz
 /**
  * Write an image, the header at last
  *
- * \param cleared  set once nothing is left of the former image
+ * \param cleared  set once the file is not what it was before
  */
 bool Image_store::_write(Job const &job, bool &cleared)
 {
@@ -313,7 +315,9 @@ bool Image_store::_write(Job const &job, bool &cleared)
 	char * const start = _images[0].start();
 	size_t       size  = job.num_bytes;
 
-	uint64_t const capacity = place.capacity() - min(job.at, place.capacity());
+	bool     const increment = job.behind;
+	uint64_t const offset    = align_addr(job.behind, AT_PAGE),
+	               capacity  = place.capacity() - min(offset, place.capacity());
 
 	if (size < BLOCK_SIZE || size > capacity)
 		return _fail("image of ", size, " bytes, there is room for ", capacity);
@@ -321,7 +325,7 @@ bool Image_store::_write(Job const &job, bool &cleared)
 	/* what a component says of itself may yield an image that nobody can use */
 	{
 		Image::Reader const reader { start, size,
-		                             job.at ? Image::INCREMENT : Image::COMPLETE, &_pace };
+		                             increment ? Image::INCREMENT : Image::COMPLETE, &_pace };
 		if (!reader.valid())
 			return _fail("image ", reader.refusal());
 	}
@@ -342,41 +346,46 @@ bool Image_store::_write(Job const &job, bool &cleared)
 	if (!file.opened())
 		return _fail("file ", path, " cannot be opened");
 
-	if (!place.range() && !file.clear())
+	if (!place.range() && !increment && !file.truncate(0))
 		return _fail("file ", path, " cannot be cleared");
 
 	cleared = true;
 
-	static constexpr char ZEROS[BLOCK_SIZE] { };
+	static constexpr char ZEROS[2*BLOCK_SIZE] { };
 
-	uint64_t const at = place.start(job.slot) + job.at;
+	uint64_t const at = place.start(job.slot) + offset;
 
-	auto write = [&] (uint64_t offset, char const *bytes, size_t num_bytes)
+	auto write = [&] (uint64_t at, char const *bytes, size_t num_bytes)
 	{
 		size_t const before = progress();
 		size_t       behind = 0;
-		bool   const ok     = file.write(at + offset, bytes, num_bytes, [&] (size_t done) {
+		bool   const ok     = file.write(at, bytes, num_bytes, [&] (size_t done) {
 			_proceed(before + done);
 			_pace.passed(done - behind);
 			behind = done; });
 
 		if (!ok || !file.sync())
 			return _fail("file ", path, " takes ", progress() - before, " of ", num_bytes,
-			             " bytes at ", at + offset);
+			             " bytes at ", at);
 
-		return _compare(path, at + offset, bytes, num_bytes);
+		return _compare(path, at, bytes, num_bytes);
 	};
 
-	/* in place of an increment, there is none */
-	if (!job.at && !write(0, ZEROS, BLOCK_SIZE))
+	/*
+	 * No header is in front of what is not complete
+	 *
+	 * In a range, the block of an increment was cleared along with what it follows.
+	 */
+	if ((!increment || !place.range())
+	 && !write(at - (offset - job.behind), ZEROS, size_t(offset - job.behind) + BLOCK_SIZE))
 		return false;
 
 	_proceed(0);
 
 	_result.slots[job.slot].crc = header_crc(start);
 
-	return write(BLOCK_SIZE, start + BLOCK_SIZE, size - BLOCK_SIZE)
-	    && write(0, start, BLOCK_SIZE);
+	return write(at + BLOCK_SIZE, start + BLOCK_SIZE, size - BLOCK_SIZE)
+	    && write(at, start, BLOCK_SIZE);
 }
 
 
@@ -386,9 +395,19 @@ void Image_store::_write_or_clean_up(Job const &job)
 
 	bool cleared = false;
 
+	if (_write(job, cleared) || !cleared || job.place.range())
+		return;
+
 	/* give back the room that half of an image takes */
-	if (!_write(job, cleared) && cleared && !job.place.range())
-		_root->unlink(job.place.file(job.slot));
+	Path const path = job.place.file(job.slot);
+
+	if (!job.behind) {
+		_root->unlink(path);
+		return;
+	}
+	Image_file file { *_root, path, Image_file::Mode::WRITE };
+	if (file.opened())
+		(void)file.truncate(job.behind);
 }
 
 

@@ -118,9 +118,9 @@ class Checkpoint::Image_store : Noncopyable
 			Place     place     { };
 			unsigned  slot      = 0;
 
-			/* image or increment to be written, and where in the slot */
+			/* image or increment to be written, and where the one before it ends in the slot */
 			size_t    num_bytes = 0;
-			uint64_t  at        = 0;
+			uint64_t  behind    = 0;
 			bool      paced     = false;
 
 			/* where an image goes that is read ahead of an offer */
@@ -311,13 +311,13 @@ class Checkpoint::Image_store : Noncopyable
 		/**
 		 * Write the image that is in the memory
 		 *
-		 * \param at     offset in the slot, 0 unless it is an increment
-		 * \param paced  let others go on meanwhile
+		 * \param behind  where the image ends that an increment follows, 0 for a complete image
+		 * \param paced   let others go on meanwhile
 		 */
-		void write(Place const &place, unsigned slot, uint64_t at, size_t num_bytes, bool paced)
+		void write(Place const &place, unsigned slot, uint64_t behind, size_t num_bytes, bool paced)
 		{
 			_submit({ .operation = Operation::WRITE, .place = place, .slot = slot,
-			          .num_bytes = num_bytes, .at = at, .paced = paced });
+			          .num_bytes = num_bytes, .behind = behind, .paced = paced });
 		}
 
 		/**

@@ -41,6 +41,7 @@ class Checkpoint::Making : Noncopyable
 
 		Allocator         &_alloc;
 		Image::Memory_sink _sink;
+		uint64_t const     _room;
 		Save              &_save;
 
 		/*
@@ -61,14 +62,15 @@ class Checkpoint::Making : Noncopyable
 		 *
 		 * \param precopy  copies of the memory of the child, or nullptr
 		 * \param base     what an increment has to continue, or nullptr for a whole image
+		 * \param room     bytes that there are on the medium
 		 *
 		 * \throw  Out_of_ram, Out_of_caps
 		 */
 		Making(Child &child, Image_store &store, Snapshot &snapshot, Precopy *precopy,
-		       Image::Base const *base)
+		       Image::Base const *base, uint64_t room)
 		:
 			_alloc(child.monitor().heap),
-			_sink { store.memory(1), store.memory_size() },
+			_sink { store.memory(1), store.memory_size() }, _room(room),
 			_save(precopy && base ? *new (_alloc) Save(child, _sink, snapshot, *precopy, *base)
 			                      : *new (_alloc) Save(child, _sink, snapshot, precopy))
 		{ }
@@ -94,8 +96,9 @@ class Checkpoint::Making : Noncopyable
 		{
 			return _save.save_pages(num_pages).convert<Step>(
 				[&] (bool complete) {
-					return !complete        ? Step::MORE
-					     : _sink.complete() ? Step::COMPLETE : Step::TOO_LARGE; },
+					return !complete                                ? Step::MORE
+					     : _sink.complete() && num_bytes() <= _room ? Step::COMPLETE
+					                                                : Step::TOO_LARGE; },
 				[&] (Refused const &refused) {
 					fn(refused);
 					return Step::REFUSED; });

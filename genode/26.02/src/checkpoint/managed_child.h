@@ -91,9 +91,13 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		{
 			bool        valid;
 			unsigned    slot;
-			uint64_t    next;       /* offset in the slot of what comes next */
-			size_t      num_bytes;  /* of the image */
-			Image::Base base;       /* that the increment must have */
+			uint64_t    end;    /* offset in the slot */
+			uint64_t    whole;  /* bytes of the complete image that the increments are behind */
+			uint64_t    last;   /* bytes of the last increment, 0 for none */
+			Image::Base base;   /* that the next increment must have */
+
+			/* offset in the slot of the next increment */
+			uint64_t next() const { return align_addr(end, AT_PAGE); }
 		};
 
 		Tail _tail { };
@@ -114,7 +118,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		uint64_t  _job_start   = 0;
 		bool      _job_is_late = false;
 		uint64_t  _job_number  = 0;  /* of the image that is written */
-		Tail      _job_tail    { };  /* what there is if this succeeds */
+		Tail      _job_tail    { };  /* what it follows, then what there is if this succeeds */
 
 		/* images on the medium */
 		Place    _known { };
@@ -159,6 +163,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 			uint64_t pause_us = 0, freeze_us = 0, save_us = 0, fill_us = 0, write_us = 0,
 			         restore_us = 0;
 			size_t   image_bytes = 0;
+			uint64_t chain_bytes = 0;
+
+			/* of the image in its chain, 0 if it is complete */
+			unsigned position = 0;
 
 			/* copies of pages before the pause, and within */
 			unsigned rounds = 0;
@@ -230,7 +238,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _freeze();
 		bool _copy_ahead();
 		bool _provide_memory(size_t);
-		bool _save();
+		uint64_t _chain_limit() const;
+		bool _continues() const;
 		bool _save(bool increment);
 		void _write_image();
 		Message _append_pages(size_t);

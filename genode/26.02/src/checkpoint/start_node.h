@@ -73,6 +73,11 @@ struct Checkpoint::Start_node
 	size_t   copies      { 0 };      /* RAM in bytes that copies of the memory may take */
 	size_t   copy_caps   { 0 };      /* and capabilities */
 
+	/* behind a complete image, such that one more is possible, for a move */
+	static constexpr unsigned MAX_INCREMENTS = Image::MAX_CHAIN_LENGTH - 2;
+
+	unsigned increments { 8 };
+
 	/* if the place is shared with another system */
 	unsigned side    { 0 };      /* of both */
 	bool     first   { false };  /* starts the child if no system had it before */
@@ -132,6 +137,8 @@ struct Checkpoint::Start_node
 			copies = node.attribute_value("copies", Number_of_bytes(ram.value));
 
 		copy_caps  = node.attribute_value("copy_caps", caps.value);
+
+		increments = min(node.attribute_value("increments", increments), MAX_INCREMENTS);
 
 		Text const side_name = node.attribute_value("side", Text());
 

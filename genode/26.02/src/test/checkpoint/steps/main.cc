@@ -107,6 +107,7 @@ struct Test::Main
 			    ", pause ",    value("image",  "pause_us"),  ", freeze ",  value("image", "freeze_us"),
 			    ", save ",     value("image",  "save_us"),   ", fill ",    value("image", "fill_us"),
 			    ", write ",    value("image",  "write_us"),  " us, bytes ", value("image", "bytes"),
+			    ", position ", value("image",  "position"),
 			    ", copies ",   value("copies", "bytes"),     ", rounds ",  value("copies", "rounds"),
 			    ", pages ",    value("copies", "pages"),     ", at last ",
 			    value("copies", "last_pages")); });
