@@ -98,6 +98,16 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		Quota    const quota;
 		uint64_t       checkpoints = 0;
 
+		/* what a restored component has in addition, from former clients */
+		Offer::Costs donated { { 0 }, { 0 } };
+
+		void donate(Offer::Costs const &more)
+		{
+			pd.repay(more);
+			donated.ram.value  += more.ram.value;
+			donated.caps.value += more.caps.value;
+		}
+
 		/**
 		 * Constructor
 		 *

@@ -81,6 +81,7 @@ struct Cap_checkpoint::Thread_info
 	addr_t   restart  = 0;     /* of the type 'Base_foc::Restart::State' */
 	addr_t   argument = 0;     /* selector of the system call */
 	uint32_t called = NONE, serves = NONE;
+	bool     serves_client = false;  /* owes a reply to a client outside */
 	uint32_t slot = NONE, native_slot = NONE, gate_slot = NONE;
 
 	bool in_call() const { return restart == Base_foc::Restart::CALL; }

@@ -14,6 +14,7 @@
 /* Genode includes */
 #include <base/registry.h>
 #include <cap_checkpoint/cpu.h>
+#include <cap_checkpoint/requests_session.h>
 #include <cap_checkpoint/sessions.h>
 
 namespace Cap_checkpoint { class Virtual_parent; }
@@ -22,8 +23,9 @@ namespace Cap_checkpoint { class Virtual_parent; }
 /**
  * Parent interface, and the sessions of the component
  *
- * The component can use ROM, LOG, and Timer services, of which the monitor knows
- * the state, as far as the policy permits. Any other is denied, and named in the log.
+ * The component can use services of which the monitor knows the state, as far as the
+ * policy permits. Any other is denied, and named in the log. What it offers, it offers
+ * by way of the monitor.
  */
 class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 {
@@ -122,6 +124,22 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		void main_thread(Thread_capability cap) { _main_thread = cap; }
 
 		/**
+		 * Return where the component offers its services, or nullptr
+		 */
+		Offer *offer() { return _policy.offer(); }
+
+		/**
+		 * Call 'fn' with 'Offer &' and 'Offer_state &' if the component may have clients
+		 */
+		void with_offer(auto const &fn)
+		{
+			if (Offer * const offer = _policy.offer())
+				for_each_session([&] (Open_session &session) {
+					if (Requests_service_session * const requests = session.requests_session())
+						fn(*offer, requests->state()); });
+		}
+
+		/**
 		 * Call 'fn' with each 'Open_session &' in the order of IDs
 		 */
 		void for_each_session(auto const &fn) { _sessions.for_each<Open_session>(fn); }
@@ -147,9 +165,9 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 		Close_result close(Client::Id) override;
 
-		/* no service is ever requested from the component */
-		void session_response(Server::Id, Session_response) override { }
-		void deliver_session_cap(Server::Id, Session_capability) override { }
+		void session_response(Server::Id, Session_response) override;
+
+		void deliver_session_cap(Server::Id, Session_capability) override;
 
 		Thread_capability main_thread_cap() const override { return _main_thread; }
 

@@ -77,6 +77,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _begins = false;
 
 		bool _is_of_this_system();
+		bool _take_donations();
 		bool _reserve();
 		bool _same(Image::Session const &, Open_session const &) const;
 		bool _close_other_sessions();
@@ -94,6 +95,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _create_sources();
 		bool _create_contexts();
 		bool _create_gates();
+		void _resume_clients();
 		void _register_handlers();
 		void _register_handler(Image::Handler const &);
 

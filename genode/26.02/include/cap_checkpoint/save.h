@@ -75,6 +75,7 @@ class Cap_checkpoint::Save : Noncopyable
 		bool _explain_objects();
 		bool _explain_slots();
 		bool _find_calls();
+		bool _find_calls_of_clients();
 		bool _find_signal_threads();
 
 		void _put_system();

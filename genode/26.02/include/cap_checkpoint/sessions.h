@@ -22,6 +22,8 @@ namespace Cap_checkpoint {
 
 	struct Open_session;
 	struct Session_policy;
+	class  Offer;
+	class  Requests_service_session;
 	class  Log_service_session;
 	class  Rom_service_session;
 	class  Timer_service_session;
@@ -122,6 +124,8 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual Rom_service_session   *rom_session()   { return nullptr; }
 	virtual Timer_service_session *timer_session() { return nullptr; }
 
+	virtual Requests_service_session *requests_session() { return nullptr; }
+
 	/**
 	 * Call 'fn' with the 'Rom_service_session &' if it is one that does not change
 	 */
@@ -167,6 +171,16 @@ struct Cap_checkpoint::Session_policy : Interface
 	{
 		return label;
 	}
+
+	/**
+	 * Return where the component offers its services, or nullptr
+	 */
+	virtual Offer *offer() { return nullptr; }
+
+	/**
+	 * Return true if the component may offer a service
+	 */
+	virtual bool offered(Open_session::Service const &) { return true; }
 
 	/**
 	 * Policy that permits all sessions

@@ -41,11 +41,18 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace(),  &pd.stack);
 	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace(), &pd.linker);
 	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds(),     nullptr);
+
+	if (Offer * const offer = parent.offer())
+		offer->attach(pd);
 }
 
 
 Child::~Child()
 {
+	/* the kernel forgets who waits for threads that are killed */
+	if (Offer * const offer = parent.offer())
+		offer->detach();
+
 	/* nobody is left to miss the program when the sessions are closed */
 	cpu.for_each_thread(pd, [&] (Virtual_cpu::Thread &thread) {
 		Thread_capability const cap = thread.cap;
@@ -125,6 +132,10 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 {
 	using Id = Parent::Client::Id;
 
+	/* whoever was a client of the former component is none of this one */
+	if (Offer * const offer = parent.offer())
+		offer->abandon();
+
 	Rom_service_session *linker = nullptr;
 
 	auto open = [&] (Id id, char const *service, auto const &name)
@@ -166,12 +177,33 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 
 Cap_space_monitor::Freezer::Result Child::freeze()
 {
+	using Stuck = Cap_space_monitor::Freezer::Stuck;
+
 	Threads threads { *this };
 
-	Cap_space_monitor::Freezer::Result const result = freezer.freeze(threads, { });
+	Offer * const offer = parent.offer();
+
+	if (offer)
+		offer->hold();
+
+	bool const settled = !offer || offer->settled();
+
+	Cap_space_monitor::Freezer::Result result =
+		Stuck { .reason = Stuck::Reason::BUSY, .thread = "client", .ip = 0, .slot = 0 };
+
+	if (settled)
+		result = freezer.freeze(threads, { });
+
+	/* requests may have been received or answered meanwhile */
+	if (result.ok() && offer && !offer->settled()) {
+		freezer.thaw(threads);
+		result = Stuck { .reason = Stuck::Reason::BUSY, .thread = "client", .ip = 0, .slot = 0 };
+	}
 
 	if (result.ok())
 		pd.signals.drain();
+	else if (offer)
+		offer->release();
 
 	return result;
 }
@@ -183,4 +215,7 @@ void Child::thaw()
 
 	pd.signals.resubmit();
 	freezer.thaw(threads);
+
+	if (Offer * const offer = parent.offer())
+		offer->release();
 }

@@ -234,7 +234,33 @@ bool Save::_find_calls()
 		t.called = server;
 		_threads[server].serves = i;
 	}
-	return true;
+	return _find_calls_of_clients();
+}
+
+
+/**
+ * Find out who owes a reply to clients outside
+ */
+bool Save::_find_calls_of_clients()
+{
+	bool all = true;
+
+	_child.parent.with_offer([&] (Offer &offer, Offer_state &state) {
+		offer.for_each_received(state, [&] (uint32_t badge, uint32_t &server) {
+
+			Meanings::Meaning const * const meaning = _meanings.find(badge);
+
+			server = meaning && meaning->kind == Image::Object::GATE
+			       ? _gates[meaning->number].thread : NONE;
+
+			/* a thread that went on without a reply has forgotten its client */
+			if (server == NONE || _threads[server].serves != NONE || _threads[server].serves_client)
+				all = _refuse(Refused::Reason::OUTSIDE_CALL, "client, badge ", Hex(badge),
+				              " has no server");
+			else
+				_threads[server].serves_client = true; }); });
+
+	return all;
 }
 
 

@@ -73,7 +73,10 @@ Open_session *Virtual_parent::_create(Request const &request)
 		return nullptr;
 	}
 
-	if (!env_log && !_policy.permitted(request.service, label)) {
+	/* the monitor itself is behind it */
+	bool const own = request.service == "ROM" && label.last_element() == "session_requests";
+
+	if (!env_log && !own && !_policy.permitted(request.service, label)) {
 		warning(_pd.name, ": no route to service ", Printable(request.service), " (", label, ")");
 		return nullptr;
 	}
@@ -83,6 +86,10 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                        : prefixed_label(Session_label(_pd.name),
 		                                                         label.last_element()),
 		                                        _sessions, request);
+
+	if (own)
+		return _usable(new (_alloc) Requests_service_session(_env, _env.ep(), _pd, offer(),
+		                                                     _sessions, request));
 
 	if (request.service == "ROM")
 		return _usable(new (_alloc) Rom_service_session(_env, _env.ep(), _pd, _policy.rom(label),
@@ -229,7 +236,26 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 
 void Virtual_parent::announce(Service_name const &name)
 {
-	warning(_pd.name, ": service ", Printable(name.string()), " is not offered to anybody");
+	Offer * const offer = this->offer();
+
+	if (name.valid_string() && offer && _policy.offered(name.string()))
+		offer->announce(name.string());
+	else
+		warning(_pd.name, ": service ", Printable(name.string()), " is not offered to anybody");
+}
+
+
+void Virtual_parent::session_response(Server::Id id, Session_response response)
+{
+	if (Offer * const offer = this->offer())
+		offer->session_response(id, response);
+}
+
+
+void Virtual_parent::deliver_session_cap(Server::Id id, Session_capability cap)
+{
+	if (Offer * const offer = this->offer())
+		offer->deliver(id, cap);
 }
 
 

@@ -357,10 +357,27 @@ bool Restore::_is_of_this_system()
 }
 
 
+/**
+ * Let the component have what its clients have donated
+ */
+bool Restore::_take_donations()
+{
+	Image::System const system = _image.system();
+
+	auto more = [] (uint64_t needed, size_t present) {
+		return needed > present ? size_t(needed - present) : 0; };
+
+	if (_child.parent.offer())
+		_child.donate({ { more(system.ram_quota, _child.quota.ram.value  + _child.donated.ram.value) },
+		                { more(system.cap_quota, _child.quota.caps.value + _child.donated.caps.value) } });
+	return true;
+}
+
+
 bool Restore::_provide()
 {
-	return _is_of_this_system() && _reserve() && _child.has_quota() && _open_sessions()
-	    && _provide_roms() && _provide_dataspaces() && _fill_pages();
+	return _is_of_this_system() && _reserve() && _child.has_quota() && _take_donations()
+	    && _open_sessions() && _provide_roms() && _provide_dataspaces() && _fill_pages();
 }
 
 
@@ -378,9 +395,10 @@ bool Restore::prepare()
 		&& _attach_regions() && _create_threads()  && _create_sources()
 		&& _create_contexts() && _create_gates()   && _install_caps();
 
-	if (ok)
+	if (ok) {
 		_register_handlers();
-	else if (!_refused.constructed())
+		_resume_clients();
+	} else if (!_refused.constructed())
 		(void)_refuse(Refused::Reason::MEMORY, "quota exceeds what the monitor has");
 
 	return ok;

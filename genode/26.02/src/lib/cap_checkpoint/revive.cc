@@ -140,6 +140,16 @@ bool Restore::_create_gates()
 }
 
 
+/**
+ * Find the clients of sessions that the component provides
+ */
+void Restore::_resume_clients()
+{
+	_child.parent.with_offer([&] (Offer &offer, Offer_state const &state) {
+		offer.resume(state, _gates); });
+}
+
+
 /******************
  ** Capabilities **
  ******************/
@@ -350,13 +360,16 @@ bool Restore::_start_threads()
 	if (!_child.freezer.adopt())
 		return _refuse(Refused::Reason::NO_RESTART, "no restart records");
 
+	Offer * const offer = _child.parent.offer();
+
 	unsigned count = 0;
 
 	auto start = [&] (bool repeats_call)
 	{
 		_image.for_each<Image::Thread>([&] (size_t i, Image::Thread const &thread) {
 
-			bool const serving = thread.serves != NONE, calling = thread.called != NONE;
+			bool const serving = thread.serves != NONE || (offer && offer->served_by(uint32_t(i))),
+			           calling = thread.called != NONE;
 
 			if (thread.state == Image::Thread::NOT_STARTED
 			 || (calling && !serving) != repeats_call)
@@ -368,12 +381,20 @@ bool Restore::_start_threads()
 	};
 
 	start(false);
+
+	if (offer)
+		offer->repeat_calls();
+
 	start(true);
 
 	if (!_wait_for(count))
 		return false;
 
 	_child.freezer.release();
+
+	if (offer)
+		offer->release();
+
 	return true;
 }
 

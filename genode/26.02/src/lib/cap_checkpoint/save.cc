@@ -19,12 +19,18 @@ void Save::_put_system()
 {
 	Image::System system { };
 
+	Offer * const offer   = _child.parent.offer();
+	Offer::Costs  donated { { 0 }, { 0 } };
+
+	if (offer)
+		donated = offer->donated();
+
 	system.version      = _base.constructed() ? Image::INCREMENT : Image::COMPLETE;
 	system.architecture = This_system::ARCHITECTURE;
 	system.page_size    = Image::PAGE_SIZE;
 	system.kernel       = Image::System::FOC;
-	system.ram_quota    = _child.quota.ram.value;
-	system.cap_quota    = _child.quota.caps.value;
+	system.ram_quota    = _child.quota.ram.value  + donated.ram.value;
+	system.cap_quota    = _child.quota.caps.value + donated.caps.value;
 	system.checkpoint   = _number = ++_child.checkpoints;
 	system.main_thread  = _main_thread;
 	system.parent_slot  = _child.parent.slot;

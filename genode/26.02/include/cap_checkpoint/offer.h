@@ -1,0 +1,382 @@
+/*
+ * \brief  Services that a component offers to clients outside
+ * \date   2026-12-01
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+#ifndef _INCLUDE__CAP_CHECKPOINT__OFFER_H_
+#define _INCLUDE__CAP_CHECKPOINT__OFFER_H_
+
+/* Genode includes */
+#include <base/attached_rom_dataspace.h>
+#include <cap_checkpoint/array.h>
+#include <cap_checkpoint/pd.h>
+#include <cap_checkpoint/proxy.h>
+#include <parent/parent.h>
+
+namespace Cap_checkpoint {
+
+	struct Monitor;
+	struct Offer_state;
+	class  Provider;
+	class  Offer;
+}
+
+
+/**
+ * What an image says about the sessions that the component provides
+ *
+ * It is memory of the component's ROM session "session_requests". A restore takes it as a claim.
+ */
+struct Cap_checkpoint::Offer_state
+{
+	static constexpr unsigned MAX_SERVICES = 4, MAX_SESSIONS = 32;
+
+	using Name = String<32>;
+	using Args = String<160>;
+
+	struct Session
+	{
+		enum Stage : uint32_t { NONE, CREATE, OPEN, UPGRADE, CLOSE };
+
+		uint64_t id;       /* by which the component and its parent name the session */
+		uint32_t stage;    /* what the component was asked for, and has not answered */
+		uint32_t gate;     /* number of the gate for the client, or NONE */
+		uint32_t server;   /* number of the thread that owes the client a reply, or NONE */
+		uint32_t zero;
+		uint64_t ram;      /* bytes that the client has donated, upgrades included */
+		uint64_t caps;
+		uint64_t more_ram; /* of the upgrade that is not answered */
+		uint64_t more_caps;
+		char     service[32];
+		char     args[160];
+		uint64_t zeros;
+	};
+
+	static_assert(sizeof(Session) == 256);
+
+	uint64_t stamp;    /* tells one state of the component from all others */
+	uint64_t next_id;
+	char     services[MAX_SERVICES][32];
+	Session  sessions[MAX_SESSIONS];
+};
+
+
+/**
+ * Service requests from the parent of the monitor, for one or several offers
+ */
+class Cap_checkpoint::Provider : Noncopyable
+{
+	private:
+
+		Env &_env;
+
+		Attached_rom_dataspace _requests { _env, "session_requests" };
+
+		List<Offer> _offers { };
+
+		void _handle();
+
+		Signal_handler<Provider> _handler { _env.ep(), *this, &Provider::_handle };
+
+		void _with_offer(Parent::Server::Id, auto const &fn, auto const &missing_fn);
+
+		void _create (Node const &);
+		void _upgrade(Node const &);
+		void _close  (Node const &);
+
+	public:
+
+		Provider(Env &env) : _env(env) { _requests.sigh(_handler); }
+
+		void add   (Offer &);
+		void remove(Offer &);
+
+		/**
+		 * Let the parent know that there is somebody who provides a service
+		 */
+		void announce(Offer_state::Name const &);
+
+		/**
+		 * Return true if another child provides the service
+		 */
+		bool taken(Offer const &, Offer_state::Name const &) const;
+};
+
+
+/**
+ * Services of one component, and the sessions of their clients
+ *
+ * It outlives the component that is saved and restored. If this goes on exactly where it was
+ * frozen, so do its clients. In all other cases, they get errors, and can
+ * close their sessions.
+ */
+class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
+{
+	public:
+
+		friend class List<Offer>;
+
+		using List<Offer>::Element::next;
+
+		using Name  = Offer_state::Name;
+		using Args  = Offer_state::Args;
+		using Id    = Parent::Server::Id;
+		using Costs = Cap_space_monitor::Pd::Costs;
+		using Stage = Offer_state::Session::Stage;
+
+		/**
+		 * Who tells the component that there are requests
+		 */
+		struct Notify : Interface { virtual void requests_changed() = 0; };
+
+	private:
+
+		/**
+		 * Session of a client, or one whose client is elsewhere
+		 */
+		struct Served
+		{
+			Id         id;          /* at the component */
+			bool       has_client;
+			Id   const client_id;   /* at the parent of the monitor */
+			Name const service;
+			Args const args;
+			Stage      stage   = Stage::CREATE;
+			bool       known   = true;   /* the component has it, or is to create it */
+			bool       closing = false;  /* to be closed once the component has answered */
+
+			/* what the component has got, is to get for an upgrade, or does not have yet */
+			Costs donated { { 0 }, { 0 } }, more { { 0 }, { 0 } }, unpaid { { 0 }, { 0 } };
+
+			Native_capability target { };
+			uint32_t          server = NONE;  /* thread that owes a reply to the client */
+
+			Constructible<Proxy> proxy { };
+
+			Served(Id id, bool has_client, Id client_id, Name const &service, Args const &args)
+			: id(id), has_client(has_client), client_id(client_id), service(service), args(args) { }
+
+			bool pending() const { return known && stage != Stage::OPEN; }
+		};
+
+		using Session_response = Parent::Session_response;
+
+		Env        &_env;
+		Pd_session &_own_pd;
+		Provider   &_provider;
+		String<64>  const _label;
+
+		Virtual_pd *_pd     = nullptr;  /* of the component, if there is one */
+		Notify     *_notify = nullptr;
+
+		uint64_t _stamp   = 0;  /* of the state in which the component is frozen, or 0 */
+		uint64_t _next_id = 1;
+
+		Name _services[Offer_state::MAX_SERVICES] { };
+
+		Constructible<Served> _served[Offer_state::MAX_SESSIONS] { };
+
+		void _for_each(auto const &fn)
+		{
+			for (Constructible<Served> &served : _served)
+				if (served.constructed())
+					fn(*served);
+		}
+
+		void _for_each_proxy(auto const &fn)
+		{
+			_for_each([&] (Served &served) {
+				if (served.known && served.proxy.constructed())
+					fn(served, *served.proxy); });
+		}
+
+		void _with_served(auto const &condition_fn, auto const &fn)
+		{
+			for (Constructible<Served> &served : _served)
+				if (served.constructed() && condition_fn(*served)) {
+					fn(*served);
+					return;
+				}
+		}
+
+		/* a session of the component */
+		void _with_id(Id id, auto const &fn)
+		{
+			_with_served([&] (Served const &s) { return s.known && s.id.value == id.value; }, fn);
+		}
+
+		void _with_client(Id id, auto const &fn)
+		{
+			_with_served([&] (Served const &s) {
+				return s.has_client && s.client_id.value == id.value; }, fn);
+		}
+
+		static Costs _sum(Costs const &a, Costs const &b)
+		{
+			return { { a.ram.value + b.ram.value }, { a.caps.value + b.caps.value } };
+		}
+
+		Served *_add(Id, bool has_client, Id client_id, Name const &, Args const &);
+
+		void _respond(Served const &, Session_response);
+		void _pay(Served &, Costs const &);
+		void _pay_debts(Served &);
+		void _take_back(Served &);
+		void _remove(Served &);
+		void _ask(Served &, Stage);
+		void _settle(Served &);
+		void _add_orphan(Offer_state::Session const &);
+		void _continue(Served &, Offer_state::Session const &, Array<Native_capability> const &);
+
+		/*
+		 * Noncopyable
+		 */
+		Offer(Offer const &);
+		Offer &operator = (Offer const &);
+
+	public:
+
+		Offer(Monitor &, Provider &, Session::Label const &);
+
+		~Offer();
+
+
+		/***************************************
+		 ** Requests of clients, by 'Provider' **
+		 ***************************************/
+
+		bool provides(Name const &) const;
+
+		bool has_client(Id id)
+		{
+			bool result = false;
+			_with_client(id, [&] (Served const &) { result = true; });
+			return result;
+		}
+
+		void create (Id, Name const &, Args const &);
+		void upgrade(Id, Costs const &);
+		void close  (Id);
+
+
+		/***************************************
+		 ** Life of the component, by 'Child' **
+		 ***************************************/
+
+		void attach(Virtual_pd &pd) { _pd = &pd; }
+
+		/**
+		 * Respond to the end of the component, which may go on elsewhere
+		 *
+		 * It must not execute any more, though its threads must exist.
+		 */
+		void detach();
+
+		/**
+		 * Let further requests of clients wait
+		 */
+		void hold();
+
+		/**
+		 * Return true if each request is either received by the component, or waits
+		 */
+		bool settled();
+
+		/**
+		 * Let the clients of a component that was frozen go on
+		 */
+		void release();
+
+		/**
+		 * Let all sessions of the former component answer by errors
+		 */
+		void abandon();
+
+
+		/****************************************************
+		 ** Parent interface of the component, and requests **
+		 ****************************************************/
+
+		void notify(Notify *notify) { _notify = notify; }
+
+		void announce(Name const &);
+		void session_response(Id, Session_response);
+		void deliver(Id, Session_capability);
+
+		bool pending()
+		{
+			bool result = false;
+			_for_each([&] (Served const &served) { result |= served.pending(); });
+			return result;
+		}
+
+		/**
+		 * What clients are waiting for, and what there is of them
+		 */
+		struct Numbers { unsigned clients, dead, pending, received, queued; };
+
+		Numbers numbers();
+
+		/**
+		 * Generate nodes of requests
+		 *
+		 * \param max  number of nodes
+		 */
+		void generate_requests(Generator &, unsigned max);
+
+
+		/**********************
+		 ** Save and restore **
+		 **********************/
+
+		/**
+		 * Return what clients have donated to the component
+		 */
+		Costs donated();
+
+		/**
+		 * Fill in all but who owes replies, while the component is frozen
+		 */
+		void save_state(Offer_state &);
+
+		/**
+		 * Call 'fn' with badge and 'uint32_t &server' of each request that was received and not answered
+		 */
+		void for_each_received(Offer_state &state, auto const &fn)
+		{
+			unsigned i = 0;
+			_for_each([&] (Served &served) {
+				if (served.proxy.constructed() && served.proxy->call() == Proxy::Call::RECEIVED)
+					fn(uint32_t(served.target.local_name()), state.sessions[i].server);
+				i++; });
+		}
+
+		/**
+		 * Continue with a component that has the given state
+		 *
+		 * \param gates  of the component, by number
+		 */
+		void resume(Offer_state const &, Array<Native_capability> const &gates);
+
+		/**
+		 * Return true if a thread owes a reply to a client that repeats its request
+		 */
+		bool served_by(uint32_t thread)
+		{
+			bool result = false;
+			_for_each([&] (Served const &served) { result |= (served.server == thread); });
+			return result;
+		}
+
+		/**
+		 * Let these clients repeat their requests
+		 */
+		void repeat_calls();
+};
+
+#endif /* _INCLUDE__CAP_CHECKPOINT__OFFER_H_ */

@@ -1,0 +1,246 @@
+/*
+ * \brief  Clients of a component that is frozen, saved, and restored
+ * \date   2026-12-01
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/log.h>
+#include <cap_checkpoint/child.h>
+#include <trace/timestamp.h>
+
+using namespace Cap_checkpoint;
+
+using Session_response = Parent::Session_response;
+
+
+static void sleep_ms()
+{
+	using namespace Foc;
+
+	/* the exponent says multiples of 8 us */
+	l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
+}
+
+
+/***************************
+ ** Life of the component **
+ ***************************/
+
+void Offer::detach()
+{
+	hold();
+
+	/* what they wait for never happens, or not in this life */
+	for (bool calling = true; calling; ) {
+		calling = false;
+		_for_each_proxy([&] (Served &, Proxy &proxy) {
+			proxy.cancel();
+			calling |= proxy.calling(); });
+		if (calling)
+			sleep_ms();
+	}
+
+	_for_each([&] (Served &served) {
+		served.target = { };
+		served.server = NONE; });
+
+	_pd     = nullptr;
+	_notify = nullptr;
+}
+
+
+void Offer::hold()
+{
+	_for_each_proxy([&] (Served &, Proxy &proxy) {
+		proxy.repeat(false);
+		proxy.phase(Proxy::HELD); });
+}
+
+
+bool Offer::settled()
+{
+	for (unsigned i = 0; i < 200; i++) {
+
+		bool moving = false;
+		_for_each_proxy([&] (Served &, Proxy &proxy) {
+			moving |= (proxy.call() == Proxy::Call::MOVING); });
+
+		if (!moving)
+			return true;
+
+		sleep_ms();
+	}
+	return false;
+}
+
+
+void Offer::release()
+{
+	_stamp = 0;
+
+	_for_each([&] (Served &served) {
+		served.server = NONE;
+		_pay_debts(served); });
+
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
+		if (served.target.valid())
+			proxy.phase(Proxy::OPEN); });
+
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
+		if (proxy.denied_caps())
+			warning(_label, ": capabilities of a client of ", served.service, " are left out"); });
+}
+
+
+void Offer::abandon()
+{
+	_stamp = 0;
+
+	_for_each([&] (Served &served) {
+
+		/* a request that was not answered is one to whom it may concern */
+		if (served.known && served.has_client && served.stage == Stage::CREATE && !served.closing) {
+			served.unpaid  = _sum(served.unpaid, served.donated);
+			served.donated = { };
+			return;
+		}
+
+		if (served.closing)
+			_respond(served, Session_response::CLOSED);
+		else if (served.known && served.stage == Stage::UPGRADE)
+			_respond(served, Session_response::OK);
+
+		if (served.closing || !served.has_client) {
+			_remove(served);
+			return;
+		}
+
+		served.known   = false;
+		served.target  = { };
+		served.donated = served.unpaid = { };
+		served.proxy->phase(Proxy::DEAD);
+	});
+}
+
+
+/**********************
+ ** Save and restore **
+ **********************/
+
+void Offer::save_state(Offer_state &state)
+{
+	bzero(&state, sizeof(state));
+
+	/* not zero, and not the one of another system or time */
+	_stamp = Trace::timestamp() | 1;
+
+	state.stamp   = _stamp;
+	state.next_id = _next_id;
+
+	for (unsigned i = 0; i < Offer_state::MAX_SERVICES; i++)
+		(void)Image::put_text(state.services[i], _services[i].string());
+
+	unsigned i = 0;
+	_for_each([&] (Served &served) {
+
+		Offer_state::Session &session = state.sessions[i++];
+
+		session.gate   = NONE;
+		session.server = NONE;
+
+		if (!served.known)
+			return;
+
+		uint32_t number = 0;
+		_pd->for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
+			if (served.target.valid() && gate.cap == served.target)
+				session.gate = number;
+			number++; });
+
+		session.id        = served.id.value;
+		session.stage     = served.stage;
+		session.ram       = served.donated.ram.value;
+		session.caps      = served.donated.caps.value;
+		session.more_ram  = served.more.ram.value;
+		session.more_caps = served.more.caps.value;
+		(void)Image::put_text(session.service, served.service.string());
+		(void)Image::put_text(session.args,    served.args.string());
+	});
+}
+
+
+/**
+ * Let a client go on with the component that continues where the former one was frozen
+ */
+void Offer::_continue(Served &served, Offer_state::Session const &session,
+                      Array<Native_capability> const &gates)
+{
+	if (session.gate >= gates.count() || !served.proxy.constructed())
+		return;
+
+	served.target = gates[session.gate];
+	served.server = session.server;
+	served.proxy->target(served.target);
+}
+
+
+/**
+ * Let the component close a session whose client is not here
+ */
+void Offer::_add_orphan(Offer_state::Session const &session)
+{
+	auto text = [] (auto const &field) { return Cstring(field, sizeof(field) - 1); };
+
+	Served * const served = _add(Id { (unsigned long)session.id }, false, Id { 0 },
+	                             Name(text(session.service)), Args(text(session.args)));
+	if (!served)
+		return;
+
+	served->stage   = session.stage == Stage::OPEN ? Stage::CLOSE : Stage(session.stage);
+	served->donated = { { size_t(session.ram)      }, { size_t(session.caps)      } };
+	served->more    = { { size_t(session.more_ram) }, { size_t(session.more_caps) } };
+}
+
+
+void Offer::resume(Offer_state const &state, Array<Native_capability> const &gates)
+{
+	bool const same = _stamp && state.stamp == _stamp;
+
+	_next_id = max(_next_id, state.next_id);
+
+	if (!same) {
+		abandon();
+
+		/* the component may have used the IDs for something else */
+		_for_each([&] (Served &served) { served.id = Id { (unsigned long)_next_id++ }; });
+	}
+
+	for (Offer_state::Session const &session : state.sessions) {
+
+		if (session.stage < Stage::CREATE || session.stage > Stage::CLOSE)
+			continue;
+
+		if (same)
+			_with_id(Id { (unsigned long)session.id }, [&] (Served &served) {
+				_continue(served, session, gates); });
+		else
+			_add_orphan(session);
+	}
+
+	for (auto const &service : state.services)
+		if (service[0])
+			announce(Name(Cstring(service, sizeof(service) - 1)));
+}
+
+
+void Offer::repeat_calls()
+{
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
+		if (served.server != NONE)
+			proxy.repeat(true); });
+}

@@ -1,0 +1,363 @@
+/*
+ * \brief  Services that a component offers to clients outside
+ * \date   2026-12-01
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/log.h>
+#include <cap_checkpoint/child.h>
+#include <cap_checkpoint/printable.h>
+#include <util/arg_string.h>
+
+using namespace Cap_checkpoint;
+
+using Session_response = Parent::Session_response;
+
+
+Offer::Offer(Monitor &monitor, Provider &provider, Session::Label const &label)
+:
+	_env(monitor.env), _own_pd(monitor.own_pd), _provider(provider), _label(label)
+{
+	_provider.add(*this);
+}
+
+
+Offer::~Offer()
+{
+	_provider.remove(*this);
+
+	/* nobody is left to answer */
+	_for_each([&] (Served &served) {
+		if (served.has_client && served.stage == Stage::CREATE)
+			_respond(served, Session_response::DENIED);
+		_remove(served); });
+}
+
+
+/***********
+ ** Quota **
+ ***********/
+
+/**
+ * Let the component have what a client has donated
+ *
+ * What it gets after it was saved would be missing in the image.
+ */
+void Offer::_pay_debts(Served &served)
+{
+	if (!_pd || _stamp)
+		return;
+
+	_pd->repay(served.unpaid);
+
+	served.donated = _sum(served.donated, served.unpaid);
+	served.unpaid  = { };
+}
+
+
+void Offer::_pay(Served &served, Costs const &costs)
+{
+	served.unpaid = _sum(served.unpaid, costs);
+	_pay_debts(served);
+}
+
+
+/**
+ * Take back what a client has donated
+ */
+void Offer::_take_back(Served &served)
+{
+	if (_pd && _pd->pay(served.donated).failed())
+		warning(_label, ": keeps the quota of a ", served.service, " session: ",
+		        served.donated.ram.value, " bytes, ", served.donated.caps.value, " capabilities");
+
+	served.donated = { };
+}
+
+
+Offer::Costs Offer::donated()
+{
+	Costs result { { 0 }, { 0 } };
+	_for_each([&] (Served const &served) { result = _sum(result, served.donated); });
+	return result;
+}
+
+
+/**************
+ ** Sessions **
+ **************/
+
+Offer::Served *Offer::_add(Id id, bool has_client, Id client_id, Name const &service,
+                           Args const &args)
+{
+	for (Constructible<Served> &served : _served)
+		if (!served.constructed()) {
+			served.construct(id, has_client, client_id, service, args);
+			return &*served;
+		}
+
+	return nullptr;
+}
+
+
+void Offer::_remove(Served &removed)
+{
+	for (Constructible<Served> &served : _served)
+		if (served.constructed() && &*served == &removed)
+			served.destruct();
+}
+
+
+void Offer::_respond(Served const &served, Session_response response)
+{
+	if (served.has_client)
+		_env.parent().session_response(served.client_id, response);
+}
+
+
+/**
+ * Let the component find a request for a session
+ */
+void Offer::_ask(Served &served, Stage stage)
+{
+	served.stage = stage;
+
+	if (_notify)
+		_notify->requests_changed();
+}
+
+
+/**
+ * Follow the answer of the component to a request other than to close the session
+ */
+void Offer::_settle(Served &served)
+{
+	served.stage = Stage::OPEN;
+
+	if (served.closing || !served.has_client)
+		_ask(served, Stage::CLOSE);
+}
+
+
+bool Offer::provides(Name const &name) const
+{
+	for (Name const &service : _services)
+		if (service == name && name.length() > 1)
+			return true;
+
+	return false;
+}
+
+
+void Offer::create(Id client_id, Name const &service, Args const &wanted)
+{
+	size_t const ram  = ram_quota_from_args(wanted.string()).value,
+	             caps = cap_quota_from_args(wanted.string()).value;
+
+	auto deny = [&] (Session_response response) {
+		_env.parent().session_response(client_id, response); };
+
+	/* the client pays for what the monitor needs, the component gets the rest */
+	if (ram  < Proxy::RAM)  return deny(Session_response::INSUFFICIENT_RAM);
+	if (caps < Proxy::CAPS) return deny(Session_response::INSUFFICIENT_CAPS);
+
+	Costs const rest { { ram - Proxy::RAM }, { caps - Proxy::CAPS } };
+
+	char args[Args::capacity()];
+	copy_cstring(args, wanted.string(), sizeof(args));
+
+	bool const fits =
+		Arg_string::set_arg(args, sizeof(args), "ram_quota", String<32>(rest.ram).string()) &&
+		Arg_string::set_arg(args, sizeof(args), "cap_quota", String<32>(rest.caps).string());
+
+	Served *served = nullptr;
+
+	/* threads must not be created by asking the parent for resources */
+	if (fits && _own_pd.avail_ram().value >= ram && _own_pd.avail_caps().value >= caps)
+		served = _add(Id { (unsigned long)_next_id }, true, client_id, service, Args(Cstring(args)));
+
+	if (!served) {
+		warning(_label, ": ", service, " session is denied to a client");
+		return deny(Session_response::DENIED);
+	}
+	_next_id++;
+
+	try { served->proxy.construct(_env, _own_pd, "client"); } catch (...) { }
+
+	if (!served->proxy.constructed() || !served->proxy->gate().valid()) {
+		_remove(*served);
+		return deny(Session_response::DENIED);
+	}
+
+	_pay(*served, rest);
+	_ask(*served, Stage::CREATE);
+}
+
+
+void Offer::upgrade(Id client_id, Costs const &amount)
+{
+	_with_client(client_id, [&] (Served &served) {
+
+		if (!served.known)
+			return _respond(served, Session_response::OK);
+
+		if (served.stage != Stage::OPEN)
+			return;
+
+		served.more = amount;
+		_pay(served, amount);
+		_ask(served, Stage::UPGRADE);
+	});
+}
+
+
+void Offer::close(Id client_id)
+{
+	_with_client(client_id, [&] (Served &served) {
+
+		served.closing = true;
+
+		if (served.known && served.stage == Stage::OPEN)
+			_ask(served, Stage::CLOSE);
+
+		if (served.known && _pd)
+			return;
+
+		_respond(served, Session_response::CLOSED);
+
+		/* a component that is not there gets to know later */
+		served.has_client = false;
+		if (!served.known)
+			_remove(served);
+	});
+}
+
+
+void Offer::announce(Name const &name)
+{
+	if (provides(name))
+		return;
+
+	if (_provider.taken(*this, name)) {
+		warning(_label, ": service ", name, " is already offered by another child");
+		return;
+	}
+
+	for (Name &service : _services)
+		if (service.length() <= 1) {
+			service = name;
+			_provider.announce(name);
+			return;
+		}
+
+	warning(_label, ": service ", name, " is one too many to be offered");
+}
+
+
+void Offer::session_response(Id id, Session_response response)
+{
+	_with_id(id, [&] (Served &served) {
+
+		bool const ok = response == Session_response::OK, closed = response == Session_response::CLOSED;
+
+		if (served.stage == Stage::UPGRADE && ok) {
+			_respond(served, response);
+			_settle(served);
+		}
+
+		bool const denied = served.stage == Stage::CREATE && !ok && !closed;
+
+		if (denied || (served.stage == Stage::CLOSE && closed)) {
+			_take_back(served);
+			_respond(served, response);
+			_remove(served);
+		}
+	});
+}
+
+
+void Offer::deliver(Id id, Session_capability cap)
+{
+	_with_id(id, [&] (Served &served) {
+
+		if (served.stage != Stage::CREATE)
+			return;
+
+		bool const own = _pd && cap.valid() && _pd->own_gate(unsigned(cap.local_name()));
+
+		if (!own) {
+			warning(_label, ": ", served.service, " session is refused, as it is not an object "
+			        "of the component");
+			_respond(served, Session_response::DENIED);
+			served.has_client = false;
+		}
+
+		if (own && served.proxy.constructed()) {
+			served.target = cap;
+			served.proxy->target(cap);
+			served.proxy->phase(Proxy::OPEN);
+		}
+
+		/* the client may close the session as soon as it has it */
+		_settle(served);
+
+		if (served.has_client)
+			_env.parent().deliver_session_cap(served.client_id,
+			                                  reinterpret_cap_cast<Session>(served.proxy->gate()));
+	});
+}
+
+
+Offer::Numbers Offer::numbers()
+{
+	Numbers result { };
+
+	_for_each([&] (Served const &served) {
+
+		result.clients += served.has_client;
+		result.dead    += !served.known;
+		result.pending += served.pending();
+
+		if (!served.known || !served.proxy.constructed())
+			return;
+
+		Proxy::Call const call = served.proxy->call();
+
+		result.received += (call == Proxy::Call::RECEIVED);
+		result.queued   += (call == Proxy::Call::QUEUED); });
+
+	return result;
+}
+
+
+void Offer::generate_requests(Generator &g, unsigned max)
+{
+	unsigned count = 0;
+	_for_each([&] (Served const &served) {
+
+		if (!served.pending() || count++ >= max)
+			return;
+
+		char const * const type = served.stage == Stage::CREATE  ? "create"
+		                        : served.stage == Stage::UPGRADE ? "upgrade" : "close";
+
+		g.node(type, [&] {
+			g.attribute("id", served.id.value);
+
+			if (served.stage == Stage::CREATE) {
+				g.attribute("service", served.service);
+				g.attribute("label", label_from_args(served.args.string()));
+				g.node("args", [&] { g.append_quoted(served.args.string()); });
+			}
+			if (served.stage == Stage::UPGRADE) {
+				g.attribute("ram_quota", served.more.ram.value);
+				g.attribute("cap_quota", served.more.caps.value);
+			}
+		});
+	});
+}

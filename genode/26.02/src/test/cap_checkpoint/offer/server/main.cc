@@ -1,0 +1,135 @@
+/*
+ * \brief  Server that is saved and restored while it has clients
+ * \date   2026-12-01
+ *
+ * It executes the requests of each session in the order of their numbers, and complains about
+ * one that is missing or comes twice. The entrypoint of slow sessions calls the one of the
+ * others, so that it is both a server and a client when it is saved.
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/component.h>
+#include <base/heap.h>
+#include <base/log.h>
+#include <root/component.h>
+#include <timer_session/connection.h>
+#include <util/arg_string.h>
+
+/* local includes */
+#include <count_session.h>
+
+namespace Test {
+
+	struct Counter;
+	struct Slow_counter;
+	struct Root;
+	struct Slow_root;
+	struct Main;
+
+	static unsigned session_number(char const *args)
+	{
+		return unsigned(Arg_string::find_arg(args, "session").ulong_value(0));
+	}
+}
+
+
+struct Test::Counter : Rpc_object<Count_session, Counter>
+{
+	unsigned const _session;
+
+	unsigned _number = 0;
+
+	Counter(unsigned session) : _session(session) { }
+
+	Result count(unsigned number) override
+	{
+		if (number != _number + 1) {
+			error("mistake: session ", _session, " executes ", number, " behind ", _number);
+			return Error::WRONG_NUMBER;
+		}
+		_number = number;
+		return value(_session, number);
+	}
+};
+
+
+struct Test::Slow_counter : Rpc_object<Slow_session, Slow_counter>
+{
+	Counter            _counter;
+	Count_client       _all;      /* counts the requests to all slow sessions */
+	unsigned          &_total;
+	Timer::Connection &_timer;
+
+	Slow_counter(unsigned session, Capability<Count_session> all, unsigned &total,
+	             Timer::Connection &timer)
+	: _counter(session), _all(all), _total(total), _timer(timer) { }
+
+	Result count(unsigned number) override
+	{
+		_timer.usleep(1000*(number % 13));
+
+		if (!_all.count(++_total).ok())
+			return Error::WRONG_NUMBER;
+
+		return _counter.count(number);
+	}
+};
+
+
+struct Test::Root : Root_component<Counter>
+{
+	Root(Entrypoint &ep, Allocator &alloc) : Root_component<Counter>(ep, alloc) { }
+
+	Create_result _create_session(char const *args) override
+	{
+		return *new (md_alloc()) Counter(session_number(args));
+	}
+};
+
+
+struct Test::Slow_root : Root_component<Slow_counter>
+{
+	Counter                   _all   { 0 };
+	unsigned                  _total { 0 };
+	Capability<Count_session> _all_cap;
+	Timer::Connection         _timer;
+
+	Slow_root(Env &env, Entrypoint &ep, Allocator &alloc)
+	:
+		Root_component<Slow_counter>(ep, alloc), _all_cap(env.ep().manage(_all)), _timer(env)
+	{ }
+
+	Create_result _create_session(char const *args) override
+	{
+		return *new (md_alloc()) Slow_counter(session_number(args), _all_cap, _total, _timer);
+	}
+};
+
+
+struct Test::Main
+{
+	Env &_env;
+
+	Sliced_heap _heap { _env.ram(), _env.rm() };
+
+	Entrypoint _slow_ep { _env, 16*1024, "slow", Affinity::Location() };
+
+	Root      _root      { _env.ep(), _heap };
+	Slow_root _slow_root { _env, _slow_ep, _heap };
+
+	Main(Env &env) : _env(env)
+	{
+		_env.parent().announce(_env.ep().manage(_root));
+
+		/* a session is closed behind the last request, by which it needs the other entrypoint */
+		_env.parent().announce(_slow_ep.manage(_slow_root));
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }
