@@ -68,6 +68,12 @@ void Managed_child::generate(Generator &g)
 				if (_copies->obstacle())
 					g.attribute("missing", _copies->obstacle()); });
 
+		if (_services.constructed())
+			g.node("clients", [&] {
+				Cap_checkpoint::Offer::Numbers const numbers = _services->numbers();
+				g.attribute("count", numbers.clients);
+				g.attribute("lost",  numbers.dead); });
+
 		if (_ownership.constructed())
 			g.node("owner", [&] {
 				g.attribute("side",    _ownership->side() ? "b" : "a");

@@ -171,6 +171,7 @@ void Managed_child::_end(State state)
 	}
 
 	_destroy_child();
+	_lose_clients(state);
 	_forget_base();
 	_tail.valid = _job_tail.valid = false;
 	_config.destruct();
@@ -237,7 +238,10 @@ bool Managed_child::_create_for(Image::Reader const &image)
 {
 	Image::System const system = image.system();
 
-	if (system.ram_quota > _values.ram.value || system.cap_quota > _values.caps.value) {
+	/* the clients of a child may have donated something to it */
+	bool const clients = _services.constructed();
+
+	if (!clients && (system.ram_quota > _values.ram.value || system.cap_quota > _values.caps.value)) {
 		_refuse("restore", "quota is too small: ", _values.ram.value, " of ", system.ram_quota,
 		        " bytes, ", _values.caps.value, " of ", system.cap_quota, " capabilities");
 		return false;

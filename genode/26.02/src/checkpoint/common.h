@@ -13,6 +13,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/child.h>
+#include <cap_checkpoint/offer.h>
 #include <util/callable.h>
 
 /* local includes */
@@ -36,6 +37,9 @@ struct Checkpoint::Common : Interface
 
 	Constructible<Image_store> store    { };
 	Snapshot                   snapshot { };
+
+	/* requests of clients, once a child may have any */
+	Constructible<Cap_checkpoint::Provider> provider { };
 
 	Common(Env &env, Allocator &alloc, Timer::Connection &timer, Cap_checkpoint::Monitor &monitor)
 	: env(env), alloc(alloc), timer(timer), monitor(monitor) { }

@@ -79,6 +79,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Constructible<Buffered_node> _config_node { };
 		Constructible<Buffer>        _config { };
 
+		/* services for clients, who may outlive the child */
+		Constructible<Buffered_node>         _provides { };
+		Constructible<Cap_checkpoint::Offer> _services { };
+
 		Constructible<Cap_checkpoint::Child> _child { };
 
 		/* of the memory of the child, and an image that is being made of them */
@@ -223,6 +227,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 			return _child.constructed() && !_begun.constructed() && !_prepared.constructed();
 		}
 
+		void _update_offer(Node const &start);
+		void _lose_clients(State);
 		bool _affordable(char const *operation);
 		bool _place_is_free(char const *operation);
 		bool _create(char const *operation);
@@ -303,6 +309,13 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Rom  rom(Session_label const &) override;
 
 		Session_label label(Service const &, Session_label const &) override;
+
+		Cap_checkpoint::Offer *offer() override
+		{
+			return _services.constructed() ? &*_services : nullptr;
+		}
+
+		bool offered(Service const &) override;
 
 	public:
 
