@@ -76,6 +76,14 @@ class Cap_space_monitor::Freezer : Noncopyable
 			unsigned parked;    /* in user mode, with their registers saved */
 			unsigned forwarded; /* executed to the end of a critical window */
 			unsigned waiting;   /* calls not received by their servers yet */
+
+			/*
+			 * Those of them that the component sends to somebody else
+			 *
+			 * Such a request is received, and the component waits for the end of the
+			 * freeze behind the reply, if the server goes on meanwhile.
+			 */
+			unsigned requests;
 		};
 
 		/**
@@ -118,7 +126,7 @@ class Cap_space_monitor::Freezer : Noncopyable
 		struct Tally
 		{
 			unsigned user = 0, forward = 0, window = 0, unsettled = 0, changed = 0;
-			unsigned waiting = 0;
+			unsigned waiting = 0, requests = 0;
 		};
 
 		Cap_space &_cap_space;

@@ -73,11 +73,37 @@ void Managed_child::_give_up()
 }
 
 
+/**
+ * Freeze the child
+ *
+ * A frozen child may have requests that its sessions have not received yet. They are
+ * served once the entrypoint goes on. If the child goes on as well, or ends at once, an image says
+ * rightly that they are still to be sent. If it stays frozen, they must be served before the
+ * image is made. Each thread that gets its reply is parked by the next freeze.
+ *
+ * \return  false if the child cannot be saved yet
+ */
 bool Managed_child::_freeze()
 {
 	return _child->freeze().convert<bool>(
-		[&] (Frozen const &)      { return true; },
+
+		[&] (Frozen const &frozen) {
+
+			if (!frozen.requests || !_stays_frozen())
+				return true;
+
+			if (++_served < MAX_SERVED) {
+				_serving = true;
+				return false;
+			}
+			_child->thaw();
+			_try_again("not frozen: its requests do not come to an end");
+			return false; },
+
 		[&] (Stuck const &stuck) {
+
+			/* signals of an earlier freeze were kept */
+			_child->thaw();
 			_try_again(_text(stuck));
 			return false; });
 }
@@ -238,14 +264,22 @@ void Managed_child::_checkpoint()
 	if (expected)
 		(void)_provide_memory(expected + IMAGE_GROWTH);
 
+	_freeze_us = _common.now_us();
+	_served    = 0;
+
+	_freeze_and_save();
+}
+
+
+void Managed_child::_freeze_and_save()
+{
 	Cap_checkpoint::Precopy::Result const ahead = _copies.constructed() ? _copies->attempted()
 	                                            : Cap_checkpoint::Precopy::Result();
-	bool     frozen = false, saved = false;
+	bool     saved   = false;
 	uint64_t save_us = 0;
 
-	_freeze_us = _common.now_us();
-
-	uint64_t const freeze_us = _common.duration_us([&] { frozen = _freeze(); });
+	bool     const frozen    = _freeze();
+	uint64_t const freeze_us = _common.now_us() - _freeze_us;
 
 	if (frozen) {
 		save_us = _common.duration_us([&] {

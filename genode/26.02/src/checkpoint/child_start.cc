@@ -155,6 +155,7 @@ void Managed_child::_destroy_child()
 		(void)_common.store->trim();
 	}
 	_child.destruct();
+	_serving = false;
 }
 
 

@@ -304,6 +304,18 @@ void Managed_child::work()
 	if (now >= _retry_us)
 		_retry_us = 0;
 
+	/* the requests of the frozen child were served meanwhile */
+	if (_serving) {
+		_serving = false;
+
+		if (_state == State::RUNNING && !_exited && _stays_frozen() && !busy()
+		 && _common.store_is(Store_state::IDLE)) {
+			_freeze_and_save();
+			return;
+		}
+		_child->thaw();
+	}
+
 	if (_exited && _child.constructed()) {
 		log("child \"", _values.name, "\" exited with exit value ", _exit_value);
 		_end(State::EXITED);
@@ -401,6 +413,10 @@ uint64_t Managed_child::deadline_us() const
 
 	if (_making.constructed())
 		result = min(result, _turn_us);
+
+	/* soon, but behind the requests of the child */
+	if (_serving)
+		result = 0;
 
 	if (_poll_us && _present && !busy() && able)
 		result = min(result, _poll_us);

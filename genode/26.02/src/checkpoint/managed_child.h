@@ -57,6 +57,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		using Operation     = Image_store::Operation;
 		using Store_state   = Image_store::State;
 
+		/* times that requests of a frozen child are served, which takes one or two */
+		static constexpr unsigned MAX_SERVED = 10;
+
 		/* a checkpoint that does not succeed is tried again */
 		static constexpr unsigned MAX_ATTEMPTS    = 20;
 		static constexpr uint64_t RETRY_US        = 50*1000,
@@ -160,6 +163,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		         _freeze_us = 0, _turn_us = 0;
 		unsigned _attempts = 0;
 
+		/* the child is frozen, and its requests are being served, as often as that */
+		bool     _serving = false;
+		unsigned _served  = 0;
+
 		/* for the report */
 		struct Statistics
 		{
@@ -253,6 +260,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _give_up();
 		void _try_again(Message const &);
 		void _checkpoint();
+		void _freeze_and_save();
 
 		bool _store_is_late(uint64_t);
 		bool _place_is_taken(char const *operation);

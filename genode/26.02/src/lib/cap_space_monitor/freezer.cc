@@ -150,17 +150,20 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 			if (record.window.get())
 				break;
 
-			if (state.kernel_state & Foc_thread_state::SEND_WAIT) {
-				tally.waiting++;
-				return Class::SETTLED;
-			}
-
 			/* the selector is what remains without the flags of the call */
 			unsigned const slot = unsigned(record.argument.get() >> Foc::L4_CAP_SHIFT);
 
 			Snapshot::Entry entry { };
-			if (Cap_map::ok(_cap_space.entry(slot, entry))
-			 && entry.state == CAP_MAP_STATE_USED && _own_gate(entry.badge))
+			bool const own = Cap_map::ok(_cap_space.entry(slot, entry))
+			              && entry.state == CAP_MAP_STATE_USED && _own_gate(entry.badge);
+
+			if (state.kernel_state & Foc_thread_state::SEND_WAIT) {
+				tally.waiting++;
+				tally.requests += !own;
+				return Class::SETTLED;
+			}
+
+			if (own)
 				return Class::SETTLED;
 
 			return unsettled(Class::OTHER, Reason::CALL, slot);
@@ -300,7 +303,8 @@ bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
 
 		/* nothing to do, as already seen in the round before */
 		if (!tally.unsettled && !tally.changed) {
-			result.waiting = tally.waiting;
+			result.waiting  = tally.waiting;
+			result.requests = tally.requests;
 			return true;
 		}
 

@@ -153,11 +153,14 @@ struct Test::Main
 		for (unsigned i = 0; i < count; i++)
 			bytes[i] = _byte(_typed_bytes + i);
 
-		if (_terminal.write(bytes, count) != count)
+		size_t const written = _terminal.write(bytes, count);
+
+		/* without a program, the buffer between the two terminals fills up */
+		if (written != count && !_moving)
 			_fail("terminal is full");
 
-		_typed_bytes += count;
-		_typed_ahead += count;
+		_typed_bytes += unsigned(written);
+		_typed_ahead += unsigned(written);
 		_chunk++;
 	}
 
@@ -170,7 +173,7 @@ struct Test::Main
 
 			if (_intro_seen && _typed_bytes) {
 				log("echoed ", Cstring(bytes, count));
-				_typed_ahead = 0;
+				_typed_ahead -= min(_typed_ahead, unsigned(count));
 			}
 			_intro_seen = true;
 		}
