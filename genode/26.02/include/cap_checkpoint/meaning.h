@@ -110,12 +110,15 @@ class Cap_checkpoint::Meanings : Noncopyable
 			bool served() const
 			{
 				return kind == Kind::PARENT || kind == Kind::SESSION || kind == Kind::SOURCE
-				    || (kind == Kind::PART && number < NUM_MAPS);
+				    || (kind == Kind::PART && number != NATIVE_PD && number != NATIVE_CPU);
 			}
 		};
 
-		/* numbers of parts: region maps come first */
-		static constexpr uint32_t NUM_MAPS = Image::Region::NUM_MAPS;
+		/* numbers of parts: region maps come first, those of other sessions follow */
+		static constexpr uint32_t NUM_MAPS        = Image::Region::NUM_MAPS,
+		                          NATIVE_PD       = NUM_MAPS,
+		                          NATIVE_CPU      = NUM_MAPS + 1,
+		                          NUM_FIXED_PARTS = NUM_MAPS + 2;
 
 	private:
 

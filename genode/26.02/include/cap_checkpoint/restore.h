@@ -88,6 +88,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _provide_dataspaces();
 		bool _fill_pages();
 		bool _provide();
+		bool _servers_fit();
 		bool _fill_parent_cap();
 		bool _fill_table();
 		bool _attach_regions();

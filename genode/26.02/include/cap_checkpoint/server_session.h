@@ -60,6 +60,8 @@ class Cap_checkpoint::Server_session : Noncopyable
 
 		~Server_session();
 
+		void upgrade(Costs const &);
+
 		/**
 		 * Return session capability, invalid if the session is denied
 		 */

@@ -56,8 +56,11 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 
 	Request request;
 
+	/* what there is of each at most */
+	static constexpr uint32_t MAX_HANDLERS = 3, MAX_MEMORY = 3, MAX_PARTS = 2;
+
 	/* used while an image is made */
-	uint32_t number = NONE, slot = NONE;
+	uint32_t number = NONE, slot = NONE, part_slots[MAX_PARTS] { };
 
 	Id_space<Open_session>::Element _element;
 
@@ -71,8 +74,27 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	 */
 	virtual Costs surcharge() const { return { { 0 }, { 0 } }; }
 
-	/* what there is of each at most */
-	static constexpr uint32_t MAX_HANDLERS = 3, MAX_MEMORY = 2;
+	/**
+	 * Hand over to the server what the component has donated later
+	 */
+	virtual void upgrade(Costs const &) { }
+
+	/**
+	 * Return further capability that the session hands out, if any
+	 *
+	 * \param part  which one of the session, as in the image
+	 */
+	virtual Native_capability part(uint32_t) const { return { }; }
+
+	/**
+	 * Call 'fn' with part, capability, and 'uint32_t &' of its slot
+	 */
+	void for_each_part(auto const &fn)
+	{
+		for (uint32_t i = 0; i < MAX_PARTS; i++)
+			if (Native_capability const cap = part(i); cap.valid())
+				fn(i, cap, part_slots[i]);
+	}
 
 	/**
 	 * Return signal handler that the component has registered, if any
@@ -103,6 +125,11 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	 * Complete the memory while the component is frozen
 	 */
 	virtual void before_save() { }
+
+	/**
+	 * Return false if the server is not what the memory of an image tells
+	 */
+	virtual bool restorable() { return true; }
 
 	/**
 	 * Go on with what the memory says

@@ -110,7 +110,7 @@ bool Save::_explain_objects()
 	size_t num_gates = 0;
 	pd.for_each_gate([&] (Cap_space_monitor::Gate const &) { num_gates++; });
 
-	size_t count = _num_dataspaces + _num_sessions + 3*_num_threads + num_gates + 8;
+	size_t count = _num_dataspaces + (1 + Open_session::MAX_PARTS)*_num_sessions + 3*_num_threads + num_gates + 8;
 	pd.signals.for_each_source ([&] (Virtual_source &) { count += 2; });
 	pd.signals.for_each_context([&] (Context        &) { count++;    });
 
@@ -125,9 +125,14 @@ bool Save::_explain_objects()
 	pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
 		_meanings.add(map.cap(), Kind::PART, number, map.slot); });
 
-	_meanings.add(pd.native_pd(), Kind::PART, Meanings::NUM_MAPS, pd.native_slot);
-	_meanings.add(_child.cpu.native_cpu(), Kind::PART, Meanings::NUM_MAPS + 1,
+	_meanings.add(pd.native_pd(), Kind::PART, Meanings::NATIVE_PD, pd.native_slot);
+	_meanings.add(_child.cpu.native_cpu(), Kind::PART, Meanings::NATIVE_CPU,
 	              _child.cpu.native_slot);
+
+	uint32_t part_number = Meanings::NUM_FIXED_PARTS;
+	_child.parent.for_each_session([&] (Open_session &s) {
+		s.for_each_part([&] (uint32_t, Native_capability cap, uint32_t &slot) {
+			_meanings.add(cap, Kind::PART, part_number++, slot); }); });
 
 	/* the component does not have the copy of a ROM module yet that has no number */
 	pd.dataspaces.for_each([&] (Dataspace &ds) {

@@ -10,6 +10,8 @@
 
 /* Genode includes */
 #include <base/log.h>
+#include <cap_checkpoint/block_session.h>
+#include <cap_checkpoint/file_system_session.h>
 #include <cap_checkpoint/parent.h>
 #include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/report_session.h>
@@ -110,6 +112,17 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                                     _policy.label("Terminal", label),
 		                                                     _sessions, request));
 
+	if (request.service == "Block")
+		return _usable(new (_alloc) Block_service_session(_env, _env.ep(), _pd, _alloc,
+		                                                  _policy.label("Block", label),
+		                                                  _sessions, request));
+
+	if (request.service == "File_system")
+		return _usable(new (_alloc) File_system_service_session(_env, _env.ep(), _pd, _alloc,
+		                                                        _policy.label("File_system",
+		                                                                      label),
+		                                                        _sessions, request));
+
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
@@ -144,6 +157,12 @@ static Open_session::Costs server_costs(Open_session::Request const &request)
 
 	if (request.service == "Terminal")
 		return Terminal_service_session::server_costs();
+
+	if (request.service == "Block")
+		return Block_service_session::server_costs(request.args);
+
+	if (request.service == "File_system")
+		return File_system_service_session::server_costs(request.args);
 
 	return { { 0 }, { 0 } };
 }
@@ -305,6 +324,7 @@ Parent::Upgrade_result Virtual_parent::upgrade(Client::Id id, Upgrade_args const
 				[&] (Open_session &session) {
 					session.request.donated.ram.value  += amount.ram.value;
 					session.request.donated.caps.value += amount.caps.value;
+					session.upgrade(amount);
 					_upgrade(session, amount); },
 				[&] { _pd.repay(amount); });
 			return Upgrade_result::OK; },

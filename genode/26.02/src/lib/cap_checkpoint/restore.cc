@@ -280,6 +280,19 @@ bool Restore::_fill_pages()
 }
 
 
+bool Restore::_servers_fit()
+{
+	bool all = true;
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+		if (all && !session.restorable())
+			all = _refuse(Refused::Reason::SESSION, session.request.service, ", ",
+			              session.request.args, ": the server has something else"); });
+
+	return all;
+}
+
+
 /**
  * Let the component find the capability of its new parent
  */
@@ -391,7 +404,7 @@ bool Restore::begin()
 bool Restore::prepare()
 {
 	bool const ok =
-		_provide()           && _fill_parent_cap() && _fill_table()
+		_provide() && _servers_fit() && _fill_parent_cap() && _fill_table()
 		&& _attach_regions() && _create_threads()  && _create_sources()
 		&& _create_contexts() && _create_gates()   && _install_caps();
 

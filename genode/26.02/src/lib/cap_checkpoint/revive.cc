@@ -156,7 +156,9 @@ void Restore::_resume_clients()
 
 Native_capability Restore::_cap_of(Image::Part const &part) const
 {
-	Open_session::Service const &service = _sessions[part.session]->request.service;
+	Open_session const &session = *_sessions[part.session];
+
+	Open_session::Service const &service = session.request.service;
 
 	if (service == "CPU")
 		return _child.cpu.native_cpu();
@@ -170,7 +172,7 @@ Native_capability Restore::_cap_of(Image::Part const &part) const
 		case Image::Part::NUM_PD:        break;
 		}
 
-	return { };
+	return session.part(part.part);
 }
 
 

@@ -121,6 +121,10 @@ void Save::_put_parts()
 
 	put(_pd_session,  Part::NATIVE_PD,  _child.pd.native_slot);
 	put(_cpu_session, Part::NATIVE_CPU, _child.cpu.native_slot);
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.for_each_part([&] (uint32_t part, Native_capability, uint32_t slot) {
+			put(session.number, part, slot); }); });
 }
 
 

@@ -55,6 +55,13 @@ Server_session::~Server_session()
 }
 
 
+void Server_session::upgrade(Costs const &costs)
+{
+	_env.upgrade(_element.id(), String<64>("ram_quota=", costs.ram, ", cap_quota=",
+	                                       costs.caps).string());
+}
+
+
 /********************
  ** Session_memory **
  ********************/

@@ -243,6 +243,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 			if (_options.drop_signals)
 				context.pending = 0; });
 
+		_tally.add_in_flight(In_flight(*_child).count());
+
 		if (!_lost)
 			_lost = Loss(*_child).before_save(_options.lose);
 
@@ -371,6 +373,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		else if (_options.early && !_tally.unbound)
 			_fail("no component was saved before it could wait for signals");
+
+		else if (_options.packets && _tally.saves_in_flight*_options.packets < _round)
+			_fail("hardly any checkpoint had packets in flight");
 
 		/* slots of objects that are gone may keep the badge that they got before */
 		else if (!_options.thaw && !_options.hostile && (_tally.unchanged > _tally.dead || !_tally.rewritten))

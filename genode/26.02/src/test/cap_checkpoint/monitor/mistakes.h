@@ -17,6 +17,9 @@
 #include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/child.h>
 
+/* local includes */
+#include <in_flight.h>
+
 /* base-foc */
 #include <base/internal/cap_space.h>
 
@@ -164,7 +167,10 @@ struct Test::Loss
 		    || (what == "constructor gate" && _lose_called_gate(_main_thread_name()))
 		    || (what == "ROM handler"      && _lose_handlers("ROM"))
 		    || (what == "last report"      && _lose_memory("Report",   1))
-		    || (what == "pending input"    && _lose_memory("Terminal", 1));
+		    || (what == "pending input"    && _lose_memory("Terminal", 1))
+		    || (what == "packets"          && In_flight(_child).lose())
+		    || (what == "execution"        && In_flight(_child).pretend())
+		    || (what == "count"            && In_flight(_child).repeat());
 	}
 
 	void after_restore(Name const &what)

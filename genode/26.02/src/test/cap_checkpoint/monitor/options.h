@@ -81,6 +81,9 @@ struct Test::Options
 	/* the component uses services that change, see 'Services' */
 	bool const services = _value("services", false);
 
+	/* one of so many checkpoints has to meet packets at the servers, 0 for none */
+	unsigned const packets = _value("packets", 0u);
+
 	/* the component lies, so any failure is its own, unless a bystander suffers */
 	bool const hostile = _value("hostile", false);
 

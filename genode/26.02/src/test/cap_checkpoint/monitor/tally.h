@@ -110,6 +110,16 @@ struct Test::Tally
 
 	Calls calls { };
 
+	/* packets that servers had when the component was saved */
+	unsigned in_flight = 0, most_in_flight = 0, saves_in_flight = 0;
+
+	void add_in_flight(unsigned count)
+	{
+		in_flight       += count;
+		most_in_flight   = max(most_in_flight, count);
+		saves_in_flight += (count > 0);
+	}
+
 	void add(Cap_space_monitor::Freezer::Frozen const &frozen)
 	{
 		parked    += frozen.parked;
@@ -148,6 +158,9 @@ struct Test::Tally
 			log("round ", round, ": ", unbound, " images of components that could not wait for signals yet");
 		if (calls.received || calls.queued)
 			log("round ", round, ": calls: ", calls);
+		if (in_flight)
+			log("round ", round, ": ", in_flight, " packets in flight at ", saves_in_flight,
+			    " checkpoints, at most ", most_in_flight);
 	}
 };
 

@@ -1,0 +1,217 @@
+/*
+ * \brief  Packets to a file system
+ * \date   2026-12-01
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <cap_checkpoint/file_system_session.h>
+
+using namespace Cap_checkpoint;
+
+using Opcode = File_system::Packet_descriptor::Opcode;
+
+
+File_system_service_session::Payload
+File_system_service_session::payload(Packet const &p) const
+{
+	bool const read = p.operation() == Opcode::READ, write = p.operation() == Opcode::WRITE;
+
+	if (!read && !write)
+		return { };
+
+	return { .offset = p.offset(), .length = p.length(), .to_server = write, .from_server = read };
+}
+
+
+bool File_system_service_session::well_formed(Packet const &p) const
+{
+	Record const * const record = _record(p);
+
+	if (!record || record->is(File_handles::DEAD)
+	 || record->kind == File_handles::NODE || record->kind == File_handles::WATCH)
+		return false;
+
+	switch (p.operation()) {
+	case Opcode::READ:
+	case Opcode::WRITE:
+		return p.length() <= p.size();
+	case Opcode::WRITE_TIMESTAMP:
+	case Opcode::READ_READY:
+	case Opcode::SYNC:
+		return true;
+	case Opcode::CONTENT_CHANGED:
+		break;
+	}
+	return false;
+}
+
+
+/**
+ * Return true if two packets may be about the same bytes of a file, of which at least one writes
+ */
+bool File_system_service_session::conflict(Packet const &a, Packet const &b) const
+{
+	auto writes = [] (Packet const &p) {
+		return p.operation() == Opcode::WRITE || p.operation() == Opcode::WRITE_TIMESTAMP; };
+
+	auto other = [] (Packet const &p) {
+		return p.operation() == Opcode::READ_READY || p.operation() == Opcode::SYNC; };
+
+	if (other(a) || other(b) || (!writes(a) && !writes(b)))
+		return false;
+
+	Record const * const record_a = _record(a), * const record_b = _record(b);
+
+	if (!record_a || !record_b || strcmp(record_a->path, record_b->path))
+		return false;
+
+	auto whole_file = [] (Packet const &p) {
+		return p.operation() == Opcode::WRITE_TIMESTAMP || p.position() == File_system::SEEK_TAIL; };
+
+	if (whole_file(a) || whole_file(b))
+		return true;
+
+	/* how much can be read depends on what is written behind, too */
+	if (!writes(a) || !writes(b)) {
+		Packet const &read = writes(a) ? b : a, &write = writes(a) ? a : b;
+		return write.position() > read.position()
+		    || read.position() - write.position() < write.length();
+	}
+
+	return a.position() < b.position() ? b.position() - a.position() < a.length()
+	                                   : a.position() - b.position() < b.length();
+}
+
+
+/**
+ * Return the part of the buffer that was checked
+ */
+static File_system::Packet_descriptor content_for_server(File_system::Packet_descriptor const &p)
+{
+	bool const any = (p.operation() == Opcode::READ || p.operation() == Opcode::WRITE)
+	              && p.length();
+
+	return any ? File_system::Packet_descriptor(p.offset(), p.length())
+	           : File_system::Packet_descriptor();
+}
+
+
+/**
+ * Translate the handle, and let data that is to be appended have its place
+ *
+ * No other packet for the file is in flight then.
+ */
+File_system_service_session::Packet File_system_service_session::for_server(Packet &p, uint32_t)
+{
+	Record const * const record = _record(p);
+
+	Node_handle const node { record ? (unsigned long)record->server : ~0UL };
+
+	if (p.operation() == Opcode::WRITE && p.position() == File_system::SEEK_TAIL) {
+		try {
+			File_system::Status const status = _client->status(node);
+			if (status.type == File_system::Node_type::CONTINUOUS_FILE)
+				p = Packet(p, p.handle(), p.operation(), p.length(), status.size);
+		}
+		catch (...) { }
+	}
+
+	Packet const content = content_for_server(p);
+
+	Packet result(content, node, p.operation(), p.length(), p.position());
+
+	p.with_timestamp([&] (File_system::Timestamp const &time) {
+		result = Packet(content, node, p.operation(), time); });
+
+	return result;
+}
+
+
+bool File_system_service_session::answers(Packet const &answer, Packet const &p, uint32_t) const
+{
+	Record const * const record = _record(p);
+
+	if (!record || record->server != answer.handle().value || p.operation() != answer.operation())
+		return false;
+
+	Packet const content = content_for_server(p);
+
+	return content.offset() == answer.offset() && content.size() == answer.size();
+}
+
+
+File_system_service_session::Packet
+File_system_service_session::result(Packet const &p, Packet const &answer) const
+{
+	Packet result = p;
+
+	if (p.operation() == Opcode::READ || p.operation() == Opcode::WRITE)
+		result.length(min(p.length(), answer.length()));
+
+	result.succeeded(answer.succeeded());
+	return result;
+}
+
+
+File_system_service_session::Packet
+File_system_service_session::failed(Packet const &p) const
+{
+	Packet result = p;
+	result.succeeded(false);
+	return result;
+}
+
+
+void File_system_service_session::note(Packet const &packet)
+{
+	if (packet.operation() != Opcode::CONTENT_CHANGED)
+		return;
+
+	_handles.for_each([&] (unsigned long, Record &record) {
+		if (record.kind == File_handles::WATCH && record.server == packet.handle().value)
+			record.flags |= File_handles::CHANGED; });
+}
+
+
+bool File_system_service_session::notification(Packet &packet)
+{
+	bool found = false;
+
+	_handles.for_each([&] (unsigned long handle, Record &record) {
+
+		if (found || !record.is(File_handles::CHANGED))
+			return;
+
+		packet = Packet(Node_handle { handle }, Opcode::CONTENT_CHANGED);
+		record.flags &= ~File_handles::CHANGED;
+		found = true; });
+
+	return found;
+}
+
+
+/**
+ * Close nodes of which the last packet was executed
+ */
+void File_system_service_session::executed()
+{
+	if (!_closing)
+		return;
+
+	_closing = false;
+
+	_handles.for_each([&] (unsigned long, Record &record) {
+
+		if (!record.is(File_handles::CLOSING))
+			return;
+
+		if (_pending(record))
+			_closing = true;
+		else
+			_close(record); });
+}
