@@ -46,6 +46,8 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		{
 			size_t   pages  = 0;  /* that were copied */
 			unsigned calls  = 0;  /* questions to core */
+
+			uint64_t copy_us = 0;  /* time to copy them */
 		};
 
 		/**

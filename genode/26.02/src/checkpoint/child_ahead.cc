@@ -245,8 +245,11 @@ void Managed_child::_more_read(Image_store::Result const &result)
 		return;
 	}
 
+	_read_us = _common.now_us();
+
 	if (result.ok && _begun.constructed() && _prepare_increment()) {
-		_reason = Message();
+		_prepared_us = _common.now_us();
+		_reason      = Message();
 		(void)_ownership->take();
 		_write_record();
 		return;

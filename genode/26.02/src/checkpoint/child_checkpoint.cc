@@ -302,6 +302,7 @@ void Managed_child::_freeze_and_save()
 	_stat.rounds     = ahead.rounds;
 	_stat.pages      = ahead.pages;
 	_stat.last_pages = _making->last_round().pages;
+	_stat.copy_us    = _making->last_round().copy_us;
 
 	_wanted = false;
 	_due_us = _common.now_us() + 1000*_values.interval_ms;
@@ -342,9 +343,16 @@ void Managed_child::_write_image()
 	if (_copies.constructed())
 		_copies->image_made();
 
+	bool const frozen = _state == State::FROZEN;
+
+	/* the other side reads what is offered, and declines it if it is damaged */
+	bool const offered = frozen && _move_wanted && !_stop_wanted() && _may_offer();
+
+	/* if it does, nothing continues it */
+	_job_tail.valid &= !offered;
+
 	_submit(Operation::WRITE, _job_place);
-	_common.store->write(_job_place, _job_tail.slot, behind, _stat.image_bytes,
-	                     _state != State::FROZEN);
+	_common.store->write(_job_place, _job_tail.slot, behind, _stat.image_bytes, !frozen, !offered);
 }
 
 

@@ -134,7 +134,9 @@ void Managed_child::_follow(Step step, Image_store::Result const &result)
 void Managed_child::_tell_offer()
 {
 	log(_values.name, ": offered, image ", _newest, " of ", _stat.image_bytes, " bytes, ",
-	    _common.now_us() - _freeze_us, " us since the freeze began");
+	    _common.now_us() - _freeze_us, " us since the freeze began: freeze ", _stat.freeze_us,
+	    ", copy ", _stat.copy_us, ", save ", _stat.save_us, ", write ", _stat.write_us,
+	    ", record ", _common.now_us() - _offer_us, "; ", _stat.last_pages, " pages at last");
 }
 
 
@@ -322,7 +324,8 @@ bool Managed_child::_prepare_from(Image_store::Result const &result)
 
 void Managed_child::_prepare(Image_store::Result const &result)
 {
-	_reason = Message();
+	_reason  = Message();
+	_read_us = _common.now_us();
 
 	if (_prepare_from(result)) {
 		(void)_ownership->take();
@@ -331,12 +334,15 @@ void Managed_child::_prepare(Image_store::Result const &result)
 		_end(State::LOADING);
 		(void)_ownership->decline();
 	}
+	_prepared_us = _common.now_us();
 	_write_record();
 }
 
 
 void Managed_child::_start_prepared()
 {
+	uint64_t const taken_us = _common.now_us();
+
 	try {
 		_prepared->start().with_result(
 			[&] (Cap_checkpoint::Restored const &restored) {
@@ -359,7 +365,11 @@ void Managed_child::_start_prepared()
 		_end(State::FAILED);
 		return;
 	}
-	_stat.restore_us = _common.now_us() - _offer_us;
+	uint64_t const now = _common.now_us();
+
+	_stat.restore_us = now - _offer_us;
 	log(_values.name, ": taken over, image ", _newest, ", ", _stat.restore_us,
-	    " us since the offer was seen", ahead ? ", begun ahead" : "");
+	    " us since the offer was seen: read ", _read_us - _offer_us, ", prepare ",
+	    _prepared_us - _read_us, ", record ", taken_us - _prepared_us, ", start ", now - taken_us,
+	    ahead ? "; begun ahead" : "");
 }

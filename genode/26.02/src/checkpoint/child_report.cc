@@ -55,6 +55,7 @@ void Managed_child::generate(Generator &g)
 				g.attribute("chain_bytes", _stat.chain_bytes);
 				g.attribute("pause_us",  _stat.pause_us);
 				g.attribute("freeze_us", _stat.freeze_us);
+				g.attribute("copy_us",   _stat.copy_us);
 				g.attribute("save_us",   _stat.save_us);
 				g.attribute("fill_us",   _stat.fill_us);
 				g.attribute("write_us",  _stat.write_us); });

@@ -122,6 +122,7 @@ class Checkpoint::Image_store : Noncopyable
 			size_t    num_bytes = 0;
 			uint64_t  behind    = 0;
 			bool      paced     = false;
+			bool      compared  = true;
 
 			/* where an image goes that is read ahead of an offer */
 			Loaded_image *base = nullptr;
@@ -312,12 +313,15 @@ class Checkpoint::Image_store : Noncopyable
 		 * Write the image that is in the memory
 		 *
 		 * \param behind  where the image ends that an increment follows, 0 for a complete image
-		 * \param paced   let others go on meanwhile
+		 * \param paced     let others go on meanwhile
+		 * \param compared  read what was written, unless somebody else will do so before it counts
 		 */
-		void write(Place const &place, unsigned slot, uint64_t behind, size_t num_bytes, bool paced)
+		void write(Place const &place, unsigned slot, uint64_t behind, size_t num_bytes, bool paced,
+		           bool compared)
 		{
 			_submit({ .operation = Operation::WRITE, .place = place, .slot = slot,
-			          .num_bytes = num_bytes, .behind = behind, .paced = paced });
+			          .num_bytes = num_bytes, .behind = behind, .paced = paced,
+			          .compared = compared });
 		}
 
 		/**

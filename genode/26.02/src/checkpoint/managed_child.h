@@ -155,6 +155,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Message                  _told_message { }, _reason { };
 		uint64_t                 _from_number = 0;
 
+		/* when the image of an offer was read, and the child was restored but for its threads */
+		uint64_t _read_us = 0, _prepared_us = 0;
+
 		/* when the child began to wait for the file systems of the store, 0 if it did not */
 		uint64_t _wait_us = 0;
 		bool     _wait_told = false;
@@ -171,7 +174,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		struct Statistics
 		{
 			unsigned checkpoints = 0, refused = 0, restored = 0, moved = 0, arrived = 0;
-			uint64_t pause_us = 0, freeze_us = 0, save_us = 0, fill_us = 0, write_us = 0,
+			uint64_t pause_us = 0, freeze_us = 0, copy_us = 0, save_us = 0, fill_us = 0, write_us = 0,
 			         restore_us = 0;
 			size_t   image_bytes = 0;
 			uint64_t chain_bytes = 0;

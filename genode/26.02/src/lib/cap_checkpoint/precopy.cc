@@ -403,8 +403,15 @@ Precopy::Round Precopy::round()
 
 	_look_at_all(result);
 
+	auto now_us = [&] {
+		return _child.monitor().timer.curr_time().trunc_to_plain_us().value; };
+
+	uint64_t const start_us = now_us();
+
 	for (Shadow *s = _shadows.first(); s; s = s->next())
 		result.pages += s->update();
+
+	result.copy_us = now_us() - start_us;
 
 	return result;
 }

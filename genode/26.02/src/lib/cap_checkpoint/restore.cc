@@ -264,14 +264,20 @@ bool Restore::_fill_pages()
 		auto for_each_page = [&] (auto const &fn) {
 			_chain.for_each_page(uint32_t(i), fn, _filled); };
 
-		bool any = false;
-		for_each_page([&] (uint32_t, char const *) { any = true; });
+		Dataspace * const ds = _dataspaces[i];
 
-		if (any && _dataspaces[i] && !with_attached(local_rm, _dataspaces[i]->cap, Access::WRITE,
-			[&] (char *start, size_t size) {
+		/* pages of an increment may be a small part of the dataspace */
+		uint32_t first = NONE, end = 0;
+		for_each_page([&] (uint32_t page, char const *) {
+			first = min(first, page);
+			end   = max(end, page + 1); });
+
+		if (ds && first < end && end <= ds->size/Image::PAGE_SIZE
+		 && !with_attached(local_rm, ds->cap, Access::WRITE,
+			[&] (char *start, size_t) {
 				for_each_page([&] (uint32_t page, char const *bytes) {
-					if (page < size/Image::PAGE_SIZE)
-						memcpy(start + page*Image::PAGE_SIZE, bytes, Image::PAGE_SIZE); }); }))
+					memcpy(start + (page - first)*Image::PAGE_SIZE, bytes, Image::PAGE_SIZE); }); },
+			{ .offset = first*Image::PAGE_SIZE, .size = (end - first)*Image::PAGE_SIZE }))
 			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", i);
 	}
 	_filled = _chain.length();
