@@ -74,6 +74,10 @@ static File_handles::Path joined(char const *dir, char const *name)
  */
 File_handles::Path File_system_service_session::_path_in(Node_handle dir, Name const &name)
 {
+	/* what a component sends may lack its end */
+	if (!name.valid_string())
+		throw File_system::Invalid_name();
+
 	return joined(_usable(dir, File_handles::DIRECTORY).path, name.string());
 }
 
@@ -209,7 +213,7 @@ File_system_service_session::file(Dir_handle dir, Name const &name, Mode mode, b
 {
 	Record_path const path = _path_in(dir, name);
 
-	if (!name.valid_string() || _too_long(path))
+	if (_too_long(path))
 		throw File_system::Invalid_name();
 
 	_reserve();
@@ -225,7 +229,7 @@ File_system_service_session::symlink(Dir_handle dir, Name const &name, bool crea
 {
 	Record_path const path = _path_in(dir, name);
 
-	if (!name.valid_string() || _too_long(path))
+	if (_too_long(path))
 		throw File_system::Invalid_name();
 
 	_reserve();
