@@ -297,6 +297,11 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 		 */
 		void abandon();
 
+		/**
+		 * Let all sessions answer by errors, and open no more
+		 */
+		void withdraw();
+
 
 		/****************************************************
 		 ** Parent interface of the component, and requests **

@@ -56,20 +56,35 @@ bool Managed_child::_provide_config()
 
 /**
  * Return true if there is enough for the child, given that the former one ends
+ *
+ * \param least  quota that an image asks for, which may be anything
  */
-bool Managed_child::_affordable(char const *operation)
+bool Managed_child::_affordable(char const *operation, Image::System const &least)
 {
 	Pd_session &pd = _common.monitor.own_pd;
 
-	bool const alive = _child.constructed();
+	using Costs = Cap_checkpoint::Offer::Costs;
 
-	auto missing = [] (size_t needed, size_t returned) {
-		return needed > returned ? needed - returned : 0; };
+	Costs returned { { 0 }, { 0 } };
 
-	Ram_quota const ram  { missing(_values.ram.value  + CHILD_RAM,
-	                               alive ? _started.ram.value  : 0) };
-	Cap_quota const caps { missing(_values.caps.value + CHILD_CAPS,
-	                               alive ? _started.caps.value : 0) };
+	if (_child.constructed()) {
+		Costs const donated = _services.constructed() ? _services->donated() : returned;
+		returned = { { _started.ram.value  + donated.ram.value },
+		             { _started.caps.value + donated.caps.value } };
+	}
+
+	auto missing = [] (size_t configured, uint64_t least, size_t own, size_t returned)
+	{
+		/* the sum must not wrap */
+		size_t const needed = max(configured, size_t(min(least, uint64_t(~0UL/2)))) + own;
+
+		return needed > returned ? needed - returned : 0;
+	};
+
+	Ram_quota const ram  { missing(_values.ram.value,  least.ram_quota, CHILD_RAM,
+	                               returned.ram.value) };
+	Cap_quota const caps { missing(_values.caps.value, least.cap_quota, CHILD_CAPS,
+	                               returned.caps.value) };
 
 	if (available(pd, ram, caps) || (_common.reclaim_ram() && available(pd, ram, caps)))
 		return true;
@@ -102,7 +117,7 @@ bool Managed_child::_create(char const *operation)
 {
 	Cap_checkpoint::Monitor &monitor = _common.monitor;
 
-	if (!_affordable(operation))
+	if (!_affordable(operation, { }))
 		return false;
 
 	if (!_place_is_free(operation))
@@ -248,7 +263,7 @@ bool Managed_child::_create_for(Image::Reader const &image)
 		return false;
 	}
 
-	if (!_affordable("restore") || !_place_is_free("restore"))
+	if (!_affordable("restore", system) || !_place_is_free("restore"))
 		return false;
 
 	/* the one that is to be replaced */

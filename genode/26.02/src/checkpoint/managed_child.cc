@@ -333,6 +333,9 @@ void Managed_child::work()
 	if (!_present && _state != State::FROZEN && !at_stop && _child.constructed())
 		_end(State::STOPPED);
 
+	if (_over() && _services.constructed())
+		_services->withdraw();
+
 	if (_state == State::NEW && _present && !busy()) {
 		_work_on_start(now);
 		return;
@@ -413,6 +416,10 @@ uint64_t Managed_child::deadline_us() const
 
 	if (_making.constructed())
 		result = min(result, _turn_us);
+
+	/* the last client may have closed its session */
+	if (_over())
+		result = _common.now_us() + CLIENTS_US;
 
 	/* soon, but behind the requests of the child */
 	if (_serving)

@@ -75,6 +75,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* work on behalf of a running child until it has its turn */
 		static constexpr uint64_t TURN_US = 2000;
 
+		/* clients of a child without a start node are looked for so often */
+		static constexpr uint64_t CLIENTS_US = 500*1000;
+
 		Common          &_common;
 		Start_node       _values;
 		Start_node       _started { };  /* values that the child was started with */
@@ -231,6 +234,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool _may_restore() const { return !_ownership.constructed() || _ownership->holds(); }
 		bool _may_offer()   const { return  _ownership.constructed() && _ownership->can_offer(); }
 
+		/* nothing is left but clients that have not closed their sessions yet */
+		bool _over() const { return !_present && !busy() && !_child.constructed(); }
+
 		/* the child is not one that is being brought here */
 		bool _here() const
 		{
@@ -239,7 +245,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		void _update_offer(Node const &start);
 		void _lose_clients(State);
-		bool _affordable(char const *operation);
+		bool _affordable(char const *operation, Image::System const &least);
 		bool _place_is_free(char const *operation);
 		bool _create(char const *operation);
 		bool _provide_config();
@@ -374,7 +380,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		 */
 		bool uses(Place const &other) const
 		{
-			return !place().distinct(other) || (busy() && !_job_place.distinct(other));
+			return !_over() && (!place().distinct(other)
+			                    || (busy() && !_job_place.distinct(other)));
 		}
 
 		/**
@@ -421,9 +428,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/**
 		 * Return true if nothing is left to do for a child without a start node
 		 */
-		bool obsolete() const
+		bool obsolete()
 		{
-			return !_present && !busy() && !_child.constructed();
+			return _over() && !(_services.constructed() && _services->numbers().dead);
 		}
 
 		/**

@@ -128,6 +128,20 @@ void Offer::abandon()
 }
 
 
+void Offer::withdraw()
+{
+	for (Name &service : _services)
+		service = { };
+
+	/* a request that was not answered waits for whoever provides the service next */
+	_for_each([&] (Served &served) {
+		if (served.has_client && served.known && served.stage == Stage::CREATE && !served.closing)
+			_remove(served); });
+
+	abandon();
+}
+
+
 /**********************
  ** Save and restore **
  **********************/

@@ -38,6 +38,7 @@ struct Test::Case
 	bool sealed   = true;   /* checksums are made right */
 	bool older    = false;  /* there is an intact image, too */
 	bool restored = false;  /* in spite of what is refused */
+	bool provides = false;  /* the child may have clients, who donate quota */
 
 	/* 254 characters */
 	static constexpr char const *LONG_PATH =
@@ -220,6 +221,17 @@ struct Test::Case
 		fn(Case { .name = "last number of all", .reason = "no further checkpoint",
 		          .alter = [] (Altered_image &image) {
 			image.alter<System>(0, [] (System &s) { s.checkpoint = ~0ULL; }); } });
+
+		fn(Case { .name = "donations of clients that are more than there is",
+		          .reason = "quota exceeds what is available",
+		          .alter = [] (Altered_image &image) {
+			image.alter<System>(0, [] (System &s) { s.ram_quota = 900*1024*1024; }); },
+		          .provides = true });
+
+		fn(Case { .name = "donations without bounds", .reason = "quota exceeds what is available",
+		          .alter = [] (Altered_image &image) {
+			image.alter<System>(0, [] (System &s) { s.cap_quota = ~0ULL; }); },
+		          .provides = true });
 
 		fn(Case { .name = "newer one of two", .reason = "checksum of a section",
 		          .alter = [] (Altered_image &image) {

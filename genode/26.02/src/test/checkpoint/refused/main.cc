@@ -49,6 +49,7 @@ struct Test::Main
 
 	/* images are cut where each section begins, then come the other cases */
 	unsigned _case = 0, _mistakes = 0;
+	bool     _provided = false;
 
 	enum class Step { SAVE, REST, CASES, END } _step { Step::SAVE };
 
@@ -103,6 +104,9 @@ struct Test::Main
 			g.attribute("caps",    "300");
 			g.attribute("version", name);
 			g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
+			if (c.provides)
+				g.node("provides", [&] {
+					g.node("service", [&] { g.attribute("name", "Count"); }); });
 			g.node("checkpoint", [&] {
 				g.attribute("image",   c.image);
 				if (c.size)
@@ -189,7 +193,12 @@ struct Test::Main
 		uint64_t const ram  = state.attribute_value("ram_used",  uint64_t(0)),
 		               caps = state.attribute_value("caps_used", uint64_t(0));
 
-		if (_case < 3) {
+		/* the services of a child stay, too */
+		bool provides = false;
+		_with_case([&] (Case const &c) { provides = c.provides && !_provided; });
+		_provided |= provides;
+
+		if (_case < 3 || provides) {
 			_ram = ram, _caps = caps;
 			return;
 		}
