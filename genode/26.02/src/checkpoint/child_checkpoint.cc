@@ -94,6 +94,10 @@ bool Managed_child::_freeze()
 
 			if (++_served < MAX_SERVED) {
 				_serving = true;
+
+				/* no other child begins in between */
+				_submit(Operation::SAVE, _started.place);
+				_common.store->reserve();
 				return false;
 			}
 			_child->thaw();
@@ -292,7 +296,8 @@ void Managed_child::_freeze_and_save()
 
 	if (!saved) {
 		_making.destruct();
-		_common.store->release();
+		if (!_serving)
+			_common.store->release();
 		return;
 	}
 

@@ -170,7 +170,11 @@ void Managed_child::_destroy_child()
 		(void)_common.store->trim();
 	}
 	_child.destruct();
-	_serving = false;
+
+	if (_serving) {
+		_served_requests();
+		_common.store->release();
+	}
 }
 
 

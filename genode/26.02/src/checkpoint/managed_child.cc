@@ -306,14 +306,14 @@ void Managed_child::work()
 
 	/* the requests of the frozen child were served meanwhile */
 	if (_serving) {
-		_serving = false;
+		_served_requests();
 
-		if (_state == State::RUNNING && !_exited && _stays_frozen() && !busy()
-		 && _common.store_is(Store_state::IDLE)) {
+		if (_state == State::RUNNING && !_exited && _stays_frozen()) {
 			_freeze_and_save();
 			return;
 		}
 		_child->thaw();
+		_common.store->release();
 	}
 
 	if (_exited && _child.constructed()) {

@@ -271,6 +271,12 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _checkpoint();
 		void _freeze_and_save();
 
+		void _served_requests()
+		{
+			_serving = false;
+			_job     = Operation::NONE;
+		}
+
 		bool _store_is_late(uint64_t);
 		bool _place_is_taken(char const *operation);
 		void _submit(Operation, Place const &);
