@@ -133,6 +133,9 @@ class Cap_checkpoint::Block_service_session
 
 		void before_save() override { _relay.before_save(); }
 
+		void hold()   override { _relay.hold(); }
+		void thawed() override { _relay.thawed(); }
+
 		bool restorable() override { return _same_device(); }
 
 		void after_restore() override { _relay.after_restore(); }

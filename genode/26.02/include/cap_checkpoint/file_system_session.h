@@ -156,7 +156,7 @@ class Cap_checkpoint::File_system_service_session
 		}
 
 		Record_path _path_in(Node_handle dir, Name const &name);
-		void        _reserve();
+		template <typename> void _reserve();
 		void        _settle(Record_path const &);
 		bool        _pending(Record const &) const;
 		void        _close(Record &);
@@ -257,6 +257,9 @@ class Cap_checkpoint::File_system_service_session
 		}
 
 		void before_save() override { _relay.before_save(); }
+
+		void hold()   override { _relay.hold(); }
+		void thawed() override { _relay.thawed(); }
 
 		void after_restore() override
 		{

@@ -71,6 +71,9 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 		uint32_t _serial = 0;
 
+		/* there is an image with what is to be executed, or that it will come from */
+		bool _held = false;
+
 		/* what the component has to be told */
 		bool _space_for_packets = false, _acks = false;
 
@@ -270,7 +273,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 		void _handle()
 		{
-			if (!valid())
+			if (!valid() || _held)
 				return;
 
 			_process();
@@ -397,6 +400,14 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		{
 			_collect();
 			_source().wakeup();
+			hold();
+		}
+
+		void hold() { _held = true; }
+
+		void thawed()
+		{
+			_held = false;
 			_handler.local_submit();
 		}
 
@@ -405,6 +416,8 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		 */
 		void after_restore()
 		{
+			_held = false;
+
 			/* the memory comes from an image */
 			List &list = _list();
 

@@ -123,8 +123,20 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 
 	/**
 	 * Complete the memory while the component is frozen
+	 *
+	 * What the image says must remain true, so nothing is done for the component any more until it goes on.
 	 */
 	virtual void before_save() { }
+
+	/**
+	 * Do nothing for a component that is being restored before it goes on
+	 */
+	virtual void hold() { }
+
+	/**
+	 * Go on with a component that was frozen
+	 */
+	virtual void thawed() { }
 
 	/**
 	 * Return false if the server is not what the memory of an image tells

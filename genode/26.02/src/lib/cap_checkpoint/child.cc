@@ -213,6 +213,8 @@ void Child::thaw()
 {
 	Threads threads { *this };
 
+	parent.for_each_session([&] (Open_session &session) { session.thawed(); });
+
 	pd.signals.resubmit();
 	freezer.thaw(threads);
 

@@ -84,11 +84,14 @@ File_handles::Path File_system_service_session::_path_in(Node_handle dir, Name c
 
 /**
  * Make sure that a node can be added once the server has opened it
+ *
+ * The component must not donate more quota because of this, as the session would not have more room.
  */
+template <typename ERROR>
 void File_system_service_session::_reserve()
 {
 	if (!_handles.reserve())
-		throw File_system::Out_of_ram();
+		throw ERROR();
 }
 
 
@@ -216,7 +219,7 @@ File_system_service_session::file(Dir_handle dir, Name const &name, Mode mode, b
 	if (_too_long(path))
 		throw File_system::Invalid_name();
 
-	_reserve();
+	_reserve<File_system::No_space>();
 
 	File_handle const server = _client->file(_dir(dir), name, mode, create);
 
@@ -232,7 +235,7 @@ File_system_service_session::symlink(Dir_handle dir, Name const &name, bool crea
 	if (_too_long(path))
 		throw File_system::Invalid_name();
 
-	_reserve();
+	_reserve<File_system::No_space>();
 
 	Symlink_handle const server = _client->symlink(_dir(dir), name, create);
 
@@ -256,7 +259,7 @@ File_system_service_session::dir(Path const &path, bool create)
 	if (!usable_path(path))
 		throw File_system::Lookup_failed();
 
-	_reserve();
+	_reserve<File_system::No_space>();
 
 	Dir_handle const server = _client->dir(path, create);
 
@@ -269,7 +272,7 @@ File_system_service_session::Node_handle File_system_service_session::node(Path 
 	if (!usable_path(path))
 		throw File_system::Lookup_failed();
 
-	_reserve();
+	_reserve<File_system::Lookup_failed>();
 
 	Node_handle const server = _client->node(path);
 
@@ -282,7 +285,7 @@ File_system_service_session::Watch_handle File_system_service_session::watch(Pat
 	if (!usable_path(path))
 		throw File_system::Lookup_failed();
 
-	_reserve();
+	_reserve<File_system::Unavailable>();
 
 	Watch_handle const server = _client->watch(path);
 
@@ -300,11 +303,11 @@ void File_system_service_session::close(Node_handle handle)
 	if (!record)
 		throw File_system::Invalid_handle();
 
-	/* nobody waits for data any more */
+	_settle(record->path);
+
+	/* nobody waits for data any more, the queue had such packets, too */
 	_relay.forget([&] (Packet const &p) {
 		return p.operation() == Opcode::READ_READY && _record(p) == record; });
-
-	_settle(record->path);
 
 	if (_pending(*record)) {
 		record->flags |= File_handles::CLOSING;

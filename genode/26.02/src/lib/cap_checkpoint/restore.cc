@@ -138,7 +138,9 @@ bool Restore::_open_sessions()
 		                     .args     = s.args,
 		                     .affinity = { space, location },
 		                     .donated  = { { size_t(s.ram_quota) }, { size_t(s.cap_quota) } } })
-			.with_result([&] (Open_session *session) { _sessions[i] = session; },
+			.with_result([&] (Open_session *session) {
+				_sessions[i] = session;
+				session->hold(); },
 			             [&] (Session_error) {
 				all = _refuse(Refused::Reason::SESSION, Cstring(s.service), ", ", Cstring(s.args)); }); });
 

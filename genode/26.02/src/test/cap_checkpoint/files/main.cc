@@ -34,6 +34,9 @@ struct Test::Main
 	static constexpr unsigned NUM_FILES = 6, NUM_REQUESTS = 60, MAX_COUNT = 5;
 	static constexpr size_t   BUFFER_SIZE = 256*1024;
 
+	/* more nodes than a session can have */
+	static constexpr unsigned MANY = 1100;
+
 	Env &_env;
 
 	Heap          _heap  { _env.ram(), _env.rm() };
@@ -61,6 +64,8 @@ struct Test::Main
 	};
 
 	Request _requests[NUM_REQUESTS] { };
+
+	unsigned long _nodes[MANY] { };
 
 	unsigned long _num_acks = 0, _num_calls = 0, _notifications = 0;
 	unsigned      _outstanding = 0, _syncs = 0, _ready = 0, _verified = 0;
@@ -131,6 +136,24 @@ struct Test::Main
 		file.outstanding++;
 		_outstanding++;
 		return true;
+	}
+
+	/**
+	 * Return true if the session tells that it has no room for more nodes
+	 */
+	bool _limited()
+	{
+		unsigned count = 0;
+		bool     told  = false;
+
+		while (count < MANY && !told) {
+			try { _nodes[count] = _fs.dir("/a", false).value; count++; }
+			catch (File_system::No_space) { told = true; }
+		}
+		while (count)
+			_fs.close({ _nodes[--count] });
+
+		return told;
 	}
 
 	/**
@@ -310,6 +333,9 @@ struct Test::Main
 
 			if (!_notifications)
 				_wrong("no changes were told");
+
+			if (!_limited())
+				_wrong("more nodes can be open than a session has room for");
 
 			log(_num_acks, " requests executed, ", _num_calls, " calls, ", _notifications,
 			    " changes");

@@ -64,10 +64,9 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	Image_memory _image { _env, _monitor.heap };
 
-	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0;
-
-	unsigned _hostile_rounds = 0;
-	bool     _done = false, _stopping = false, _lost = false, _resting = false;
+	unsigned _round = 0, _refused_in_a_row = 0, _waits = 0, _submitted = 0, _life = 0,
+	         _hostile_rounds = 0;
+	bool     _done = false, _stopping = false, _lost = false, _resting = false, _lingering = false;
 
 	Tally _tally { };
 
@@ -209,6 +208,14 @@ struct Test::Main : Virtual_parent::Exit_handler
 		return result;
 	}
 
+	void _replace_child()
+	{
+		_lingering = false;
+		_tally.end    .add(_duration_of([&] { _child.destruct(); }));
+		_change_services(Moment::GONE);
+		_tally.restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
+	}
+
 	void _checkpoint()
 	{
 		bool frozen = false;
@@ -219,6 +226,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_freeze_child().with_result(
 				[&] (Frozen const &result) {
 					frozen = true;
+					_lingering = _options.linger && !result.requests;
 					_tally.add(result); },
 				[&] (Stuck const &stuck) {
 
@@ -249,13 +257,13 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_lost = Loss(*_child).before_save(_options.lose);
 
 		_change_services(Moment::FROZEN);
-
 		bool saved = false;
 		uint64_t const save_us = _duration_of([&] { saved = _save_to_memory(); });
 
 		if (!saved || _options.thaw)
 			_child->thaw();
 
+		_lingering &= saved;
 		if (!saved)
 			return;
 
@@ -263,11 +271,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_tally.freeze.add(freeze_us);
 		_tally.save  .add(save_us);
 
-		if (!_options.thaw) {
-			_tally.end    .add(_duration_of([&] { _child.destruct(); }));
-			_change_services(Moment::GONE);
-			_tally.restore.add(_duration_of([&] { (void)_restore_from_memory(); }));
-		}
+		if (!_options.thaw && !_lingering)
+			_replace_child();
 
 		_round++;
 		if (_round % ROUNDS_PER_REPORT == 0)
@@ -393,6 +398,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 		if (_resting)
 			_start_child();
+		else if (_lingering)
+			_replace_child();
 		else if (_child_exited)
 			_check_resources();
 		else if (_services.constructed() && !_services->settled()) {

@@ -68,6 +68,9 @@ struct Test::Options
 	/* the component goes on after a checkpoint instead of being killed */
 	bool const thaw = _value("thaw", false);
 
+	/* the component stays frozen for a while before it is killed, while the servers go on */
+	bool const linger = _value("linger", false);
+
 	/* signals that are pending in each checkpoint, and the component counts */
 	unsigned const submit = _value("submit", 0u);
 
