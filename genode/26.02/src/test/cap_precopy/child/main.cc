@@ -241,8 +241,14 @@ struct Test::Nested : Work
 			*(uint32_t volatile *)(at + 4*random(SIZE/4)) = random(~0u);
 	}
 
-	void _write_at_second_address()
+	/**
+	 * Write to the linker area at as many further addresses, one within the time of the other
+	 */
+	void _write_at_further_addresses(unsigned count)
 	{
+		if (!count)
+			return;
+
 		Env::Local_rm::Attach_attr attr { };
 		attr.size      = SIZE;
 		attr.offset    = AT_LINKER;
@@ -250,7 +256,8 @@ struct Test::Nested : Work
 
 		_env.rm().attach(_linker.dataspace(), attr).with_result(
 			[&] (Env::Local_rm::Attachment &a) {
-				for (unsigned i = random(100); i; i--)
+				_write_at_further_addresses(count - 1);
+				for (unsigned i = random(10*1000); i; i--)
 					_write(addr_t(a.ptr)); },
 			[&] (Env::Local_rm::Error) { error("linker area is not attached"); });
 	}
@@ -275,7 +282,7 @@ struct Test::Nested : Work
 	void entry() override
 	{
 		for (;;) {
-			_write_at_second_address();
+			_write_at_further_addresses(2);
 			_write_within_stack_area();
 		}
 	}

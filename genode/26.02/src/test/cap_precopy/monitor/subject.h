@@ -103,7 +103,7 @@ struct Test::Subject : Session_policy
 		String<200> const config("config | memory: ", load.memory, " | written: ", load.written,
 		                         " | writers: ", load.writers, " | churn: ", load.churn,
 		                         " | scattered: ", load.scattered,
-		                         " | nested: ", load.nested, "\n-\n");
+		                         " | nested: ", load.nested ? "yes" : "no", "\n-\n");
 		memcpy(_config.local_addr<char>(), config.string(), config.length());
 	}
 
