@@ -45,19 +45,18 @@ struct Cap_checkpoint::Offer_state
 
 		uint64_t id;       /* by which the component and its parent name the session */
 		uint32_t stage;    /* what the component was asked for, and has not answered */
-		uint32_t gate;     /* number of the gate for the client, or NONE */
 		uint32_t server;   /* number of the thread that owes the client a reply, or NONE */
-		uint32_t zero;
 		uint64_t ram;      /* bytes that the client has donated, upgrades included */
 		uint64_t caps;
 		uint64_t more_ram; /* of the upgrade that is not answered */
 		uint64_t more_caps;
 		char     service[32];
 		char     args[160];
-		uint64_t zeros;
+		uint64_t zero;
+		uint32_t gates[Proxy::MAX_OBJECTS]; /* numbers of the gates for the client, or NONE */
 	};
 
-	static_assert(sizeof(Session) == 256);
+	static_assert(sizeof(Session) == 280 && Proxy::MAX_OBJECTS == 8);
 
 	uint64_t stamp;    /* tells one state of the component from all others */
 	uint64_t next_id;
@@ -115,7 +114,7 @@ class Cap_checkpoint::Provider : Noncopyable
  * frozen, so do its clients. In all other cases, they get errors, and can
  * close their sessions.
  */
-class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
+class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::Outside, Noncopyable
 {
 	public:
 
@@ -136,6 +135,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 
 	private:
 
+		static constexpr unsigned MAX_STAND_INS = 8;
+
 		/**
 		 * Session of a client, or one whose client is elsewhere
 		 */
@@ -153,8 +154,17 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 			/* what the component has got, is to get for an upgrade, or does not have yet */
 			Costs donated { { 0 }, { 0 } }, more { { 0 }, { 0 } }, unpaid { { 0 }, { 0 } };
 
-			Native_capability target { };
-			uint32_t          server = NONE;  /* thread that owes a reply to the client */
+			uint32_t server = NONE;  /* thread that owes a reply to the client */
+
+			/*
+			 * Capabilities of the client, for which the component has signal contexts
+			 */
+			struct Stand_in
+			{
+				Native_capability cap     { };
+				addr_t            imprint { 0 };
+
+			} stand_ins[MAX_STAND_INS] { };
 
 			Constructible<Proxy> proxy { };
 
@@ -171,11 +181,14 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 		Provider   &_provider;
 		String<64>  const _label;
 
+		Signal_handler<Offer> _asked_handler { _env.ep(), *this, &Offer::_answer_proxies };
+
 		Virtual_pd *_pd     = nullptr;  /* of the component, if there is one */
 		Notify     *_notify = nullptr;
 
 		uint64_t _stamp   = 0;  /* of the state in which the component is frozen, or 0 */
 		uint64_t _next_id = 1;
+		addr_t   _next_imprint = 0;
 
 		Name _services[Offer_state::MAX_SERVICES] { };
 
@@ -220,6 +233,17 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 		{
 			return { { a.ram.value + b.ram.value }, { a.caps.value + b.caps.value } };
 		}
+
+		Native_capability _gate_of(uint32_t badge) const;
+
+		Native_capability _stand_in(Served &, Native_capability const &);
+		Native_capability _to_component(Served &, Native_capability const &);
+		Native_capability _to_client(Served &, uint32_t badge);
+
+		void _answer_proxies();
+
+		/* Virtual_pd::Outside */
+		void submit(addr_t imprint, unsigned count) override;
 
 		Served *_add(Id, bool has_client, Id client_id, Name const &, Args const &);
 
@@ -268,7 +292,11 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 		 ** Life of the component, by 'Child' **
 		 ***************************************/
 
-		void attach(Virtual_pd &pd) { _pd = &pd; }
+		void attach(Virtual_pd &pd)
+		{
+			_pd        = &pd;
+			pd.outside = this;
+		}
 
 		/**
 		 * Respond to the end of the component, which may go on elsewhere
@@ -357,7 +385,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, Noncopyable
 			unsigned i = 0;
 			_for_each([&] (Served &served) {
 				if (served.proxy.constructed() && served.proxy->call() == Proxy::Call::RECEIVED)
-					fn(uint32_t(served.target.local_name()), state.sessions[i].server);
+					fn(served.proxy->called(), state.sessions[i].server);
 				i++; });
 		}
 

@@ -76,6 +76,12 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		Quota_account _account { *this };
 
+		/*
+		 * Noncopyable
+		 */
+		Virtual_pd(Virtual_pd const &);
+		Virtual_pd &operator = (Virtual_pd const &);
+
 	public:
 
 		Dataspaces         dataspaces;
@@ -84,6 +90,13 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		/* used while an image is made */
 		uint32_t native_slot = NONE;
+
+		/**
+		 * Who knows the signal contexts outside that contexts of the component stand for
+		 */
+		struct Outside : Interface { virtual void submit(addr_t imprint, unsigned count) = 0; };
+
+		Outside *outside = nullptr;
 
 		Virtual_pd(Entrypoint &, Pd_session_capability real, Name const &,
 		           Ram_allocator &, Env::Local_rm &, Allocator &);
@@ -125,6 +138,7 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		Alloc_context_result alloc_context(Capability<Signal_source>, Imprint) override;
 		void free_context(Capability<Signal_context>) override;
+		void submit(Capability<Signal_context>, unsigned) override;
 
 		Capability<Region_map> address_space() override { return space.cap(); }
 		Capability<Region_map> stack_area()    override { return stack.cap(); }

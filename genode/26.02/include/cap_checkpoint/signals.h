@@ -83,6 +83,15 @@ struct Cap_checkpoint::Context : Noncopyable
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE;
 
+	/*
+	 * Imprints where no component has its objects
+	 *
+	 * Such a context stands for one outside, and never gets a signal itself.
+	 */
+	static constexpr addr_t FIRST_STAND_IN = ~addr_t(0) - 0xfffff;
+
+	bool stand_in() const { return imprint >= FIRST_STAND_IN; }
+
 	Id_space<Context>::Element _element;      /* by badge */
 	Id_space<Context>::Element _by_imprint;
 
@@ -168,6 +177,11 @@ class Cap_checkpoint::Signals : Noncopyable
 			if (cap.valid())
 				_contexts.apply<Context>({ unsigned(cap.local_name()) },
 				                         [&] (Context &c) { fn(c); }, [&] { });
+		}
+
+		void with_imprint(addr_t imprint, auto const &fn)
+		{
+			_imprints.apply<Context>({ imprint }, [&] (Context &c) { fn(c); }, [&] { });
 		}
 
 		void for_each_source(auto const &fn) { if (_source) fn(*_source); }

@@ -45,9 +45,16 @@ void Offer::detach()
 			sleep_ms();
 	}
 
-	_for_each([&] (Served &served) {
-		served.target = { };
-		served.server = NONE; });
+	/* what a reply means is not known any more in the next life */
+	_answer_proxies();
+
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
+		served.server = NONE;
+		for (unsigned i = 0; i < Proxy::MAX_OBJECTS; i++)
+			proxy.target(i, { }); });
+
+	if (_pd)
+		_pd->outside = nullptr;
 
 	_pd     = nullptr;
 	_notify = nullptr;
@@ -70,6 +77,9 @@ bool Offer::settled()
 		_for_each_proxy([&] (Served &, Proxy &proxy) {
 			moving |= (proxy.call() == Proxy::Call::MOVING); });
 
+		/* a reply must be understood in the life that it belongs to */
+		_answer_proxies();
+
 		if (!moving)
 			return true;
 
@@ -87,19 +97,17 @@ void Offer::release()
 		served.server = NONE;
 		_pay_debts(served); });
 
-	_for_each_proxy([&] (Served &served, Proxy &proxy) {
-		if (served.target.valid())
+	_for_each_proxy([&] (Served &, Proxy &proxy) {
+		if (proxy.target(0).valid())
 			proxy.phase(Proxy::OPEN); });
-
-	_for_each_proxy([&] (Served &served, Proxy &proxy) {
-		if (proxy.denied_caps())
-			warning(_label, ": capabilities of a client of ", served.service, " are left out"); });
 }
 
 
 void Offer::abandon()
 {
 	_stamp = 0;
+
+	_answer_proxies();
 
 	_for_each([&] (Served &served) {
 
@@ -121,7 +129,6 @@ void Offer::abandon()
 		}
 
 		served.known   = false;
-		served.target  = { };
 		served.donated = served.unpaid = { };
 		served.proxy->phase(Proxy::DEAD);
 	});
@@ -164,16 +171,18 @@ void Offer::save_state(Offer_state &state)
 
 		Offer_state::Session &session = state.sessions[i++];
 
-		session.gate   = NONE;
 		session.server = NONE;
+		for (uint32_t &gate : session.gates)
+			gate = NONE;
 
 		if (!served.known)
 			return;
 
 		uint32_t number = 0;
 		_pd->for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
-			if (served.target.valid() && gate.cap == served.target)
-				session.gate = number;
+			for (unsigned j = 0; served.proxy.constructed() && j < Proxy::MAX_OBJECTS; j++)
+				if (gate.cap == served.proxy->target(j))
+					session.gates[j] = number;
 			number++; });
 
 		session.id        = served.id.value;
@@ -194,12 +203,15 @@ void Offer::save_state(Offer_state &state)
 void Offer::_continue(Served &served, Offer_state::Session const &session,
                       Array<Native_capability> const &gates)
 {
-	if (session.gate >= gates.count() || !served.proxy.constructed())
+	if (!served.proxy.constructed())
 		return;
 
-	served.target = gates[session.gate];
+	for (unsigned i = 0; i < Proxy::MAX_OBJECTS; i++)
+		if (session.gates[i] < gates.count())
+			served.proxy->target(i, gates[session.gates[i]]);
+
 	served.server = session.server;
-	served.proxy->target(served.target);
+	served.proxy->new_life();
 }
 
 

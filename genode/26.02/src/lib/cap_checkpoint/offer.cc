@@ -107,6 +107,13 @@ Offer::Served *Offer::_add(Id id, bool has_client, Id client_id, Name const &ser
 
 void Offer::_remove(Served &removed)
 {
+	/* nothing is submitted to the client any more */
+	for (Served::Stand_in const &stand_in : removed.stand_ins)
+		if (_pd && stand_in.imprint)
+			_pd->signals.with_imprint(stand_in.imprint, [&] (Context &context) {
+				Signal_context_capability const cap = context.cap;
+				_pd->signals.free(cap); });
+
 	for (Constructible<Served> &served : _served)
 		if (served.constructed() && &*served == &removed)
 			served.destruct();
@@ -187,7 +194,7 @@ void Offer::create(Id client_id, Name const &service, Args const &wanted)
 	}
 	_next_id++;
 
-	try { served->proxy.construct(_env, _own_pd, "client"); } catch (...) { }
+	try { served->proxy.construct(_env, _own_pd, _asked_handler, "client"); } catch (...) { }
 
 	if (!served->proxy.constructed() || !served->proxy->gate().valid()) {
 		_remove(*served);
@@ -298,8 +305,8 @@ void Offer::deliver(Id id, Session_capability cap)
 		}
 
 		if (own && served.proxy.constructed()) {
-			served.target = cap;
-			served.proxy->target(cap);
+			served.proxy->target(0, cap);
+			served.proxy->new_life();
 			served.proxy->phase(Proxy::OPEN);
 		}
 

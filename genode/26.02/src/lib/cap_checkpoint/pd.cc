@@ -109,3 +109,17 @@ void Virtual_pd::free_context(Capability<Signal_context> cap)
 {
 	signals.free(cap);
 }
+
+
+void Virtual_pd::submit(Capability<Signal_context> cap, unsigned count)
+{
+	bool stand_in = false;
+
+	signals.with_context(cap, [&] (Context &context) {
+		stand_in = context.stand_in();
+		if (stand_in && outside)
+			outside->submit(context.imprint, count); });
+
+	if (!stand_in)
+		real().submit(cap, count);
+}

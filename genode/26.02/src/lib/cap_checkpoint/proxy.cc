@@ -10,9 +10,11 @@
 
 /* Genode includes */
 #include <base/env.h>
-#include <base/rpc.h>
 #include <cap_checkpoint/proxy.h>
 #include <foc_native_cpu/client.h>
+
+/* base-internal includes */
+#include <base/internal/ipc_server.h>
 
 /* base-foc */
 #include <base/internal/cap_space.h>
@@ -25,34 +27,90 @@ using namespace Foc;
  ** Message **
  *************/
 
-static unsigned num_caps(l4_umword_t const *words)
+/**
+ * Put the request into the message registers
+ *
+ * \param caps  along with the capabilities. A thread that repeats a request to somebody who knows
+ *              it already does without.
+ */
+l4_msgtag_t Proxy::_put_request(bool const caps)
 {
-	return unsigned(min(words[1], l4_umword_t(Msgbuf_base::MAX_CAPS_PER_MSG)));
+	unsigned const num_caps  = caps ? unsigned(_request.used_caps()) : 0,
+	               num_data  = unsigned(_request.data_size()/sizeof(l4_umword_t)),
+	               num_words = min(HEAD + num_caps + num_data, MAX_WORDS - 2*num_caps);
+
+	/* the table of capabilities is asked by system calls that need the registers */
+	l4_umword_t badges[MAX_CAPS] { }, selectors[MAX_CAPS] { };
+
+	for (unsigned i = 0; i < num_caps; i++) {
+		badges[i] = Cap_index::INVALID_ID;
+		if (_sent[i].valid()) {
+			badges[i]    = l4_umword_t(_sent[i].local_name());
+			selectors[i] = Cap_index(_sent[i]).kcap();
+		}
+	}
+
+	l4_umword_t * const mr = l4_utcb_mr()->mr;
+
+	mr[0] = _load(_badges[_object]);
+	mr[1] = num_caps;
+
+	unsigned num_items = 0;
+	for (unsigned i = 0; i < num_caps; i++) {
+		mr[HEAD + i] = badges[i];
+		if (selectors[i]) {
+			unsigned const at = num_words + 2*num_items++;
+			mr[at]     = L4_ITEM_MAP;
+			mr[at + 1] = l4_obj_fpage(selectors[i], 0, L4_FPAGE_RWX).raw;
+		}
+	}
+	for (unsigned i = HEAD + num_caps, j = 0; i < num_words; i++, j++)
+		mr[i] = _request.word(j);
+
+	return l4_msgtag(0, num_words, num_items, 0);
 }
 
 
 /**
- * Take a message from the message registers
+ * Take the reply from the message registers
  *
  * \return  false if it is none that the base library sends
  */
-bool Proxy::Message::take(l4_msgtag_t const tag)
+bool Proxy::_take_reply(l4_msgtag_t const tag)
 {
-	count = min(unsigned(l4_msgtag_words(tag)), MAX_WORDS);
+	l4_umword_t const * const mr = l4_utcb_mr()->mr;
 
-	for (unsigned i = 0; i < count; i++)
-		words[i] = l4_utcb_mr()->mr[i];
+	unsigned const num_words = min(unsigned(l4_msgtag_words(tag)), MAX_WORDS),
+	               num_caps  = num_words < HEAD ? 0
+	                         : unsigned(min(mr[1], l4_umword_t(MAX_CAPS)));
 
-	return count >= HEAD && count >= HEAD + num_caps(words);
-}
+	if (num_words < HEAD + num_caps)
+		return false;
 
+	_result = long(mr[0]);
 
-l4_msgtag_t Proxy::Message::put() const
-{
-	for (unsigned i = 0; i < count; i++)
-		l4_utcb_mr()->mr[i] = words[i];
+	/* the monitor knows all capabilities of the component by their badges */
+	bool any = false;
+	for (unsigned i = 0; i < num_caps; i++) {
+		_replied[i] = uint32_t(mr[HEAD + i]);
+		any |= (_replied[i] != Cap_index::INVALID_ID);
+	}
 
-	return l4_msgtag(0, count, 0, 0);
+	unsigned const num_data = num_words - HEAD - num_caps;
+
+	for (unsigned i = 0; i < num_data; i++)
+		_reply.word(i) = mr[HEAD + num_caps + i];
+
+	_reply.data_size(num_data*sizeof(l4_umword_t));
+
+	for (unsigned i = 0; i < num_caps; i++)
+		_reply.insert(Native_capability());
+
+	/* while the monitor still sees that the thread calls */
+	if (any)
+		_store(_ask, unsigned(REPLY));
+
+	return true;
 }
 
 
@@ -62,14 +120,18 @@ l4_msgtag_t Proxy::Message::put() const
  * Code and content lead to the last exception of a function, to the error of an 'Attempt', to
  * no capability, and otherwise to zeros, as many as there is room for.
  */
-void Proxy::Message::fail()
+void Proxy::_fail()
 {
-	count = MAX_WORDS;
+	unsigned const num_data = MAX_WORDS - HEAD;
 
-	for (l4_umword_t &word : words)
-		word = 0;
+	_reply.reset();
 
-	words[0] = l4_umword_t(Rpc_exception_code::EXCEPTION_BASE - 1);
+	for (unsigned i = 0; i < num_data; i++)
+		_reply.word(i) = 0;
+
+	_reply.data_size(num_data*sizeof(l4_umword_t));
+
+	_result = Rpc_exception_code::EXCEPTION_BASE - 1;
 }
 
 
@@ -85,21 +147,9 @@ void Proxy::_sleep_ms(unsigned ms)
 }
 
 
-/**
- * Let the kernel drop capabilities that a message brings
- */
-void Proxy::_deny_received_caps()
+void Proxy::_leave_call()
 {
-	for (unsigned i = 0; i < Msgbuf_base::MAX_CAPS_PER_MSG; i++)
-		l4_utcb_br()->br[i] = addr_t(DISCARD_CAP) | L4_RCV_ITEM_SINGLE_CAP;
-
-	l4_utcb_br()->bdr &= ~L4_BDR_OFFSET_MASK;
-}
-
-
-void Proxy::_leave(Region const region)
-{
-	if (_transition(region, OUT))
+	if (_transition(CALL, OUT))
 		return;
 
 	/* the monitor is about to cancel what the thread did, be it finished or not */
@@ -114,83 +164,89 @@ void Proxy::_leave(Region const region)
 
 
 /**
- * Wait for a request of the client
- *
- * \return  false if there will be none
- */
-bool Proxy::_receive()
-{
-	while (_load(_phase) != ENDED) {
-
-		_store(_region, unsigned(WAIT));
-
-		bool received = false;
-
-		if (_load(_phase) != ENDED) {
-			_deny_received_caps();
-
-			l4_umword_t label = 0;
-			l4_msgtag_t const tag = l4_ipc_wait(l4_utcb(), &label, L4_IPC_NEVER);
-
-			/* the kernel keeps rights in the lowest bits */
-			received = !l4_msgtag_has_error(tag) && _message.take(tag)
-			        && (label & (~0UL << 2)) == l4_umword_t(_gate.local_name());
-		}
-		_leave(WAIT);
-
-		if (received)
-			return true;
-	}
-	return false;
-}
-
-
-/**
  * Pass the request on
  *
  * \return  true if it was answered
  */
-bool Proxy::_call()
+bool Proxy::_call(bool const caps)
 {
-	_deny_received_caps();
+	l4_msgtag_t const request = _put_request(caps);
 
-	l4_msgtag_t const request = _message.put();
+	/* whatever comes with the reply is known */
+	for (unsigned i = 0; i < MAX_CAPS; i++)
+		l4_utcb_br()->br[i] = addr_t(DISCARD_CAP) | L4_RCV_ITEM_SINGLE_CAP;
 
-	l4_utcb_mr()->mr[0] = _load(_target_badge);
+	l4_utcb_br()->bdr &= ~L4_BDR_OFFSET_MASK;
 
-	l4_msgtag_t const tag = l4_ipc_call(_load(_target_kcap), l4_utcb(), request, L4_IPC_NEVER);
+	l4_msgtag_t const tag = l4_ipc_call(_load(_targets[_object]), l4_utcb(), request,
+	                                    L4_IPC_NEVER);
 
-	bool const answered = !l4_msgtag_has_error(tag);
+	if (l4_msgtag_has_error(tag))
+		return false;
 
-	if (answered && !_message.take(tag))
-		_message.fail();
+	if (!_take_reply(tag))
+		_fail();
 
-	return answered;
+	return true;
 }
 
 
 /**
- * Replace the request by its answer
+ * Wait for the entrypoint, unless nobody is interested any more
+ */
+void Proxy::_wait_for_answer()
+{
+	_pd.submit(_asked, 1);
+
+	while (_load(_ask) != NOTHING && _load(_phase) != DEAD && _load(_phase) != ENDED)
+		_sleep_ms(1);
+}
+
+
+bool Proxy::_find_object(unsigned long badge)
+{
+	for (unsigned i = 0; i < MAX_OBJECTS; i++)
+		if (_objects[i].gate.valid() && (unsigned long)_objects[i].gate.local_name() == badge) {
+			_store(_object, i);
+			return true;
+		}
+
+	return false;
+}
+
+
+bool Proxy::_request_has_caps() const
+{
+	bool result = false;
+	for (unsigned i = 0; i < _request.used_caps(); i++)
+		result |= _request.cap(i).valid();
+	return result;
+}
+
+
+/**
+ * Obtain the reply to the request
  */
 void Proxy::_forward()
 {
-	auto leave_out_caps = [&] {
-		for (unsigned i = 0; i < num_caps(_message.words); i++) {
-			l4_umword_t &badge = _message.words[Message::HEAD + i];
-			if (badge != Cap_index::INVALID_ID)
-				_store(_caps_denied, 1U);
-			badge = Cap_index::INVALID_ID;
-		}
-	};
+	bool const caps = _request_has_caps();
 
-	leave_out_caps();
+	/* what was translated belongs to an earlier request */
+	_store(_sent_life, _load(_life) - 1);
 
 	for (;;) {
 		unsigned const phase = _load(_phase);
 
 		if (phase == DEAD || phase == ENDED) {
-			_message.fail();
+			_fail();
 			return;
+		}
+
+		if (caps && phase == OPEN && _load(_sent_life) != _load(_life)) {
+			_store(_ask, unsigned(REQUEST));
+			_wait_for_answer();
+			_store(_ask, unsigned(NOTHING));
+			continue;
 		}
 
 		bool answered = false, called = false;
@@ -198,22 +254,25 @@ void Proxy::_forward()
 		_store(_region, unsigned(CALL));
 
 		unsigned const life = _load(_life);
+		bool     const same = _load(_sent_life) == life;
 
 		/* the monitor holds requests, then looks who is in the region */
-		if (_may_call()) {
+		if (_may_call() && (!caps || same || _load(_repeat))) {
 			called   = true;
-			answered = _call();
+			answered = _call(caps && same);
 		}
-		_leave(CALL);
+		_leave_call();
 
 		if (answered) {
-			leave_out_caps();
+			if (_load(_ask) != NOTHING)
+				_wait_for_answer();
+			_store(_ask, unsigned(NOTHING));
 			return;
 		}
 
 		/* the object is gone, although the component is not */
 		if (called && _load(_phase) == OPEN && _load(_life) == life) {
-			_message.fail();
+			_fail();
 			return;
 		}
 
@@ -222,20 +281,21 @@ void Proxy::_forward()
 }
 
 
-void Proxy::_reply()
-{
-	l4_msgtag_t const tag = _message.put();
-
-	/* a client that does not wait any more gets no answer */
-	(void)l4_ipc_send(L4_SYSF_REPLY, l4_utcb(), tag, L4_IPC_SEND_TIMEOUT_0);
-}
-
-
 void Proxy::entry()
 {
-	while (_receive()) {
-		_forward();
-		_reply();
+	for (;;) {
+		Rpc_request const request =
+			ipc_reply_wait(Reply_capability(), Rpc_exception_code(int(_result)), _reply, _request);
+
+		if (_load(_phase) == ENDED)
+			break;
+
+		_reply.reset();
+
+		if (_find_object(request.badge))
+			_forward();
+		else
+			_fail();
 	}
 
 	_store(_gone, 1U);
@@ -255,20 +315,14 @@ static Foc_native_cpu_client native_cpu(Cpu_session &cpu)
 }
 
 
-Proxy::Proxy(Env &env, Pd_session &pd, Name const &name)
+Proxy::Proxy(Env &env, Pd_session &pd, Signal_context_capability asked, Name const &name)
 :
-	Thread(env, name, Stack_size { STACK_SIZE }), _pd(pd), _cpu(env.cpu())
+	Thread(env, name, Stack_size { STACK_SIZE }), _pd(pd), _cpu(env.cpu()), _asked(asked)
 {
 	if (Thread::cap().valid())
 		_native = native_cpu(_cpu).native_cap(Thread::cap());
 
-	if (!_native.valid())
-		return;
-
-	_pd.alloc_rpc_cap(_native).with_result(
-		[&] (Native_capability cap) { _gate = cap; }, [&] (Alloc_error) { });
-
-	if (_gate.valid())
+	if (_native.valid() && gate_for({ }).valid())
 		(void)start();
 }
 
@@ -277,23 +331,56 @@ Proxy::~Proxy()
 {
 	phase(ENDED);
 
-	/* whatever it waits for, it leaves the region */
-	while (_gate.valid() && !_load(_gone)) {
-		_cancel(WAIT);
-		_cancel(CALL);
+	Native_capability const gate = _objects[0].gate;
+
+	/* whatever it waits for comes to its end, and then it waits for a request */
+	while (gate.valid() && !_load(_gone)) {
+
+		cancel();
+
+		l4_utcb_mr()->mr[0] = l4_umword_t(gate.local_name());
+		l4_utcb_mr()->mr[1] = 0;
+		(void)l4_ipc_send(Cap_index(gate).kcap(), l4_utcb(), l4_msgtag(0, HEAD, 0, 0),
+		                  L4_IPC_SEND_TIMEOUT_0);
 		_sleep_ms(1);
 	}
 
-	if (_gate.valid())
-		_pd.free_rpc_cap(_gate);
+	for (Object const &object : _objects)
+		if (object.gate.valid())
+			_pd.free_rpc_cap(object.gate);
 }
 
 
-void Proxy::target(Native_capability const cap)
+void Proxy::target(unsigned const object, Native_capability const cap)
 {
-	_store(_target_kcap,  l4_umword_t(Cap_index(cap).kcap()));
-	_store(_target_badge, l4_umword_t(cap.local_name()));
-	_store(_life, _life + 1);
+	_objects[object].target = cap;
+
+	_store(_targets[object], cap.valid() ? l4_umword_t(Cap_index(cap).kcap()) : 0);
+	_store(_badges [object], cap.valid() ? l4_umword_t(cap.local_name())      : 0);
+}
+
+
+Native_capability Proxy::gate_for(Native_capability const wanted)
+{
+	for (Object const &object : _objects)
+		if (object.gate.valid() && wanted.valid() && object.target == wanted)
+			return object.gate;
+
+	for (unsigned i = 0; i < MAX_OBJECTS; i++) {
+
+		Object &object = _objects[i];
+
+		if (object.gate.valid())
+			continue;
+
+		target(i, wanted);
+
+		_pd.alloc_rpc_cap(_native).with_result(
+			[&] (Native_capability cap) { object.gate = cap; }, [&] (Alloc_error) { });
+
+		return object.gate;
+	}
+	return { };
 }
 
 
@@ -312,9 +399,9 @@ Proxy::Call Proxy::call() const
 }
 
 
-void Proxy::_cancel(Region const region)
+void Proxy::cancel()
 {
-	if (!_transition(region, CANCEL))
+	if (!_transition(CALL, CANCEL))
 		return;
 
 	(void)l4_thread_ex_regs(Cap_index(_native).kcap(), ~0UL, ~0UL, L4_THREAD_EX_REGS_CANCEL);

@@ -14,6 +14,7 @@
 /* Genode includes */
 #include <base/connection.h>
 #include <base/rpc_client.h>
+#include <base/signal.h>
 #include <session/session.h>
 
 namespace Test {
@@ -54,9 +55,27 @@ struct Test::Count_session : Session
 		return (uint64_t(session) << 32) | (number*2654435761U);
 	}
 
-	GENODE_RPC(Rpc_count, Result, count, unsigned);
+	/**
+	 * Register handler that gets one signal for each request that was executed
+	 */
+	virtual void sigh(Signal_context_capability) = 0;
 
-	GENODE_RPC_INTERFACE(Rpc_count);
+	/**
+	 * Create a further object with requests of its own
+	 */
+	virtual Capability<Count_session> object() = 0;
+
+	/**
+	 * Return true if a capability is the one of such an object
+	 */
+	virtual bool knows(Capability<Count_session>) = 0;
+
+	GENODE_RPC(Rpc_count, Result, count, unsigned);
+	GENODE_RPC(Rpc_sigh, void, sigh, Signal_context_capability);
+	GENODE_RPC(Rpc_object, Capability<Count_session>, object);
+	GENODE_RPC(Rpc_knows, bool, knows, Capability<Count_session>);
+
+	GENODE_RPC_INTERFACE(Rpc_count, Rpc_sigh, Rpc_object, Rpc_knows);
 };
 
 
@@ -74,6 +93,12 @@ struct Test::Count_client : Rpc_client<Count_session>
 	Count_client(Capability<Count_session> cap) : Rpc_client<Count_session>(cap) { }
 
 	Result count(unsigned number) override { return call<Rpc_count>(number); }
+
+	void sigh(Signal_context_capability cap) override { call<Rpc_sigh>(cap); }
+
+	Capability<Count_session> object() override { return call<Rpc_object>(); }
+
+	bool knows(Capability<Count_session> cap) override { return call<Rpc_knows>(cap); }
 };
 
 

@@ -45,20 +45,90 @@ struct Test::Requests : Interface
 template <typename CONNECTION>
 struct Test::Counted : Requests
 {
+	static constexpr unsigned REQUESTS_PER_OBJECT = 7;
+
 	unsigned const _session;
+
+	Timer::Connection &_timer;
 
 	CONNECTION _connection;
 
-	Counted(Env &env, unsigned session) : _session(session), _connection(env, session) { }
+	/* each request that is executed leads to one signal */
+	Signal_receiver _receiver { };
+	Signal_context  _context  { };
+	unsigned        _executed = 0, _signals = 0;
+
+	/* object that the session has created */
+	Capability<Count_session> _object { };
+
+	Counted(Env &env, Timer::Connection &timer, unsigned session)
+	: _session(session), _timer(timer), _connection(env, session)
+	{
+		_connection.sigh(_receiver.manage(_context));
+	}
+
+	~Counted() { _receiver.dissolve(_context); }
+
+	Result _count(Count_client &client, unsigned const session, unsigned const number)
+	{
+		Result const result = client.count(number).template convert<Result>(
+			[&] (uint64_t value) {
+				return value == Count_session::value(session, number) ? Result::RIGHT
+				                                                      : Result::MISTAKE; },
+			[&] (Count_session::Error e) {
+				return e == Count_session::Error::LOST ? Result::LOST : Result::MISTAKE; });
+
+		_executed += (result == Result::RIGHT);
+		return result;
+	}
+
+	/**
+	 * Return false if there are more signals than requests, or less
+	 */
+	bool _signals_right()
+	{
+		/* they may be on their way */
+		for (unsigned i = 0; i < 3000; i++) {
+
+			for (Signal signal = _receiver.pending_signal(); signal.valid();
+			     signal = _receiver.pending_signal())
+				_signals += signal.num();
+
+			if (_signals >= _executed)
+				break;
+
+			_timer.usleep(1000);
+		}
+		return _signals == _executed;
+	}
 
 	Result request(unsigned const number) override
 	{
-		return _connection.count(number).template convert<Result>(
-			[&] (uint64_t value) {
-				return value == Count_session::value(_session, number) ? Result::RIGHT
-				                                                       : Result::MISTAKE; },
-			[&] (Count_session::Error e) {
-				return e == Count_session::Error::LOST ? Result::LOST : Result::MISTAKE; });
+		Result const result = _count(_connection, _session, number);
+
+		if (result != Result::RIGHT)
+			return result;
+
+		/* one object follows the other */
+		unsigned const i = (number - 1) % REQUESTS_PER_OBJECT;
+
+		if (!i)
+			_object = _connection.object();
+
+		if (!_object.valid())
+			return Result::LOST;
+
+		Count_client object(_object);
+
+		Result const object_result = _count(object, _session + 1000000, i + 1);
+
+		if (object_result != Result::RIGHT)
+			return object_result;
+
+		if (i == 3 && !_connection.knows(_object))
+			return _connection.object().valid() ? Result::MISTAKE : Result::LOST;
+
+		return _signals_right() ? Result::RIGHT : Result::MISTAKE;
 	}
 };
 
@@ -142,10 +212,10 @@ struct Test::Main
 	{
 		unsigned const session = 10000*_number + ++_sessions;
 
-		if (_service == "Slow") { _slow.construct(_env, session);            return *_slow; }
+		if (_service == "Slow") { _slow.construct(_env, _timer, session);     return *_slow; }
 		if (_service == "LOG")  { _log .construct(_env, *_terminal, session); return *_log; }
 
-		_count.construct(_env, session);
+		_count.construct(_env, _timer, session);
 		return *_count;
 	}
 

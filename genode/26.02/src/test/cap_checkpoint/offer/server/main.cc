@@ -25,6 +25,7 @@
 
 namespace Test {
 
+	struct Numbered;
 	struct Counter;
 	struct Slow_counter;
 	struct Root;
@@ -38,13 +39,24 @@ namespace Test {
 }
 
 
-struct Test::Counter : Rpc_object<Count_session, Counter>
+/**
+ * Object with requests that are executed in the order of their numbers
+ */
+struct Test::Numbered : Rpc_object<Count_session, Numbered>
 {
 	unsigned const _session;
 
 	unsigned _number = 0;
 
-	Counter(unsigned session) : _session(session) { }
+	Signal_context_capability _sigh { };
+
+	Numbered(unsigned session) : _session(session) { }
+
+	void sigh(Signal_context_capability cap) override { _sigh = cap; }
+
+	Capability<Count_session> object() override { return { }; }
+
+	bool knows(Capability<Count_session>) override { return false; }
 
 	Result count(unsigned number) override
 	{
@@ -53,7 +65,46 @@ struct Test::Counter : Rpc_object<Count_session, Counter>
 			return Error::WRONG_NUMBER;
 		}
 		_number = number;
+
+		if (_sigh.valid())
+			Signal_transmitter(_sigh).submit();
+
 		return value(_session, number);
+	}
+};
+
+
+/**
+ * Object of a session, which has another one at a time
+ */
+struct Test::Counter : Numbered
+{
+	Entrypoint &_ep;
+
+	Constructible<Numbered> _object { };
+
+	Counter(Entrypoint &ep, unsigned session) : Numbered(session), _ep(ep) { }
+
+	~Counter() { _dissolve_object(); }
+
+	void _dissolve_object()
+	{
+		if (_object.constructed())
+			_ep.dissolve(*_object);
+		_object.destruct();
+	}
+
+	Capability<Count_session> object() override
+	{
+		_dissolve_object();
+		_object.construct(_session + 1000000);
+		_object->sigh(_sigh);
+		return _ep.manage(*_object);
+	}
+
+	bool knows(Capability<Count_session> cap) override
+	{
+		return _object.constructed() && cap == _object->cap();
 	}
 };
 
@@ -65,9 +116,15 @@ struct Test::Slow_counter : Rpc_object<Slow_session, Slow_counter>
 	unsigned          &_total;
 	Timer::Connection &_timer;
 
-	Slow_counter(unsigned session, Capability<Count_session> all, unsigned &total,
-	             Timer::Connection &timer)
-	: _counter(session), _all(all), _total(total), _timer(timer) { }
+	Slow_counter(Entrypoint &ep, unsigned session, Capability<Count_session> all,
+	             unsigned &total, Timer::Connection &timer)
+	: _counter(ep, session), _all(all), _total(total), _timer(timer) { }
+
+	void sigh(Signal_context_capability cap) override { _counter.sigh(cap); }
+
+	Capability<Count_session> object() override { return _counter.object(); }
+
+	bool knows(Capability<Count_session> cap) override { return _counter.knows(cap); }
 
 	Result count(unsigned number) override
 	{
@@ -83,30 +140,34 @@ struct Test::Slow_counter : Rpc_object<Slow_session, Slow_counter>
 
 struct Test::Root : Root_component<Counter>
 {
-	Root(Entrypoint &ep, Allocator &alloc) : Root_component<Counter>(ep, alloc) { }
+	Entrypoint &_ep;
+
+	Root(Entrypoint &ep, Allocator &alloc) : Root_component<Counter>(ep, alloc), _ep(ep) { }
 
 	Create_result _create_session(char const *args) override
 	{
-		return *new (md_alloc()) Counter(session_number(args));
+		return *new (md_alloc()) Counter(_ep, session_number(args));
 	}
 };
 
 
 struct Test::Slow_root : Root_component<Slow_counter>
 {
-	Counter                   _all   { 0 };
+	Entrypoint               &_ep;
+	Counter                   _all;
 	unsigned                  _total { 0 };
 	Capability<Count_session> _all_cap;
 	Timer::Connection         _timer;
 
 	Slow_root(Env &env, Entrypoint &ep, Allocator &alloc)
 	:
-		Root_component<Slow_counter>(ep, alloc), _all_cap(env.ep().manage(_all)), _timer(env)
+		Root_component<Slow_counter>(ep, alloc), _ep(ep), _all(env.ep(), 0),
+		_all_cap(env.ep().manage(_all)), _timer(env)
 	{ }
 
 	Create_result _create_session(char const *args) override
 	{
-		return *new (md_alloc()) Slow_counter(session_number(args), _all_cap, _total, _timer);
+		return *new (md_alloc()) Slow_counter(_ep, session_number(args), _all_cap, _total, _timer);
 	}
 };
 
