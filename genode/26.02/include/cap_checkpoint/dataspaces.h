@@ -75,6 +75,9 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 	/* written without core being able to tell which pages */
 	bool changed = true;
 
+	/* RAM of the monitor, and attached by a client of the component */
+	bool of_monitor = false, shared = false;
+
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE;
 

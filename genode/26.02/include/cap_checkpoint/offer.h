@@ -12,99 +12,15 @@
 #define _INCLUDE__CAP_CHECKPOINT__OFFER_H_
 
 /* Genode includes */
-#include <base/attached_rom_dataspace.h>
 #include <cap_checkpoint/array.h>
 #include <cap_checkpoint/pd.h>
-#include <cap_checkpoint/proxy.h>
-#include <parent/parent.h>
+#include <cap_checkpoint/provider.h>
 
 namespace Cap_checkpoint {
 
 	struct Monitor;
-	struct Offer_state;
-	class  Provider;
 	class  Offer;
 }
-
-
-/**
- * What an image says about the sessions that the component provides
- *
- * It is memory of the component's ROM session "session_requests". A restore takes it as a claim.
- */
-struct Cap_checkpoint::Offer_state
-{
-	static constexpr unsigned MAX_SERVICES = 4, MAX_SESSIONS = 32;
-
-	using Name = String<32>;
-	using Args = String<160>;
-
-	struct Session
-	{
-		enum Stage : uint32_t { NONE, CREATE, OPEN, UPGRADE, CLOSE };
-
-		uint64_t id;       /* by which the component and its parent name the session */
-		uint32_t stage;    /* what the component was asked for, and has not answered */
-		uint32_t server;   /* number of the thread that owes the client a reply, or NONE */
-		uint64_t ram;      /* bytes that the client has donated, upgrades included */
-		uint64_t caps;
-		uint64_t more_ram; /* of the upgrade that is not answered */
-		uint64_t more_caps;
-		char     service[32];
-		char     args[160];
-		uint64_t zero;
-		uint32_t gates[Proxy::MAX_OBJECTS]; /* numbers of the gates for the client, or NONE */
-	};
-
-	static_assert(sizeof(Session) == 280 && Proxy::MAX_OBJECTS == 8);
-
-	uint64_t stamp;    /* tells one state of the component from all others */
-	uint64_t next_id;
-	char     services[MAX_SERVICES][32];
-	Session  sessions[MAX_SESSIONS];
-};
-
-
-/**
- * Service requests from the parent of the monitor, for one or several offers
- */
-class Cap_checkpoint::Provider : Noncopyable
-{
-	private:
-
-		Env &_env;
-
-		Attached_rom_dataspace _requests { _env, "session_requests" };
-
-		List<Offer> _offers { };
-
-		void _handle();
-
-		Signal_handler<Provider> _handler { _env.ep(), *this, &Provider::_handle };
-
-		void _with_offer(Parent::Server::Id, auto const &fn, auto const &missing_fn);
-
-		void _create (Node const &);
-		void _upgrade(Node const &);
-		void _close  (Node const &);
-
-	public:
-
-		Provider(Env &env) : _env(env) { _requests.sigh(_handler); }
-
-		void add   (Offer &);
-		void remove(Offer &);
-
-		/**
-		 * Let the parent know that there is somebody who provides a service
-		 */
-		void announce(Offer_state::Name const &);
-
-		/**
-		 * Return true if another child provides the service
-		 */
-		bool taken(Offer const &, Offer_state::Name const &) const;
-};
 
 
 /**
@@ -135,7 +51,20 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 
 	private:
 
-		static constexpr unsigned MAX_STAND_INS = 8;
+		static constexpr unsigned MAX_STAND_INS = 8, MAX_SHARED = 32;
+
+		/**
+		 * Dataspace of the component that clients may have attached
+		 *
+		 * It stays until the session is closed, whatever becomes of the component.
+		 */
+		struct Shared
+		{
+			Ram_dataspace_capability cap    { };
+			uint64_t                 key    { 0 };      /* of the session by which it became known */
+			bool                     kept   { false };  /* the component is gone */
+			uint32_t                 number { NONE };   /* in the image */
+		};
 
 		/**
 		 * Session of a client, or one whose client is elsewhere
@@ -143,6 +72,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		struct Served
 		{
 			Id         id;          /* at the component */
+			uint64_t   key = 0;     /* tells it from all others that there ever were */
 			bool       has_client;
 			Id   const client_id;   /* at the parent of the monitor */
 			Name const service;
@@ -189,10 +119,13 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		uint64_t _stamp   = 0;  /* of the state in which the component is frozen, or 0 */
 		uint64_t _next_id = 1;
 		addr_t   _next_imprint = 0;
+		uint64_t _last_key = 0;
 
 		Name _services[Offer_state::MAX_SERVICES] { };
 
 		Constructible<Served> _served[Offer_state::MAX_SESSIONS] { };
+
+		Shared _shared[MAX_SHARED] { };
 
 		void _for_each(auto const &fn)
 		{
@@ -244,6 +177,19 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 
 		/* Virtual_pd::Outside */
 		void submit(addr_t imprint, unsigned count) override;
+		Pd_session &ram_pd() override { return _own_pd; }
+		void keep  (Dataspace const &) override;
+		void forget(Dataspace const &) override;
+
+		void _with_shared(Native_capability const &cap, auto const &fn)
+		{
+			for (Shared &shared : _shared)
+				if (shared.cap.valid() && shared.cap == cap)
+					fn(shared);
+		}
+
+		Native_capability _share(Served const &, Dataspace &);
+		void _release_memory(Served const &);
 
 		Served *_add(Id, bool has_client, Id client_id, Name const &, Args const &);
 
@@ -388,6 +334,24 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 					fn(served.proxy->called(), state.sessions[i].server);
 				i++; });
 		}
+
+		/**
+		 * Take note of the numbers of shared dataspaces in the image
+		 */
+		void number_memory();
+
+		/**
+		 * Return dataspace that clients of the frozen component share, if it is the one of an image
+		 *
+		 * \param stamp   of the state in the image
+		 * \param number  of the dataspace
+		 */
+		Ram_dataspace_capability shared_memory(uint64_t stamp, uint32_t number) const;
+
+		/**
+		 * Let the component that continues have it
+		 */
+		void return_memory(Dataspace &);
 
 		/**
 		 * Continue with a component that has the given state

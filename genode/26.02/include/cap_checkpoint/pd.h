@@ -76,6 +76,8 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		Quota_account _account { *this };
 
+		Dataspaces::Result _alloc_of_monitor(Pd_session &, size_t, Cache);
+
 		/*
 		 * Noncopyable
 		 */
@@ -92,16 +94,39 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		uint32_t native_slot = NONE;
 
 		/**
-		 * Who knows the signal contexts outside that contexts of the component stand for
+		 * What clients of the component have to do with it
 		 */
-		struct Outside : Interface { virtual void submit(addr_t imprint, unsigned count) = 0; };
+		struct Outside : Interface
+		{
+			/**
+			 * Submit signal to a context of a client, for which one of the component stands
+			 */
+			virtual void submit(addr_t imprint, unsigned count) = 0;
+
+			/**
+			 * Return PD session that RAM of the component comes from
+			 *
+			 * It must not vanish along with the component if clients have attached it.
+			 */
+			virtual Pd_session &ram_pd() = 0;
+
+			/**
+			 * Keep a dataspace that is shared, and whose component is gone
+			 */
+			virtual void keep(Dataspace const &) = 0;
+
+			/**
+			 * Respond to the end of a dataspace that is shared
+			 */
+			virtual void forget(Dataspace const &) = 0;
+		};
 
 		Outside *outside = nullptr;
 
 		Virtual_pd(Entrypoint &, Pd_session_capability real, Name const &,
 		           Ram_allocator &, Env::Local_rm &, Allocator &);
 
-		~Virtual_pd() { }
+		~Virtual_pd();
 
 		using Ram_result = Dataspaces::Result;
 
@@ -111,6 +136,11 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		Ram_result alloc(size_t, Cache, Dataspace::Kind = Dataspace::Kind::RAM);
 
 		void free(Dataspace &);
+
+		/**
+		 * Let the component have RAM of the monitor, be it new or one that clients share
+		 */
+		Ram_result adopt(size_t, Cache, Ram_dataspace_capability);
 
 		/**
 		 * Call 'fn' with number and 'Virtual_region_map &' of each region map

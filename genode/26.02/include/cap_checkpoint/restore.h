@@ -49,6 +49,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		/* objects by their numbers */
 		Array<Open_session *>    _sessions   { _alloc };
 		Array<Dataspace *>       _dataspaces { _alloc };
+		Array<bool>              _kept       { _alloc };  /* dataspaces with their content */
 		Array<Thread_capability> _threads    { _alloc };
 		Array<Native_capability> _natives    { _alloc };
 		Array<uint32_t>          _badges     { _alloc };  /* of the threads' own gates */
@@ -85,6 +86,8 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _open_sessions();
 		bool _provide_roms();
 		bool _take_dataspaces();
+		uint64_t _stamp_of_clients() const;
+		void _take_shared_memory();
 		bool _provide_dataspaces();
 		bool _fill_pages();
 		bool _provide();

@@ -53,9 +53,6 @@ void Offer::detach()
 		for (unsigned i = 0; i < Proxy::MAX_OBJECTS; i++)
 			proxy.target(i, { }); });
 
-	if (_pd)
-		_pd->outside = nullptr;
-
 	_pd     = nullptr;
 	_notify = nullptr;
 }
@@ -159,6 +156,11 @@ void Offer::save_state(Offer_state &state)
 
 	/* not zero, and not the one of another system or time */
 	_stamp = Trace::timestamp() | 1;
+
+	/* clients write to it, too, which core does not tell */
+	_pd->dataspaces.for_each([&] (Dataspace &ds) {
+		if (ds.shared)
+			ds.forgotten(0, ds.size); });
 
 	state.stamp   = _stamp;
 	state.next_id = _next_id;

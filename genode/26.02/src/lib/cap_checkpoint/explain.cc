@@ -251,6 +251,7 @@ bool Save::_find_calls_of_clients()
 	bool all = true;
 
 	_child.parent.with_offer([&] (Offer &offer, Offer_state &state) {
+		offer.number_memory();
 		offer.for_each_received(state, [&] (uint32_t badge, uint32_t &server) {
 
 			Meanings::Meaning const * const meaning = _meanings.find(badge);

@@ -98,6 +98,7 @@ Offer::Served *Offer::_add(Id id, bool has_client, Id client_id, Name const &ser
 	for (Constructible<Served> &served : _served)
 		if (!served.constructed()) {
 			served.construct(id, has_client, client_id, service, args);
+			served->key = ++_last_key;
 			return &*served;
 		}
 
@@ -113,6 +114,8 @@ void Offer::_remove(Served &removed)
 			_pd->signals.with_imprint(stand_in.imprint, [&] (Context &context) {
 				Signal_context_capability const cap = context.cap;
 				_pd->signals.free(cap); });
+
+	_release_memory(removed);
 
 	for (Constructible<Served> &served : _served)
 		if (served.constructed() && &*served == &removed)

@@ -26,8 +26,61 @@ Virtual_pd::Virtual_pd(Entrypoint &ep, Pd_session_capability real, Name const &n
 { }
 
 
+Virtual_pd::~Virtual_pd()
+{
+	dataspaces.for_each([&] (Dataspace &ds) {
+		if (outside && ds.of_monitor) {
+			if (ds.shared)
+				outside->keep(ds);
+			else
+				outside->ram_pd().free_ram(static_cap_cast<Ram_dataspace>(ds.cap));
+		} });
+}
+
+
+/**
+ * What the component pays for RAM of the monitor
+ */
+static Virtual_pd::Costs costs_of_ram(size_t size) { return { { align_addr(size, AT_PAGE) }, { 1 } }; }
+
+
+Virtual_pd::Ram_result Virtual_pd::adopt(size_t size, Cache cache, Ram_dataspace_capability cap)
+{
+	return pay(costs_of_ram(size)).convert<Ram_result>(
+		[&] (Ok) -> Ram_result {
+			Ram_result const result =
+				dataspaces.add(Dataspace::Kind::RAM, align_addr(size, AT_PAGE), cache, cap);
+			result.with_result(
+				[&] (Dataspace *ds) { ds->of_monitor = true; },
+				[&] (Alloc_error)   { repay(costs_of_ram(size)); });
+			return result; },
+		[&] (Alloc_error e) -> Ram_result { return e; });
+}
+
+
+Virtual_pd::Ram_result Virtual_pd::_alloc_of_monitor(Pd_session &pd, size_t size, Cache cache)
+{
+	/* the quota of the component decides, the monitor has what is paid */
+	if (avail_ram().value < align_addr(size, AT_PAGE))
+		return Alloc_error::OUT_OF_RAM;
+
+	return pd.alloc_ram(size, cache).convert<Ram_result>(
+		[&] (Ram_dataspace_capability cap) -> Ram_result {
+			Ram_result result = Alloc_error::DENIED;
+			if (cap.valid())
+				result = adopt(size, cache, cap);
+			if (result.failed() && cap.valid())
+				pd.free_ram(cap);
+			return result; },
+		[&] (Alloc_error) -> Ram_result { return Alloc_error::DENIED; });
+}
+
+
 Virtual_pd::Ram_result Virtual_pd::alloc(size_t size, Cache cache, Dataspace::Kind kind)
 {
+	if (outside && kind == Dataspace::Kind::RAM)
+		return _alloc_of_monitor(outside->ram_pd(), size, cache);
+
 	return real().alloc_ram(size, cache).convert<Ram_result>(
 		[&] (Ram_dataspace_capability cap) -> Ram_result {
 
@@ -61,8 +114,19 @@ void Virtual_pd::free(Dataspace &ds)
 {
 	Ram_dataspace_capability const cap = static_cap_cast<Ram_dataspace>(ds.cap);
 
+	bool   const of_monitor = outside && ds.of_monitor;
+	size_t const size       = ds.size;
+
+	if (of_monitor && ds.shared)
+		outside->forget(ds);
+
 	dataspaces.remove(ds);
-	real().free_ram(cap);
+
+	if (of_monitor) {
+		outside->ram_pd().free_ram(cap);
+		repay(costs_of_ram(size));
+	} else
+		real().free_ram(cap);
 }
 
 

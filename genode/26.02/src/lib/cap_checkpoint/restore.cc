@@ -21,6 +21,7 @@ bool Restore::_reserve()
 
 	return (_sessions  .reserve(_image.num<Image::Session>())
 	     && _dataspaces.reserve(_image.num<Image::Dataspace>())
+	     && _kept      .reserve(_image.num<Image::Dataspace>())
 	     && _threads   .reserve(num_threads)
 	     && _natives   .reserve(num_threads)
 	     && _badges    .reserve(num_threads)
@@ -229,6 +230,8 @@ bool Restore::_provide_dataspaces()
 				if (ds.kind == own.kind && ds.size == own.size)
 					_dataspaces[i] = &own; }); });
 
+	_take_shared_memory();
+
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
 		if (ds.kind == Kind::RAM && !_dataspaces[i])
@@ -274,7 +277,7 @@ bool Restore::_fill_pages()
 			first = min(first, page);
 			end   = max(end, page + 1); });
 
-		if (ds && first < end && end <= ds->size/Image::PAGE_SIZE
+		if (ds && !_kept[i] && first < end && end <= ds->size/Image::PAGE_SIZE
 		 && !with_attached(local_rm, ds->cap, Access::WRITE,
 			[&] (char *start, size_t) {
 				for_each_page([&] (uint32_t page, char const *bytes) {

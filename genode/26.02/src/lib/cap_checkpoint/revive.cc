@@ -140,16 +140,6 @@ bool Restore::_create_gates()
 }
 
 
-/**
- * Find the clients of sessions that the component provides
- */
-void Restore::_resume_clients()
-{
-	_child.parent.with_offer([&] (Offer &offer, Offer_state const &state) {
-		offer.resume(state, _gates); });
-}
-
-
 /******************
  ** Capabilities **
  ******************/

@@ -101,6 +101,10 @@ Native_capability Offer::_to_client(Served &served, uint32_t const badge)
 		result = served.proxy->gate_for(gate);
 	}
 
+	_pd->dataspaces.for_each([&] (Dataspace &ds) {
+		if (ds.of_monitor && uint32_t(ds.cap.local_name()) == badge)
+			result = _share(served, ds); });
+
 	/* a capability of the client goes back */
 	_pd->signals.for_each_context([&] (Context &context) {
 		if (uint32_t(context.cap.local_name()) == badge)

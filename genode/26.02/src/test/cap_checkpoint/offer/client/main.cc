@@ -12,10 +12,12 @@
  */
 
 /* Genode includes */
+#include <base/attached_dataspace.h>
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
 #include <log_session/connection.h>
+#include <report_session/connection.h>
 #include <terminal_session/connection.h>
 #include <timer_session/connection.h>
 
@@ -27,6 +29,7 @@ namespace Test {
 	struct Requests;
 	template <typename> struct Counted;
 	struct Logged;
+	struct Reported;
 	struct Main;
 }
 
@@ -185,9 +188,95 @@ struct Test::Logged : Requests
 };
 
 
+/**
+ * Reports that come back as a ROM module, by memory that is shared with the server
+ */
+struct Test::Reported : Requests
+{
+	static constexpr size_t SIZE = 3*4096;
+
+	Timer::Connection &_timer;
+
+	Report::Connection _report;
+	Attached_dataspace _buffer;
+
+	Attached_rom_dataspace _rom;
+
+	Signal_receiver _receiver { };
+	Signal_context  _context  { };
+
+	unsigned _seen = 0;
+
+	Reported(Env &env, Timer::Connection &timer)
+	:
+		_timer(timer), _report(env, "versions", SIZE), _buffer(env.rm(), _report.dataspace()),
+		_rom(env, "versions")
+	{
+		_rom.sigh(_receiver.manage(_context));
+	}
+
+	~Reported() { _receiver.dissolve(_context); }
+
+	static char _byte(unsigned number, size_t at) { return char('a' + (number + at/97) % 26); }
+
+	/**
+	 * Return number in the module, 0 if it is empty, ~0 if it is not as it should be
+	 */
+	unsigned _content()
+	{
+		_rom.update();
+
+		unsigned number = 0;
+		if (!_rom.valid() || !ascii_to(_rom.local_addr<char>(), number))
+			return 0;
+
+		bool right = _rom.size() >= 2*4096;
+		for (size_t i = 16; right && i < SIZE - 4096; i++)
+			right = _rom.local_addr<char>()[i] == _byte(number, i);
+
+		return right ? number : ~0U;
+	}
+
+	Result request(unsigned const number) override
+	{
+		char * const bytes = _buffer.local_addr<char>();
+
+		for (size_t i = 0; i < SIZE - 4096; i++)
+			bytes[i] = _byte(number, i);
+
+		String<16> const text(number, " ");
+		memcpy(bytes, text.string(), text.length() - 1);
+
+		_report.submit(SIZE - 4096);
+
+		/* the server tells about the change, and needs no other occasion */
+		for (unsigned i = 0; i < 1500; i++) {
+
+			if (_receiver.pending_signal().valid())
+				_seen = _content();
+
+			if (_seen == number)
+				return Result::RIGHT;
+
+			if (_seen > number)
+				return Result::MISTAKE;
+
+			/* the memory is there as long as the session */
+			if (i % 100 == 99 && !_report.dataspace().valid()) {
+				bytes[0] = 0;
+				return Result::LOST;
+			}
+
+			_timer.usleep(1000);
+		}
+		return Result::MISTAKE;
+	}
+};
+
+
 struct Test::Main
 {
-	static constexpr unsigned REQUESTS_PER_SESSION = 37, REQUESTS_PER_LINE = 100;
+	static constexpr unsigned REQUESTS_PER_SESSION = 37, REQUESTS_PER_LINE = 50;
 
 	Env &_env;
 
@@ -205,6 +294,7 @@ struct Test::Main
 	Constructible<Counted<Count_connection>> _count { };
 	Constructible<Counted<Slow_connection>>  _slow  { };
 	Constructible<Logged>                    _log   { };
+	Constructible<Reported>                  _report { };
 
 	unsigned _executed = 0, _sessions = 0, _errors = 0;
 
@@ -215,6 +305,8 @@ struct Test::Main
 		if (_service == "Slow") { _slow.construct(_env, _timer, session);     return *_slow; }
 		if (_service == "LOG")  { _log .construct(_env, *_terminal, session); return *_log; }
 
+		if (_service == "Report") { _report.construct(_env, _timer); return *_report; }
+
 		_count.construct(_env, _timer, session);
 		return *_count;
 	}
@@ -224,6 +316,7 @@ struct Test::Main
 		_count.destruct();
 		_slow .destruct();
 		_log  .destruct();
+		_report.destruct();
 	}
 
 	/**

@@ -182,6 +182,10 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 				if (_instead == "other system")
 					_offer.abandon();
 
+				/* the memory of the clients is not the one of the image any more */
+				if (_instead == "other memory")
+					_offer.number_memory();
+
 				_restore();
 			}
 
