@@ -1,6 +1,8 @@
 /*
  * \brief  Child that is saved and restored as configured
  * \date   2026-11-30
+ *
+ * Longer than 450 lines because it is one class, whose functions are in several files.
  */
 
 /*
