@@ -25,6 +25,7 @@
 #include <ownership.h>
 #include <routes.h>
 #include <start_node.h>
+#include <statistics.h>
 
 namespace Checkpoint { class Managed_child; }
 
@@ -175,28 +176,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		bool     _serving = false;
 		unsigned _served  = 0;
 
-		/* for the report */
-		struct Statistics
-		{
-			unsigned checkpoints = 0, refused = 0, restored = 0, moved = 0, arrived = 0;
-			uint64_t pause_us = 0, freeze_us = 0, copy_us = 0, save_us = 0, fill_us = 0, write_us = 0,
-			         restore_us = 0;
-			size_t   image_bytes = 0;
-			uint64_t chain_bytes = 0;
-
-			/* of the image in its chain, 0 if it is complete */
-			unsigned position = 0;
-
-			/* copies of pages before the pause, and within */
-			unsigned rounds = 0;
-			size_t   pages = 0, last_pages = 0;
-
-			Cap_checkpoint::Restored from_image { };
-			uint64_t from_number = 0;
-			Message  refusal { };
-			String<16> refused_operation { };
-
-		} _stat { };
+		Statistics _stat { };
 
 		bool _changed = true;
 
