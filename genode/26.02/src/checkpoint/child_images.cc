@@ -29,6 +29,13 @@ bool Managed_child::_store_is_late(uint64_t now)
 }
 
 
+bool Managed_child::uses(Place const &other) const
+{
+	return !_over() && (!place().distinct(other)
+	                    || (busy() && !_job_place.distinct(other)));
+}
+
+
 /**
  * Return true if another child has a prior right to the place of the images
  *

@@ -398,6 +398,12 @@ void Managed_child::work()
 }
 
 
+bool Managed_child::obsolete()
+{
+	return _over() && !(_services.constructed() && _services->numbers().dead);
+}
+
+
 uint64_t Managed_child::deadline_us() const
 {
 	uint64_t result = ~0ULL;

@@ -366,11 +366,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/**
 		 * Return true if the images of the child are at, or overlap, a place
 		 */
-		bool uses(Place const &other) const
-		{
-			return !_over() && (!place().distinct(other)
-			                    || (busy() && !_job_place.distinct(other)));
-		}
+		bool uses(Place const &) const;
 
 		/**
 		 * Follow a change of the configuration
@@ -416,10 +412,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/**
 		 * Return true if nothing is left to do for a child without a start node
 		 */
-		bool obsolete()
-		{
-			return _over() && !(_services.constructed() && _services->numbers().dead);
-		}
+		bool obsolete();
 
 		/**
 		 * Return when 'work' must be called again at the latest, ~0 for never
