@@ -120,8 +120,8 @@ struct Test::Main
 	/**
 	 * Take badges of core, so that the other system gives others to the children
 	 *
-	 * Core hands out the badges of objects that are gone again. Whatever objects come and go,
-	 * its lowest badges remain in use.
+	 * Core hands out badges in turn. Two systems that create and destroy the same objects
+	 * may come to the same numbers, if one is not far ahead.
 	 */
 	void _hold_badges(unsigned count)
 	{
