@@ -53,6 +53,12 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 
 		static constexpr unsigned MAX_STAND_INS = 8, MAX_SHARED = 32;
 
+		/* what a session must leave to the monitor */
+		static constexpr size_t RESERVED_RAM = 256*1024, RESERVED_CAPS = 40;
+
+		/* what the component may keep of sessions that are closed, as heaps do */
+		static constexpr size_t MAX_KEPT_RAM = 128*1024, MAX_KEPT_CAPS = 20;
+
 		/**
 		 * Dataspace of the component that clients may have attached
 		 *
@@ -80,6 +86,10 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			Stage      stage   = Stage::CREATE;
 			bool       known   = true;   /* the component has it, or is to create it */
 			bool       closing = false;  /* to be closed once the component has answered */
+
+			/* over, but the component has not returned what the client has donated */
+			bool                     owed   = false;
+			Parent::Session_response answer = Parent::Session_response::CLOSED;
 
 			/* what the component has got, is to get for an upgrade, or does not have yet */
 			Costs donated { { 0 }, { 0 } }, more { { 0 }, { 0 } }, unpaid { { 0 }, { 0 } };
@@ -126,6 +136,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		Constructible<Served> _served[Offer_state::MAX_SESSIONS] { };
 
 		Shared _shared[MAX_SHARED] { };
+
+		Costs _kept { { 0 }, { 0 } };
 
 		void _for_each(auto const &fn)
 		{
@@ -196,7 +208,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		void _respond(Served const &, Session_response);
 		void _pay(Served &, Costs const &);
 		void _pay_debts(Served &);
-		void _take_back(Served &);
+		bool _take_back(Served &);
+		void _settle_owed();
 		void _remove(Served &);
 		void _ask(Served &, Stage);
 		void _settle(Served &);

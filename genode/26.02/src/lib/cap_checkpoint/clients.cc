@@ -55,6 +55,9 @@ void Offer::detach()
 
 	_pd     = nullptr;
 	_notify = nullptr;
+
+	/* all of its quota comes back */
+	_kept = { };
 }
 
 
@@ -94,9 +97,12 @@ void Offer::release()
 		served.server = NONE;
 		_pay_debts(served); });
 
-	_for_each_proxy([&] (Served &, Proxy &proxy) {
+	/* the component may have freed the object of a session that is still there */
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
 		if (proxy.target(0).valid())
-			proxy.phase(Proxy::OPEN); });
+			proxy.phase(Proxy::OPEN);
+		else if (served.stage != Stage::CREATE)
+			proxy.phase(Proxy::DEAD); });
 }
 
 
@@ -115,12 +121,14 @@ void Offer::abandon()
 			return;
 		}
 
-		if (served.closing)
+		if (served.owed)
+			_respond(served, served.answer);
+		else if (served.closing)
 			_respond(served, Session_response::CLOSED);
 		else if (served.known && served.stage == Stage::UPGRADE)
 			_respond(served, Session_response::OK);
 
-		if (served.closing || !served.has_client) {
+		if (served.closing || served.owed || !served.has_client) {
 			_remove(served);
 			return;
 		}

@@ -259,8 +259,12 @@ bool Save::_find_calls_of_clients()
 			server = meaning && meaning->kind == Image::Object::GATE
 			       ? _gates[meaning->number].thread : NONE;
 
-			/* a thread that went on without a reply has forgotten its client */
-			if (server == NONE || _threads[server].serves != NONE || _threads[server].serves_client)
+			/*
+			 * A thread that went on without a reply has forgotten its client. One that waits for
+			 * requests owes none: that of the client may be on its way.
+			 */
+			if (server == NONE || _threads[server].serves != NONE || _threads[server].serves_client
+			 || _threads[server].restart == State::WAIT)
 				all = _refuse(Refused::Reason::OUTSIDE_CALL, "client, badge ", Hex(badge),
 				              " has no server");
 			else

@@ -33,7 +33,9 @@ Offer::~Offer()
 
 	/* nobody is left to answer */
 	_for_each([&] (Served &served) {
-		if (served.has_client && served.stage == Stage::CREATE)
+		if (served.owed)
+			_respond(served, served.answer);
+		else if (served.has_client && served.stage == Stage::CREATE)
 			_respond(served, Session_response::DENIED);
 		_remove(served); });
 }
@@ -69,14 +71,40 @@ void Offer::_pay(Served &served, Costs const &costs)
 
 /**
  * Take back what a client has donated
+ *
+ * The parent returns it to the client at the expense of the monitor. So a component
+ * that does not return it takes from all others, which has its limit.
+ *
+ * \return  false if the component has to return it first
  */
-void Offer::_take_back(Served &served)
+bool Offer::_take_back(Served &served)
 {
-	if (_pd && _pd->pay(served.donated).failed())
+	if (_pd && _pd->pay(served.donated).failed()) {
+
+		Costs const kept = _sum(_kept, served.donated);
+
+		if (kept.ram.value > MAX_KEPT_RAM || kept.caps.value > MAX_KEPT_CAPS)
+			return false;
+
 		warning(_label, ": keeps the quota of a ", served.service, " session: ",
 		        served.donated.ram.value, " bytes, ", served.donated.caps.value, " capabilities");
-
+		_kept = kept;
+	}
 	served.donated = { };
+	return true;
+}
+
+
+/**
+ * Answer requests to close sessions whose quota has come back
+ */
+void Offer::_settle_owed()
+{
+	_for_each([&] (Served &served) {
+		if (served.owed && _take_back(served)) {
+			_respond(served, served.answer);
+			_remove(served);
+		} });
 }
 
 
@@ -187,8 +215,12 @@ void Offer::create(Id client_id, Name const &service, Args const &wanted)
 
 	Served *served = nullptr;
 
-	/* threads must not be created by asking the parent for resources */
-	if (fits && _own_pd.avail_ram().value >= ram && _own_pd.avail_caps().value >= caps)
+	/*
+	 * Threads must not be created by asking the parent for resources, and what the
+	 * component gets must be what the client has donated.
+	 */
+	if (fits && _own_pd.avail_ram().value  >= ram  + RESERVED_RAM
+	         && _own_pd.avail_caps().value >= caps + RESERVED_CAPS)
 		served = _add(Id { (unsigned long)_next_id }, true, client_id, service, Args(Cstring(args)));
 
 	if (!served) {
@@ -232,6 +264,11 @@ void Offer::close(Id client_id)
 
 		served.closing = true;
 
+		if (served.owed) {
+			served.answer = Session_response::CLOSED;
+			return;
+		}
+
 		if (served.known && served.stage == Stage::OPEN)
 			_ask(served, Stage::CLOSE);
 
@@ -271,6 +308,8 @@ void Offer::announce(Name const &name)
 
 void Offer::session_response(Id id, Session_response response)
 {
+	_settle_owed();
+
 	_with_id(id, [&] (Served &served) {
 
 		bool const ok = response == Session_response::OK, closed = response == Session_response::CLOSED;
@@ -282,11 +321,26 @@ void Offer::session_response(Id id, Session_response response)
 
 		bool const denied = served.stage == Stage::CREATE && !ok && !closed;
 
-		if (denied || (served.stage == Stage::CLOSE && closed)) {
-			_take_back(served);
+		/* nothing that the parent does not know */
+		if (denied && response != Session_response::INSUFFICIENT_RAM
+		           && response != Session_response::INSUFFICIENT_CAPS)
+			response = Session_response::DENIED;
+
+		if (!denied && !(served.stage == Stage::CLOSE && closed))
+			return;
+
+		served.answer = response;
+
+		if (_take_back(served)) {
 			_respond(served, response);
 			_remove(served);
+			return;
 		}
+
+		/* for the component, the session is over, and the client waits as if it was not */
+		warning(_label, ": has to return the quota of a ", served.service, " session first");
+		served.owed  = true;
+		served.known = false;
 	});
 }
 

@@ -1,5 +1,5 @@
 /*
- * \brief  Client that has no request at hand for most of the time
+ * \brief  Client that has no request at hand for most of the time, or does nothing but donate
  * \date   2026-12-01
  */
 
@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
 #include <timer_session/connection.h>
@@ -16,7 +17,21 @@
 /* local includes */
 #include <count_session.h>
 
-namespace Test { struct Main; }
+namespace Test {
+
+	struct Donation;
+	struct Main;
+}
+
+
+/**
+ * Session that brings the server more RAM than it takes
+ */
+struct Test::Donation : Connection<Count_session>
+{
+	Donation(Env &env, Ram_quota ram)
+	: Connection<Count_session>(env, Session_label(), ram, Args("session=0")) { }
+};
 
 
 struct Test::Main
@@ -60,7 +75,30 @@ struct Test::Main
 		return right;
 	}
 
-	Main(Env &env) : _env(env) { while (_use_session()); }
+	/**
+	 * Open and close sessions, as fast as the server lets go of what it gets for them
+	 */
+	void _donate(Ram_quota const ram)
+	{
+		for (;;) {
+			{
+				Donation donation { _env, ram };
+			}
+			log(++_sessions, " sessions are closed");
+		}
+	}
+
+	Main(Env &env) : _env(env)
+	{
+		Attached_rom_dataspace config { env, "config" };
+
+		Number_of_bytes const ram = config.node().attribute_value("donates", Number_of_bytes());
+
+		if (ram)
+			_donate(Ram_quota { ram });
+
+		while (_use_session());
+	}
 };
 
 

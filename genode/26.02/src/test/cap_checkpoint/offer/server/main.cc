@@ -140,12 +140,21 @@ struct Test::Slow_counter : Rpc_object<Slow_session, Slow_counter>
 
 struct Test::Root : Root_component<Counter>
 {
+	/* of what a client donates, as much is kept whatever becomes of its session */
+	static constexpr size_t KEPT = 768*1024;
+
+	Env        &_env;
 	Entrypoint &_ep;
 
-	Root(Entrypoint &ep, Allocator &alloc) : Root_component<Counter>(ep, alloc), _ep(ep) { }
+	Root(Env &env, Allocator &alloc)
+	: Root_component<Counter>(env.ep(), alloc), _env(env), _ep(env.ep()) { }
 
 	Create_result _create_session(char const *args) override
 	{
+		if (ram_quota_from_args(args).value > KEPT)
+			_env.ram().try_alloc(KEPT).with_result(
+				[&] (Ram::Allocation &a) { a.deallocate = false; }, [&] (Alloc_error) { });
+
 		return *new (md_alloc()) Counter(_ep, session_number(args));
 	}
 };
@@ -180,7 +189,7 @@ struct Test::Main
 
 	Entrypoint _slow_ep { _env, 16*1024, "slow", Affinity::Location() };
 
-	Root      _root      { _env.ep(), _heap };
+	Root      _root      { _env, _heap };
 	Slow_root _slow_root { _env, _slow_ep, _heap };
 
 	Main(Env &env) : _env(env)
