@@ -60,12 +60,22 @@ Child::~Child()
 }
 
 
+/**
+ * Let the component have its quota
+ *
+ * What core has left over of the donation for the PD session is part of it. A component that
+ * had more than its quota could use more, and its image would be refused.
+ */
 bool Child::_obtain_quota()
 {
 	using Result = Genode::Pd_account::Transfer_result;
 
-	return pd.ref_account(_monitor.ref_pd.cap()) == Pd_session::Ref_account_result::OK
-	    && _monitor.own_pd.transfer_quota(_real_pd.cap(), quota.ram)  == Result::OK
+	if (pd.ref_account(_monitor.ref_pd.cap()) != Pd_session::Ref_account_result::OK)
+		return false;
+
+	Ram_quota const missing { quota.ram.value - min(quota.ram.value, _real_pd.avail_ram().value) };
+
+	return _monitor.own_pd.transfer_quota(_real_pd.cap(), missing)    == Result::OK
 	    && _monitor.own_pd.transfer_quota(_real_pd.cap(), quota.caps) == Result::OK;
 }
 
