@@ -41,6 +41,40 @@ struct Test::Requests : Interface
 {
 	enum class Result { RIGHT, LOST, MISTAKE };
 
+	/* on a loaded machine, something may take long, and is still on its way */
+	static constexpr uint64_t LATE_MS = 1500, MISSING_MS = 60*1000;
+
+	/* what the mistake is */
+	String<80> what { };
+
+	Result mistake(auto &&... args)
+	{
+		what = { args... };
+		return Result::MISTAKE;
+	}
+
+	/**
+	 * Wait for something that comes by itself
+	 *
+	 * \return  false if it is missing
+	 */
+	static bool wait_for(Timer::Connection &timer, char const *name, auto const &arrived_fn)
+	{
+		uint64_t const start_ms = timer.elapsed_ms();
+
+		auto passed_ms = [&] { return timer.elapsed_ms() - start_ms; };
+
+		while (!arrived_fn()) {
+			if (passed_ms() > MISSING_MS)
+				return false;
+			timer.usleep(1000);
+		}
+		if (passed_ms() > LATE_MS)
+			log("late: ", name, ", ", passed_ms(), " ms");
+
+		return true;
+	}
+
 	virtual Result request(unsigned number) = 0;
 };
 
@@ -77,9 +111,9 @@ struct Test::Counted : Requests
 		Result const result = client.count(number).template convert<Result>(
 			[&] (uint64_t value) {
 				return value == Count_session::value(session, number) ? Result::RIGHT
-				                                                      : Result::MISTAKE; },
+				                                                      : mistake("value ", Hex(value)); },
 			[&] (Count_session::Error e) {
-				return e == Count_session::Error::LOST ? Result::LOST : Result::MISTAKE; });
+				return e == Count_session::Error::LOST ? Result::LOST : mistake("wrong number"); });
 
 		_executed += (result == Result::RIGHT);
 		return result;
@@ -90,18 +124,14 @@ struct Test::Counted : Requests
 	 */
 	bool _signals_right()
 	{
-		/* they may be on their way */
-		for (unsigned i = 0; i < 3000; i++) {
+		(void)wait_for(_timer, "signal", [&] {
 
 			for (Signal signal = _receiver.pending_signal(); signal.valid();
 			     signal = _receiver.pending_signal())
 				_signals += signal.num();
 
-			if (_signals >= _executed)
-				break;
+			return _signals >= _executed; });
 
-			_timer.usleep(1000);
-		}
 		return _signals == _executed;
 	}
 
@@ -129,9 +159,10 @@ struct Test::Counted : Requests
 			return object_result;
 
 		if (i == 3 && !_connection.knows(_object))
-			return _connection.object().valid() ? Result::MISTAKE : Result::LOST;
+			return _connection.object().valid() ? mistake("object is not known") : Result::LOST;
 
-		return _signals_right() ? Result::RIGHT : Result::MISTAKE;
+		return _signals_right() ? Result::RIGHT
+		                        : mistake(_signals, " signals for ", _executed, " requests");
 	}
 };
 
@@ -183,7 +214,7 @@ struct Test::Logged : Requests
 
 		unsigned const seen = _next();
 
-		return seen == number && !_next() ? Result::RIGHT : Result::MISTAKE;
+		return seen == number && !_next() ? Result::RIGHT : mistake("line ", seen);
 	}
 };
 
@@ -249,34 +280,33 @@ struct Test::Reported : Requests
 
 		_report.submit(SIZE - 4096);
 
+		bool     lost    = false;
+		unsigned waiting = 0;
+
 		/* the server tells about the change, and needs no other occasion */
-		for (unsigned i = 0; i < 1500; i++) {
+		bool const arrived = wait_for(_timer, "report", [&] {
 
 			if (_receiver.pending_signal().valid())
 				_seen = _content();
 
-			if (_seen == number)
-				return Result::RIGHT;
-
-			if (_seen > number)
-				return Result::MISTAKE;
-
 			/* the memory is there as long as the session */
-			if (i % 100 == 99 && !_report.dataspace().valid()) {
-				bytes[0] = 0;
-				return Result::LOST;
-			}
+			lost = _seen < number && ++waiting % 100 == 0 && !_report.dataspace().valid();
 
-			_timer.usleep(1000);
-		}
-		return Result::MISTAKE;
+			return lost || _seen >= number; });
+
+		if (lost)
+			bytes[0] = 0;
+
+		return lost                       ? Result::LOST
+		     : arrived && _seen == number ? Result::RIGHT
+		                                  : mistake("report ", _seen);
 	}
 };
 
 
 struct Test::Main
 {
-	static constexpr unsigned REQUESTS_PER_SESSION = 37, REQUESTS_PER_LINE = 50;
+	static constexpr unsigned REQUESTS_PER_SESSION = 37;
 
 	Env &_env;
 
@@ -286,6 +316,8 @@ struct Test::Main
 
 	Name     const _service = _config.node().attribute_value("service", Name());
 	unsigned const _number  = _config.node().attribute_value("number", 0u);
+
+	unsigned const _requests_per_line = _config.node().attribute_value("requests_per_line", 50u);
 
 	Timer::Connection _timer { _env };
 
@@ -331,7 +363,7 @@ struct Test::Main
 			Requests::Result const result = requests.request(i);
 
 			if (result == Requests::Result::MISTAKE) {
-				error("mistake: answer to request ", i, " of session ", _sessions);
+				error("mistake: request ", i, " of session ", _sessions, ": ", requests.what);
 				return false;
 			}
 
@@ -340,7 +372,7 @@ struct Test::Main
 				break;
 			}
 
-			if (++_executed % REQUESTS_PER_LINE == 0)
+			if (++_executed % _requests_per_line == 0)
 				log(_executed, " requests, ", _sessions, " sessions, ", _errors, " errors");
 
 			_timer.usleep(200*(_executed % 11));

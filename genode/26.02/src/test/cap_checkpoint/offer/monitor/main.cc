@@ -160,6 +160,16 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 			[&] (Refused const &refused) { _finish("failed: not restored, ", refused); });
 	}
 
+	/**
+	 * Return true once a client has a session
+	 */
+	bool _used()
+	{
+		Offer::Numbers const numbers = _offer.numbers();
+
+		return numbers.clients > numbers.pending;
+	}
+
 	void _handle_timer()
 	{
 		if (_done)
@@ -167,6 +177,11 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 
 		if (_refused_in_a_row > MAX_REFUSED_IN_A_ROW)
 			_finish("failed: checkpoints are refused");
+
+		if (!_round && !_used()) {
+			_timer.trigger_once(5*1000);
+			return;
+		}
 
 		bool const back = (_instead == "older state" && _round % 2);
 
@@ -213,7 +228,7 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 			_finish("failed: component not started");
 
 		_timer.sigh(_timer_handler);
-		_timer.trigger_once(3*1000*1000);
+		_timer.trigger_once(5*1000);
 	}
 };
 
