@@ -109,6 +109,21 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		}
 
 		/**
+		 * Take back what is more than a state needs that came later
+		 */
+		void limit_donations(Offer::Costs const &most)
+		{
+			auto excess = [] (size_t value, size_t limit) { return value - min(value, limit); };
+
+			Offer::Costs const costs { { excess(donated.ram.value,  most.ram.value)  },
+			                           { excess(donated.caps.value, most.caps.value) } };
+			if (pd.pay(costs).ok()) {
+				donated.ram.value  -= costs.ram.value;
+				donated.caps.value -= costs.caps.value;
+			}
+		}
+
+		/**
 		 * Constructor
 		 *
 		 * \param priority  of all threads of the component

@@ -47,7 +47,17 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		/**
 		 * Who tells the component that there are requests
 		 */
-		struct Notify : Interface { virtual void requests_changed() = 0; };
+		struct Notify : Interface, private List<Notify>::Element
+		{
+			friend class List<Notify>;
+
+			using List<Notify>::Element::next;
+
+			virtual void requests_changed() = 0;
+		};
+
+		/* arguments of a request at the parent may be longer than a component can be asked for */
+		using Wanted_args = String<256>;
 
 	private:
 
@@ -123,8 +133,9 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 
 		Signal_handler<Offer> _asked_handler { _env.ep(), *this, &Offer::_answer_proxies };
 
-		Virtual_pd *_pd     = nullptr;  /* of the component, if there is one */
-		Notify     *_notify = nullptr;
+		Virtual_pd *_pd = nullptr;  /* of the component, if there is one */
+
+		List<Notify> _notified { };
 
 		uint64_t _stamp   = 0;  /* of the state in which the component is frozen, or 0 */
 		uint64_t _next_id = 1;
@@ -138,6 +149,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		Shared _shared[MAX_SHARED] { };
 
 		Costs _kept { { 0 }, { 0 } };
+
+		bool _may_open(Args const &);
 
 		void _for_each(auto const &fn)
 		{
@@ -242,7 +255,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			return result;
 		}
 
-		void create (Id, Name const &, Args const &);
+		void create (Id, Name const &, Wanted_args const &);
 		void upgrade(Id, Costs const &);
 		void close  (Id);
 
@@ -294,7 +307,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		 ** Parent interface of the component, and requests **
 		 ****************************************************/
 
-		void notify(Notify *notify) { _notify = notify; }
+		void add   (Notify &notify) { _notified.insert(&notify); }
+		void remove(Notify &notify) { _notified.remove(&notify); }
 
 		void announce(Name const &);
 		void session_response(Id, Session_response);
@@ -327,9 +341,14 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		 **********************/
 
 		/**
-		 * Return what clients have donated to the component
+		 * Return what clients have donated to the component, and what it keeps of sessions that are over
 		 */
 		Costs donated();
+
+		/**
+		 * Return the most that a component with a state may have of its clients
+		 */
+		Costs max_donated(Offer_state const &);
 
 		/**
 		 * Fill in all but who owes replies, while the component is frozen
@@ -369,9 +388,11 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		/**
 		 * Continue with a component that has the given state
 		 *
-		 * \param gates  of the component, by number
+		 * \param gates    of the component, by number
+		 * \param donated  what it has of clients, be they here or not
 		 */
-		void resume(Offer_state const &, Array<Native_capability> const &gates);
+		void resume(Offer_state const &, Array<Native_capability> const &gates,
+		            Costs const &donated);
 
 		/**
 		 * Return true if a thread owes a reply to a client that repeats its request

@@ -27,6 +27,12 @@ struct Cap_checkpoint::Offer_state
 {
 	static constexpr unsigned MAX_SERVICES = 4, MAX_SESSIONS = 32;
 
+	/* more RAM or capabilities than there can be, so that sums do not wrap */
+	static constexpr uint64_t MAX_QUOTA = ~0UL/(2*MAX_SESSIONS);
+
+	/* IDs that follow are not handed out, so that none comes twice */
+	static constexpr uint64_t MAX_ID = 1UL << 31;
+
 	using Name = String<32>;
 	using Args = String<160>;
 
@@ -48,6 +54,11 @@ struct Cap_checkpoint::Offer_state
 	};
 
 	static_assert(sizeof(Session) == 280 && Proxy::MAX_OBJECTS == 8);
+
+	/**
+	 * Return true if there may be such a state, except for who owes replies
+	 */
+	bool plausible() const;
 
 	uint64_t stamp;    /* tells one state of the component from all others */
 	uint64_t next_id;

@@ -133,10 +133,13 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		 */
 		void with_offer(auto const &fn)
 		{
-			if (Offer * const offer = _policy.offer())
-				for_each_session([&] (Open_session &session) {
-					if (Requests_service_session * const requests = session.requests_session())
-						fn(*offer, requests->state()); });
+			Requests_service_session *first = nullptr;
+			for_each_session([&] (Open_session &session) {
+				if (!first)
+					first = session.requests_session(); });
+
+			if (Offer * const offer = _policy.offer(); offer && first)
+				fn(*offer, first->state());
 		}
 
 		/**

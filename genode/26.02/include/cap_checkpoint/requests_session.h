@@ -23,7 +23,8 @@ namespace Cap_checkpoint { class Requests_service_session; }
  * ROM session "session_requests"
  *
  * The content is the one of the moment at which the component looks. The memory has
- * room for what is known of the sessions, too, as part of the image.
+ * room for what is known of the sessions, too, as part of the image. If the component has
+ * several ROM sessions of this kind, each tells the same, and the first one is used for the image.
  */
 class Cap_checkpoint::Requests_service_session : public Open_session,
                                                  public Rpc_object<Rom_session>,
@@ -94,7 +95,6 @@ class Cap_checkpoint::Requests_service_session : public Open_session,
 			       part == STATE   ? _state.ds()   : nullptr;
 		}
 
-		void before_save() override;
 		void after_restore() override;
 
 		Requests_service_session *requests_session() override { return this; }

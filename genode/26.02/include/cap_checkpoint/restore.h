@@ -57,6 +57,9 @@ class Cap_checkpoint::Restore : Noncopyable
 		Array<Context *>         _contexts   { _alloc };
 		Array<Native_capability> _gates      { _alloc };
 
+		/* what the image tells of clients, if anything */
+		Array<Offer_state> _clients { _alloc };
+
 		Restored _restored { };
 
 		Constructible<Refused> _refused { };
@@ -78,6 +81,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _begins = false;
 
 		bool _is_of_this_system();
+		bool _read_clients();
 		bool _take_donations();
 		bool _reserve();
 		bool _same(Image::Session const &, Open_session const &) const;
@@ -86,7 +90,6 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _open_sessions();
 		bool _provide_roms();
 		bool _take_dataspaces();
-		uint64_t _stamp_of_clients() const;
 		void _take_shared_memory();
 		bool _provide_dataspaces();
 		bool _fill_pages();

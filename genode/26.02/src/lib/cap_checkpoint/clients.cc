@@ -53,8 +53,7 @@ void Offer::detach()
 		for (unsigned i = 0; i < Proxy::MAX_OBJECTS; i++)
 			proxy.target(i, { }); });
 
-	_pd     = nullptr;
-	_notify = nullptr;
+	_pd = nullptr;
 
 	/* all of its quota comes back */
 	_kept = { };
@@ -243,7 +242,41 @@ void Offer::_add_orphan(Offer_state::Session const &session)
 }
 
 
-void Offer::resume(Offer_state const &state, Array<Native_capability> const &gates)
+bool Offer_state::plausible() const
+{
+	auto text = [] (auto const &field) { return !field[sizeof(field) - 1]; };
+
+	if (next_id > MAX_ID)
+		return false;
+
+	for (auto const &service : services)
+		if (!text(service))
+			return false;
+
+	for (Session const &session : sessions) {
+
+		if (session.stage == Session::NONE)
+			continue;
+
+		if (session.stage > Session::CLOSE || session.id >= next_id
+		 || session.ram  > MAX_QUOTA || session.more_ram  > MAX_QUOTA
+		 || session.caps > MAX_QUOTA || session.more_caps > MAX_QUOTA
+		 || !text(session.service) || !text(session.args))
+			return false;
+
+		unsigned same = 0;
+		for (Session const &other : sessions)
+			same += (other.stage != Session::NONE && other.id == session.id);
+
+		if (same > 1)
+			return false;
+	}
+	return true;
+}
+
+
+void Offer::resume(Offer_state const &state, Array<Native_capability> const &gates,
+                   Costs const &donated)
 {
 	bool const same = _stamp && state.stamp == _stamp;
 
@@ -267,6 +300,11 @@ void Offer::resume(Offer_state const &state, Array<Native_capability> const &gat
 		else
 			_add_orphan(session);
 	}
+
+	/* what it has returned, or returns to nobody, is not forgotten */
+	Costs const known = this->donated();
+	_kept = { { donated.ram.value  - min(donated.ram.value,  known.ram.value)  },
+	          { donated.caps.value - min(donated.caps.value, known.caps.value) } };
 
 	for (auto const &service : state.services)
 		if (service[0])

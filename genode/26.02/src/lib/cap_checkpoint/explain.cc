@@ -319,6 +319,7 @@ Save_result Save::_result(bool ok)
 Save_result Save::save_state()
 {
 	_child.parent.for_each_session([&] (Open_session &session) { session.before_save(); });
+	_child.parent.with_offer([&] (Offer &offer, Offer_state &state) { offer.save_state(state); });
 
 	_number_objects();
 

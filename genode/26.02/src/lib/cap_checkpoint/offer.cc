@@ -41,81 +41,6 @@ Offer::~Offer()
 }
 
 
-/***********
- ** Quota **
- ***********/
-
-/**
- * Let the component have what a client has donated
- *
- * What it gets after it was saved would be missing in the image.
- */
-void Offer::_pay_debts(Served &served)
-{
-	if (!_pd || _stamp)
-		return;
-
-	_pd->repay(served.unpaid);
-
-	served.donated = _sum(served.donated, served.unpaid);
-	served.unpaid  = { };
-}
-
-
-void Offer::_pay(Served &served, Costs const &costs)
-{
-	served.unpaid = _sum(served.unpaid, costs);
-	_pay_debts(served);
-}
-
-
-/**
- * Take back what a client has donated
- *
- * The parent returns it to the client at the expense of the monitor. So a component
- * that does not return it takes from all others, which has its limit.
- *
- * \return  false if the component has to return it first
- */
-bool Offer::_take_back(Served &served)
-{
-	if (_pd && _pd->pay(served.donated).failed()) {
-
-		Costs const kept = _sum(_kept, served.donated);
-
-		if (kept.ram.value > MAX_KEPT_RAM || kept.caps.value > MAX_KEPT_CAPS)
-			return false;
-
-		warning(_label, ": keeps the quota of a ", served.service, " session: ",
-		        served.donated.ram.value, " bytes, ", served.donated.caps.value, " capabilities");
-		_kept = kept;
-	}
-	served.donated = { };
-	return true;
-}
-
-
-/**
- * Answer requests to close sessions whose quota has come back
- */
-void Offer::_settle_owed()
-{
-	_for_each([&] (Served &served) {
-		if (served.owed && _take_back(served)) {
-			_respond(served, served.answer);
-			_remove(served);
-		} });
-}
-
-
-Offer::Costs Offer::donated()
-{
-	Costs result { { 0 }, { 0 } };
-	_for_each([&] (Served const &served) { result = _sum(result, served.donated); });
-	return result;
-}
-
-
 /**************
  ** Sessions **
  **************/
@@ -165,8 +90,8 @@ void Offer::_ask(Served &served, Stage stage)
 {
 	served.stage = stage;
 
-	if (_notify)
-		_notify->requests_changed();
+	for (Notify *notify = _notified.first(); notify; notify = notify->next())
+		notify->requests_changed();
 }
 
 
@@ -192,7 +117,43 @@ bool Offer::provides(Name const &name) const
 }
 
 
-void Offer::create(Id client_id, Name const &service, Args const &wanted)
+/**
+ * Return who opens a session, as the parent of the monitor says
+ *
+ * Whatever follows in the label is up to the client.
+ */
+static Session_label client_of(char const *args)
+{
+	Session_label const label = label_from_args(args);
+
+	for (size_t i = 0; i < label.length(); i++)
+		if (!strcmp(label.string() + i, " -> ", 4))
+			return Cstring(label.string(), i);
+
+	return label;
+}
+
+
+/**
+ * Return true if a client may open another session
+ *
+ * As many as it has must be left for others. So no client has more than half of all sessions.
+ */
+bool Offer::_may_open(Args const &args)
+{
+	unsigned own = 0, others = 0;
+
+	_for_each([&] (Served const &served) {
+		if (served.has_client && client_of(served.args.string()) == client_of(args.string()))
+			own++;
+		else
+			others++; });
+
+	return own < Offer_state::MAX_SESSIONS - own - others;
+}
+
+
+void Offer::create(Id client_id, Name const &service, Wanted_args const &wanted)
 {
 	size_t const ram  = ram_quota_from_args(wanted.string()).value,
 	             caps = cap_quota_from_args(wanted.string()).value;
@@ -206,12 +167,26 @@ void Offer::create(Id client_id, Name const &service, Args const &wanted)
 
 	Costs const rest { { ram - Proxy::RAM }, { caps - Proxy::CAPS } };
 
+	auto refuse = [&] (auto &&... reason) {
+		warning(_label, ": ", service, " session of ", client_of(wanted.string()), " is denied, ",
+		        reason...);
+		deny(Session_response::DENIED); };
+
 	char args[Args::capacity()];
 	copy_cstring(args, wanted.string(), sizeof(args));
 
-	bool const fits =
+	bool const fits = wanted.length() <= Args::capacity() &&
 		Arg_string::set_arg(args, sizeof(args), "ram_quota", String<32>(rest.ram).string()) &&
 		Arg_string::set_arg(args, sizeof(args), "cap_quota", String<32>(rest.caps).string());
+
+	if (!fits)
+		return refuse("its arguments have more than ", Args::capacity() - 1, " characters");
+
+	if (!_may_open(Args(Cstring(args))))
+		return refuse("it has as many sessions as there are left");
+
+	if (_next_id >= Offer_state::MAX_ID)
+		return refuse("all IDs were used");
 
 	Served *served = nullptr;
 
@@ -219,14 +194,13 @@ void Offer::create(Id client_id, Name const &service, Args const &wanted)
 	 * Threads must not be created by asking the parent for resources, and what the
 	 * component gets must be what the client has donated.
 	 */
-	if (fits && _own_pd.avail_ram().value  >= ram  + RESERVED_RAM
-	         && _own_pd.avail_caps().value >= caps + RESERVED_CAPS)
+	if (_own_pd.avail_ram().value  >= ram  + RESERVED_RAM
+	 && _own_pd.avail_caps().value >= caps + RESERVED_CAPS)
 		served = _add(Id { (unsigned long)_next_id }, true, client_id, service, Args(Cstring(args)));
 
-	if (!served) {
-		warning(_label, ": ", service, " session is denied to a client");
-		return deny(Session_response::DENIED);
-	}
+	if (!served)
+		return refuse("not enough RAM or capabilities are left");
+
 	_next_id++;
 
 	try { served->proxy.construct(_env, _own_pd, _asked_handler, "client"); } catch (...) { }

@@ -63,7 +63,7 @@ void Provider::_with_offer(Parent::Server::Id id, auto const &fn, auto const &mi
 void Provider::_create(Node const &request)
 {
 	using Name = Offer_state::Name;
-	using Args = Offer_state::Args;
+	using Args = Offer::Wanted_args;
 
 	Name const service = request.attribute_value("service", Name());
 

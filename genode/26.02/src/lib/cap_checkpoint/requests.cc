@@ -25,14 +25,14 @@ Requests_service_session::Requests_service_session(Env &env, Entrypoint &ep, Vir
 	_ep.manage(*this);
 
 	if (_offer)
-		_offer->notify(this);
+		_offer->add(*this);
 }
 
 
 Requests_service_session::~Requests_service_session()
 {
 	if (_offer)
-		_offer->notify(nullptr);
+		_offer->remove(*this);
 
 	_ep.dissolve(*this);
 }
@@ -59,13 +59,6 @@ void Requests_service_session::_generate()
 				bzero(_content.start() + used, _content.size() - used);
 				return true; },
 				[&] (Buffer_error) { return !max; });
-}
-
-
-void Requests_service_session::before_save()
-{
-	if (_offer)
-		_offer->save_state(state());
 }
 
 

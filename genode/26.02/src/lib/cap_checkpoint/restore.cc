@@ -381,27 +381,10 @@ bool Restore::_is_of_this_system()
 }
 
 
-/**
- * Let the component have what its clients have donated
- */
-bool Restore::_take_donations()
-{
-	Image::System const system = _image.system();
-
-	auto more = [] (uint64_t needed, size_t present) {
-		return needed > present ? size_t(needed - present) : 0; };
-
-	if (_child.parent.offer())
-		_child.donate({ { more(system.ram_quota, _child.quota.ram.value  + _child.donated.ram.value) },
-		                { more(system.cap_quota, _child.quota.caps.value + _child.donated.caps.value) } });
-	return true;
-}
-
-
 bool Restore::_provide()
 {
-	return _is_of_this_system() && _reserve() && _child.has_quota() && _take_donations()
-	    && _open_sessions() && _provide_roms() && _provide_dataspaces() && _fill_pages();
+	return _is_of_this_system() && _reserve() && _child.has_quota() && _read_clients()
+	    && _take_donations() && _open_sessions() && _provide_roms() && _provide_dataspaces() && _fill_pages();
 }
 
 

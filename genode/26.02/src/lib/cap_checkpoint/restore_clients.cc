@@ -15,23 +15,78 @@ using namespace Cap_checkpoint;
 
 
 /**
- * Return what tells the state of the image to the monitor that has frozen the component
+ * Copy what the image tells of clients, which must be possible
  */
-uint64_t Restore::_stamp_of_clients() const
+bool Restore::_read_clients()
 {
-	uint64_t stamp = 0;
+	bool ok = true;
 
+	auto requests = [&] (Image::Session const &session)
+	{
+		return !strcmp(session.service, "ROM")
+		    && label_from_args(session.args).last_element() == "session_requests";
+	};
+
+	/* the one of the first session, if there are several */
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
-		bool const state = ds.kind == Image::Dataspace::SESSION
-		                && ds.part == Requests_service_session::STATE
-		                && _sessions[ds.owner] && _sessions[ds.owner]->requests_session();
-		if (state)
-			_chain.for_each_page(uint32_t(i), [&] (uint32_t page, char const *bytes) {
-				if (!page)
-					memcpy(&stamp, bytes, sizeof(stamp)); }); });
+		if (_clients.count() || !ok || ds.kind != Image::Dataspace::SESSION
+		 || ds.part != Requests_service_session::STATE
+		 || !requests(_image.get<Image::Session>(ds.owner)))
+			return;
 
-	return stamp;
+		if (!_clients.reserve(1)) {
+			ok = _refuse(Refused::Reason::OUT_OF_MEMORY, "clients");
+			return;
+		}
+
+		char * const state = (char *)&_clients[0];
+
+		_chain.for_each_page(uint32_t(i), [&] (uint32_t page, char const *bytes) {
+			size_t const at = page*Image::PAGE_SIZE;
+			if (at < sizeof(Offer_state))
+				memcpy(state + at, bytes, min(size_t(Image::PAGE_SIZE), sizeof(Offer_state) - at)); });
+
+		ok = _clients[0].plausible() || _refuse(Refused::Reason::IMAGE, "state of clients"); });
+
+	return ok;
+}
+
+
+static uint64_t missing(uint64_t needed, size_t present)
+{
+	return needed > present ? needed - present : 0;
+}
+
+
+/**
+ * Let the component have what its clients have donated
+ */
+bool Restore::_take_donations()
+{
+	Offer * const offer = _child.parent.offer();
+
+	if (!offer || !_clients.count())
+		return true;
+
+	Image::System const system = _image.system();
+	Offer::Costs  const most   = offer->max_donated(_clients[0]);
+
+	if (missing(system.ram_quota, _child.quota.ram.value)  > most.ram.value
+	 || missing(system.cap_quota, _child.quota.caps.value) > most.caps.value)
+		return _refuse(Refused::Reason::IMAGE, "more quota than clients have donated");
+
+	Offer::Costs const more {
+		{ size_t(missing(system.ram_quota, _child.quota.ram.value  + _child.donated.ram.value)) },
+		{ size_t(missing(system.cap_quota, _child.quota.caps.value + _child.donated.caps.value)) } };
+
+	Pd_session &pd = _child.monitor().own_pd;
+
+	if (more.ram.value > pd.avail_ram().value || more.caps.value > pd.avail_caps().value)
+		return _refuse(Refused::Reason::MEMORY, "quota of clients exceeds what the monitor has");
+
+	_child.donate(more);
+	return true;
 }
 
 
@@ -42,7 +97,7 @@ void Restore::_take_shared_memory()
 {
 	Offer * const offer = _child.parent.offer();
 
-	uint64_t const stamp = offer ? _stamp_of_clients() : 0;
+	uint64_t const stamp = _clients.count() ? _clients[0].stamp : 0;
 
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
@@ -67,6 +122,16 @@ void Restore::_take_shared_memory()
  */
 void Restore::_resume_clients()
 {
-	_child.parent.with_offer([&] (Offer &offer, Offer_state const &state) {
-		offer.resume(state, _gates); });
+	Offer * const offer = _child.parent.offer();
+
+	if (!offer || !_clients.count())
+		return;
+
+	Image::System const system = _image.system();
+
+	/* what was begun ahead may have had more */
+	_child.limit_donations({ { size_t(missing(system.ram_quota, _child.quota.ram.value))  },
+	                         { size_t(missing(system.cap_quota, _child.quota.caps.value)) } });
+
+	offer->resume(_clients[0], _gates, _child.donated);
 }

@@ -382,6 +382,10 @@ bool Restore::_start_threads()
 	if (!_wait_for(count))
 		return false;
 
+	/* the requests that were repeated are received, and those that follow are not known yet */
+	if (offer)
+		offer->hold();
+
 	_child.freezer.release();
 
 	if (offer)

@@ -147,6 +147,8 @@ class Test::Altered_image : Noncopyable
 				alter<RECORD>(i, [&] (RECORD &record) { done = fn(record); });
 		}
 
+		char const *start() const { return _start; }
+
 		void flip(size_t at) { _start[at] = char(_start[at] ^ 1); }
 
 		/**

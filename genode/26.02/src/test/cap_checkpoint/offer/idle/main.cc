@@ -1,5 +1,5 @@
 /*
- * \brief  Client that has no request at hand for most of the time, or does nothing but donate
+ * \brief  Client that has no request at hand for most of the time, does nothing but donate, or hoards
  * \date   2026-12-01
  */
 
@@ -20,6 +20,7 @@
 namespace Test {
 
 	struct Donation;
+	struct Hoarded;
 	struct Main;
 }
 
@@ -34,8 +35,37 @@ struct Test::Donation : Connection<Count_session>
 };
 
 
+/**
+ * Session that may be denied, under a label that looks like the one of another client
+ */
+struct Test::Hoarded : Noncopyable
+{
+	using Args = Parent::Session_args;
+
+	Env &_env;
+
+	Parent::Client                           _client  { };
+	Id_space<Parent::Client>::Element const  _element { _client, _env.id_space() };
+
+	bool const open;
+
+	Hoarded(Env &env, unsigned number, char const *more_args)
+	:
+		_env(env),
+		open(env.try_session("Count", _element.id(),
+		                     String<200>("label=\"", number, " -> crowded_1\", ram_quota=65536, "
+		                                 "cap_quota=28, session=", number, more_args).string(),
+		                     Affinity()).ok())
+	{ }
+
+	~Hoarded() { if (open) _env.close(_element.id()); }
+};
+
+
 struct Test::Main
 {
+	static constexpr unsigned MAX_SESSIONS = 32;
+
 	Env &_env;
 
 	Timer::Connection _timer { _env };
@@ -88,6 +118,35 @@ struct Test::Main
 		}
 	}
 
+	/**
+	 * Keep as many sessions as there are, again and again
+	 */
+	void _hoard()
+	{
+		/* with the label that the parent makes of it, this is longer than a session can have */
+		char const *too_long = ", filler=123456789012345123456789012345678901234567890123456789012345678901234567890";
+
+		if (Hoarded(_env, 0, too_long).open)
+			error("mistake: arguments that are too long are not denied");
+
+		Constructible<Hoarded> hoarded[MAX_SESSIONS] { };
+
+		for (;;) {
+			unsigned count = 0;
+			while (count < MAX_SESSIONS && (hoarded[count].construct(_env, count, ""), hoarded[count]->open))
+				count++;
+
+			if (count > MAX_SESSIONS/2)
+				error("mistake: ", count, " sessions of one client");
+
+			log(count, " sessions, then denied");
+			_timer.msleep(2000);
+
+			for (Constructible<Hoarded> &session : hoarded)
+				session.destruct();
+		}
+	}
+
 	Main(Env &env) : _env(env)
 	{
 		Attached_rom_dataspace config { env, "config" };
@@ -96,6 +155,9 @@ struct Test::Main
 
 		if (ram)
 			_donate(Ram_quota { ram });
+
+		if (config.node().attribute_value("hoards", false))
+			_hoard();
 
 		while (_use_session());
 	}

@@ -16,6 +16,7 @@
 #include <timer_session/connection.h>
 
 /* local includes */
+#include <forgery.h>
 #include <image_memory.h>
 
 namespace Test { struct Main; }
@@ -135,7 +136,43 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 		_child->parent.with_offer([&] (Offer &offer, Offer_state &state) {
 			for (Offer_state::Session &session : state.sessions)
 				session.server = NONE;
-			offer.resume(state, gates); });
+			offer.resume(state, gates, _child->donated); });
+	}
+
+	/**
+	 * Try to restore images that must be refused, and leave no trace
+	 */
+	void _try_forgeries()
+	{
+		size_t used = 0;
+
+		Forgery::for_each([&] (Forgery const &forgery) {
+
+			Altered_image image { _env, *_image._ds, _image.num_bytes };
+			forgery.alter(image);
+			image.seal();
+
+			Image::Chain const chain { image.start(), image.num_bytes };
+
+			if (!chain.valid()) {
+				_finish("failed: forged image ", chain.refusal());
+				return;
+			}
+			_construct_child();
+			{
+				Restore restore { *_child, chain };
+
+				restore.restore().with_result(
+					[&] (Restored const &) { _finish("failed: not refused, ", forgery.reason); },
+					[&] (Refused const &refused) {
+						if (refused.what != forgery.reason)
+							_finish("failed: ", refused, " instead of ", forgery.reason); });
+			}
+			_child.destruct();
+
+			if (used && used != _env.pd().used_ram().value)
+				_finish("failed: RAM ", used, " -> ", _env.pd().used_ram());
+			used = _env.pd().used_ram().value; });
 	}
 
 	void _restore()
@@ -200,6 +237,9 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 				/* the memory of the clients is not the one of the image any more */
 				if (_instead == "other memory")
 					_offer.number_memory();
+
+				if (_instead == "forged images")
+					_try_forgeries();
 
 				_restore();
 			}

@@ -13,6 +13,7 @@
  */
 
 /* Genode includes */
+#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/heap.h>
 #include <base/log.h>
@@ -192,12 +193,19 @@ struct Test::Main
 	Root      _root      { _env, _heap };
 	Slow_root _slow_root { _env, _slow_ep, _heap };
 
+	/* the base library has another session of this kind */
+	Attached_rom_dataspace _earlier_requests { _env, "session_requests" };
+
+	Constructible<Attached_rom_dataspace> _later_requests { };
+
 	Main(Env &env) : _env(env)
 	{
 		_env.parent().announce(_env.ep().manage(_root));
 
 		/* a session is closed behind the last request, by which it needs the other entrypoint */
 		_env.parent().announce(_slow_ep.manage(_slow_root));
+
+		_later_requests.construct(_env, "session_requests");
 	}
 };
 
