@@ -56,6 +56,19 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			virtual void requests_changed() = 0;
 		};
 
+		/**
+		 * Decides what becomes of sessions when the component is lost
+		 */
+		struct Policy : Interface
+		{
+			/**
+			 * Return true if clients of a service do not care which session they have
+			 *
+			 * Instead of errors for ever, they get a session of the component that comes next.
+			 */
+			virtual bool reopens(Name const &) const = 0;
+		};
+
 		/* arguments of a request at the parent may be longer than a component can be asked for */
 		using Wanted_args = String<256>;
 
@@ -96,6 +109,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			Stage      stage   = Stage::CREATE;
 			bool       known   = true;   /* the component has it, or is to create it */
 			bool       closing = false;  /* to be closed once the component has answered */
+			bool       delivered = false;  /* the client has it */
 
 			/* over, but the component has not returned what the client has donated */
 			bool                     owed   = false;
@@ -130,6 +144,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		Pd_session &_own_pd;
 		Provider   &_provider;
 		String<64>  const _label;
+
+		Policy const * const _policy;  /* nullptr if nothing is opened again */
 
 		Signal_handler<Offer> _asked_handler { _env.ep(), *this, &Offer::_answer_proxies };
 
@@ -226,6 +242,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		void _remove(Served &);
 		void _ask(Served &, Stage);
 		void _settle(Served &);
+		bool _reopen(Served &);
 		void _add_orphan(Offer_state::Session const &);
 		void _continue(Served &, Offer_state::Session const &, Array<Native_capability> const &);
 
@@ -237,7 +254,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 
 	public:
 
-		Offer(Monitor &, Provider &, Session::Label const &);
+		Offer(Monitor &, Provider &, Session::Label const &, Policy const *policy = nullptr);
 
 		~Offer();
 

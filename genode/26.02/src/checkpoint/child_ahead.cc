@@ -213,8 +213,11 @@ bool Managed_child::_prepare_increment()
 	Image::Chain  const &chain = *_base.chain;
 	Image::System const  system = chain.last().system();
 
+	/* the clients of a child may have donated something to it, which the restore looks at */
+	bool const quota = system.ram_quota <= _started.ram.value && system.cap_quota <= _started.caps.value;
+
 	if (system.checkpoint != claim.number || chain.last().header_crc() != claim.image_crc
-	 || system.ram_quota > _started.ram.value || system.cap_quota > _started.caps.value)
+	 || !(quota || _services.constructed()))
 		return false;
 
 	_prepared.construct(*_child, chain, &*_begun);

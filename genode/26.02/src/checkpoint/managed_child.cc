@@ -68,26 +68,6 @@ void Managed_child::update(Start_node const &values, Node const &start, Node con
 }
 
 
-void Managed_child::_update_offer(Node const &start)
-{
-	_provides.destruct();
-
-	start.with_optional_sub_node("provides", [&] (Node const &node) {
-		_provides.construct(_common.alloc, node); });
-
-	if (!_provides.constructed() || _services.constructed())
-		return;
-
-	try {
-		if (!_common.provider.constructed())
-			_common.provider.construct(_common.env);
-
-		_services.construct(_common.monitor, *_common.provider, Session::Label(_values.name));
-	}
-	catch (...) { _refuse("start", "no session requests for the services that it provides"); }
-}
-
-
 void Managed_child::request_checkpoint(Version const &version)
 {
 	if (version == _checkpoint_version)
@@ -183,30 +163,6 @@ Session_label Managed_child::label(Service const &service, Session_label const &
 		result = target; });
 
 	return result;
-}
-
-
-bool Managed_child::offered(Service const &service)
-{
-	bool result = false;
-
-	if (_provides.constructed())
-		_provides->for_each_sub_node("service", [&] (Node const &node) {
-			result |= (node.attribute_value("name", Service()) == service); });
-
-	return result;
-}
-
-
-/**
- * Let clients know of the end of the child, unless it may go on where it was frozen
- */
-void Managed_child::_lose_clients(State state)
-{
-	bool const over = state == State::EXITED || state == State::FAILED || state == State::AWAY;
-
-	if (over && _services.constructed())
-		_services->abandon();
 }
 
 

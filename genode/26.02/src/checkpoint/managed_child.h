@@ -32,7 +32,8 @@ namespace Checkpoint { class Managed_child; }
 
 class Checkpoint::Managed_child : private List<Managed_child>::Element,
                                   private Cap_checkpoint::Virtual_parent::Exit_handler,
-                                  private Cap_checkpoint::Session_policy, Noncopyable
+                                  private Cap_checkpoint::Session_policy,
+                                  private Cap_checkpoint::Offer::Policy, Noncopyable
 {
 	public:
 
@@ -321,6 +322,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		}
 
 		bool offered(Service const &) override;
+
+		/* Offer::Policy */
+		bool reopens(Cap_checkpoint::Offer::Name const &) const override;
 
 	public:
 

@@ -100,8 +100,33 @@ void Offer::release()
 	_for_each_proxy([&] (Served &served, Proxy &proxy) {
 		if (proxy.target(0).valid())
 			proxy.phase(Proxy::OPEN);
-		else if (served.stage != Stage::CREATE)
+		else if (served.stage != Stage::CREATE || served.delivered)
 			proxy.phase(Proxy::DEAD); });
+}
+
+
+/**
+ * Let the component that comes next open a session for a client that goes on
+ *
+ * Until then, requests are answered by errors.
+ *
+ * \return  false if the client has to open another one
+ */
+bool Offer::_reopen(Served &served)
+{
+	if (!_policy || !_policy->reopens(served.service) || !served.delivered || !served.has_client
+	 || !served.known || served.closing)
+		return false;
+
+	if (served.stage == Stage::UPGRADE)
+		_respond(served, Session_response::OK);
+
+	for (Served::Stand_in &stand_in : served.stand_ins)
+		stand_in = { };
+
+	served.stage = Stage::CREATE;
+	served.proxy->phase(Proxy::DEAD);
+	return true;
 }
 
 
@@ -114,7 +139,8 @@ void Offer::abandon()
 	_for_each([&] (Served &served) {
 
 		/* a request that was not answered is one to whom it may concern */
-		if (served.known && served.has_client && served.stage == Stage::CREATE && !served.closing) {
+		if (_reopen(served)
+		 || (served.known && served.has_client && served.stage == Stage::CREATE && !served.closing)) {
 			served.unpaid  = _sum(served.unpaid, served.donated);
 			served.donated = { };
 			return;
@@ -146,10 +172,15 @@ void Offer::withdraw()
 
 	/* a request that was not answered waits for whoever provides the service next */
 	_for_each([&] (Served &served) {
-		if (served.has_client && served.known && served.stage == Stage::CREATE && !served.closing)
+		if (served.has_client && served.known && served.stage == Stage::CREATE && !served.closing
+		 && !served.delivered)
 			_remove(served); });
 
 	abandon();
+
+	_for_each([&] (Served &served) {
+		served.known  = false;
+		served.unpaid = { }; });
 }
 
 

@@ -19,9 +19,11 @@ using namespace Cap_checkpoint;
 using Session_response = Parent::Session_response;
 
 
-Offer::Offer(Monitor &monitor, Provider &provider, Session::Label const &label)
+Offer::Offer(Monitor &monitor, Provider &provider, Session::Label const &label,
+             Policy const *policy)
 :
-	_env(monitor.env), _own_pd(monitor.own_pd), _provider(provider), _label(label)
+	_env(monitor.env), _own_pd(monitor.own_pd), _provider(provider), _label(label),
+	_policy(policy)
 {
 	_provider.add(*this);
 }
@@ -35,7 +37,7 @@ Offer::~Offer()
 	_for_each([&] (Served &served) {
 		if (served.owed)
 			_respond(served, served.answer);
-		else if (served.has_client && served.stage == Stage::CREATE)
+		else if (served.has_client && served.stage == Stage::CREATE && !served.delivered)
 			_respond(served, Session_response::DENIED);
 		_remove(served); });
 }
@@ -303,6 +305,13 @@ void Offer::session_response(Id id, Session_response response)
 		if (!denied && !(served.stage == Stage::CLOSE && closed))
 			return;
 
+		/* what the client has remains a session without an object */
+		if (denied && served.delivered) {
+			(void)_take_back(served);
+			served.known = false;
+			return;
+		}
+
 		served.answer = response;
 
 		if (_take_back(served)) {
@@ -331,8 +340,10 @@ void Offer::deliver(Id id, Session_capability cap)
 		if (!own) {
 			warning(_label, ": ", served.service, " session is refused, as it is not an object "
 			        "of the component");
-			_respond(served, Session_response::DENIED);
-			served.has_client = false;
+			if (!served.delivered) {
+				_respond(served, Session_response::DENIED);
+				served.has_client = false;
+			}
 		}
 
 		if (own && served.proxy.constructed()) {
@@ -344,9 +355,11 @@ void Offer::deliver(Id id, Session_capability cap)
 		/* the client may close the session as soon as it has it */
 		_settle(served);
 
-		if (served.has_client)
+		if (served.has_client && !served.delivered) {
+			served.delivered = true;
 			_env.parent().deliver_session_cap(served.client_id,
 			                                  reinterpret_cap_cast<Session>(served.proxy->gate()));
+		}
 	});
 }
 

@@ -39,7 +39,8 @@ namespace Test {
  */
 struct Test::Requests : Interface
 {
-	enum class Result { RIGHT, LOST, MISTAKE };
+	/* a request may be missed while the session remains, or the session is lost */
+	enum class Result { RIGHT, MISSED, LOST, MISTAKE };
 
 	/* on a loaded machine, something may take long, and is still on its way */
 	static constexpr uint64_t LATE_MS = 1500, MISSING_MS = 60*1000;
@@ -175,15 +176,23 @@ struct Test::Logged : Requests
 	Log_connection _log;
 
 	Terminal::Connection &_terminal;
+	Timer::Connection    &_timer;
 
-	Logged(Env &env, Terminal::Connection &terminal, unsigned session)
-	: _log(env, String<16>("log ", session)), _terminal(terminal) { }
+	unsigned const _first;  /* number in front of those that this client writes */
+	bool     const _lossy;  /* the session may lose lines, which nobody tells */
+
+	Logged(Env &env, Terminal::Connection &terminal, Timer::Connection &timer, unsigned session,
+	       bool lossy)
+	:
+		_log(env, String<16>("log ", session)), _terminal(terminal), _timer(timer),
+		_first(100*session), _lossy(lossy)
+	{ }
 
 	/* what the terminal says since the last end of a line */
 	String<256> _line { };
 
 	/**
-	 * Return number in the next line, or 0 if there is no complete one yet
+	 * Return number in the next line of this client, or 0 if there is no complete one yet
 	 */
 	unsigned _next()
 	{
@@ -202,7 +211,8 @@ struct Test::Logged : Requests
 				if (!strcmp(s, "number ", 7)) {
 					unsigned number = 0;
 					ascii_to(s + 7, number);
-					return number;
+					if (number/1000000 == _first/1000000)
+						return number;
 				}
 		}
 		return 0;
@@ -210,11 +220,15 @@ struct Test::Logged : Requests
 
 	Result request(unsigned const number) override
 	{
-		_log.write(String<32>("number ", number, "\n").string());
+		_log.write(String<32>("number ", _first + number, "\n").string());
 
 		unsigned const seen = _next();
 
-		return seen == number && !_next() ? Result::RIGHT : mistake("line ", seen);
+		if (!seen && _lossy) {
+			_timer.msleep(20);
+			return Result::MISSED;
+		}
+		return seen == _first + number && !_next() ? Result::RIGHT : mistake("line ", seen);
 	}
 };
 
@@ -306,8 +320,6 @@ struct Test::Reported : Requests
 
 struct Test::Main
 {
-	static constexpr unsigned REQUESTS_PER_SESSION = 37;
-
 	Env &_env;
 
 	Attached_rom_dataspace _config { _env, "config" };
@@ -315,7 +327,10 @@ struct Test::Main
 	using Name = String<16>;
 
 	Name     const _service = _config.node().attribute_value("service", Name());
+	bool     const _lossy   = _config.node().attribute_value("lossy", false);
 	unsigned const _number  = _config.node().attribute_value("number", 0u);
+
+	unsigned const _per_session = _config.node().attribute_value("requests_per_session", 37u);
 
 	unsigned const _requests_per_line = _config.node().attribute_value("requests_per_line", 50u);
 
@@ -335,7 +350,7 @@ struct Test::Main
 		unsigned const session = 10000*_number + ++_sessions;
 
 		if (_service == "Slow") { _slow.construct(_env, _timer, session);     return *_slow; }
-		if (_service == "LOG")  { _log .construct(_env, *_terminal, session); return *_log; }
+		if (_service == "LOG")  { _log .construct(_env, *_terminal, _timer, session, _lossy); return *_log; }
 
 		if (_service == "Report") { _report.construct(_env, _timer); return *_report; }
 
@@ -358,7 +373,7 @@ struct Test::Main
 	{
 		Requests &requests = _open();
 
-		for (unsigned i = 1; i <= REQUESTS_PER_SESSION; i++) {
+		for (unsigned i = 1; i <= _per_session; i++) {
 
 			Requests::Result const result = requests.request(i);
 
@@ -370,6 +385,11 @@ struct Test::Main
 			if (result == Requests::Result::LOST) {
 				_errors++;
 				break;
+			}
+
+			if (result == Requests::Result::MISSED) {
+				_errors++;
+				continue;
 			}
 
 			if (++_executed % _requests_per_line == 0)
