@@ -31,8 +31,11 @@ class Cap_checkpoint::Server_session : Noncopyable
 
 	private:
 
-		/* each component on the way to the server may take a share of the quota */
-		static constexpr unsigned MAX_ATTEMPTS = 4;
+		/*
+		 * Each component on the way to the server may take a share of the quota, most of
+		 * all one that stands in front of a server that is saved
+		 */
+		static constexpr unsigned MAX_ATTEMPTS = 16;
 
 		Env &_env;
 

@@ -12,6 +12,7 @@
 #define _ROUTES_H_
 
 /* Genode includes */
+#include <base/log.h>
 #include <os/session_policy.h>
 
 /* local includes */
@@ -80,7 +81,11 @@ class Checkpoint::Routes : Noncopyable
 					fn(Session_label(parent.attribute_value("label", scoped))); });
 
 				/* a specific rule that leads nowhere denies the session */
-				decided |= rule.has_type("service"); });
+				if (!decided && rule.has_type("service")) {
+					decided = true;
+					if (rule.has_sub_node("child"))
+						warning(child, ": a ", service, " session cannot lead to another child of "
+						        "this component"); } });
 		}
 };
 
