@@ -25,7 +25,7 @@ const OLD_RELEASE: &str = "0.1.0";
 pub const MAX_SECTIONS: usize = 32;
 
 /// Longest file that is read; the testbed's own have a few MiB.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: u64 = 128 << 20;
 
 /// First bytes of a file that zstd has compressed.
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];

@@ -17,7 +17,7 @@ const PAGE_ENTRY: usize = 8 + PAGE_BYTES;
 /// Where an increment may begin.
 const ALIGN: usize = 4096;
 /// Where the last increment ends at the latest.
-const MAX_BYTES: usize = 64 << 20;
+const MAX_BYTES: usize = 128 << 20;
 
 /// The sections, in the order in which they are checked.
 const SECTIONS: [(&str, usize); 17] = [

@@ -48,7 +48,7 @@ namespace Cap_checkpoint { namespace Image {
 
 	/* complete image with the increments behind it */
 	static constexpr unsigned MAX_CHAIN_LENGTH = 64;
-	static constexpr size_t   MAX_CHAIN_SIZE   = 64*1024*1024,
+	static constexpr size_t   MAX_CHAIN_SIZE   = 128*1024*1024,
 	                          CHAIN_ALIGN      = 4096;
 
 	enum Section : unsigned {

@@ -34,8 +34,8 @@ namespace Checkpoint {
 	/* granularity of places on media */
 	static constexpr size_t BLOCK_SIZE = 4096;
 
-	/* larger images are neither written nor read */
-	static constexpr size_t MAX_IMAGE_SIZE = 64*1024*1024;
+	/* larger images, with their increments, are neither written nor read */
+	static constexpr size_t MAX_IMAGE_SIZE = 128*1024*1024;
 
 	/* no image may use up the numbers of those that follow */
 	static constexpr uint64_t MAX_NUMBER = 1ULL << 62;
