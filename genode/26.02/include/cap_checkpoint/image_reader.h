@@ -46,6 +46,16 @@ struct Cap_checkpoint::Image::Pace : Genode::Interface
  */
 class Cap_checkpoint::Image::Container
 {
+	public:
+
+		/**
+		 * Whether the checksums of sections are checked, or known to be right
+		 *
+		 * They are known as long as nobody else has touched the memory that a
+		 * 'Writer' has put the image into.
+		 */
+		enum class Sums { CHECKED, KNOWN };
+
 	protected:
 
 		struct Place { size_t offset, length; };
@@ -54,6 +64,7 @@ class Cap_checkpoint::Image::Container
 		size_t      _num_bytes;
 		Contents    _contents;
 		Pace       *_pace;
+		Sums        _sums;
 
 		Place   _places[NUM_SECTIONS] { };
 		Refusal _refusal { nullptr, nullptr, Refusal::NO_RECORD, 0 };
@@ -85,10 +96,11 @@ class Cap_checkpoint::Image::Container
 		 *
 		 * \param pace  is told of progress, or nullptr
 		 */
-		Container(void const *bytes, size_t num_bytes, Contents contents, Pace *pace = nullptr)
+		Container(void const *bytes, size_t num_bytes, Contents contents, Pace *pace = nullptr,
+		          Sums sums = Sums::CHECKED)
 		:
 			_start((char const *)bytes), _num_bytes(num_bytes), _contents(contents),
-			_pace(pace)
+			_pace(pace), _sums(sums)
 		{ }
 
 		/* a copy refers to the same bytes */
@@ -200,8 +212,8 @@ class Cap_checkpoint::Image::Reader : private Container
 		 * \param pace      is told of progress, or nullptr
 		 */
 		Reader(void const *bytes, size_t num_bytes, Contents contents = COMPLETE,
-		       Pace *pace = nullptr)
-		: Container(bytes, num_bytes, contents, pace) { _valid = _parse() && _check(); }
+		       Pace *pace = nullptr, Sums sums = Sums::CHECKED)
+		: Container(bytes, num_bytes, contents, pace, sums) { _valid = _parse() && _check(); }
 
 		/**
 		 * Return true if the image can be used

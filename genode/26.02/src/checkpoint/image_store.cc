@@ -276,6 +276,8 @@ void Image_store::_load(Place const &place, unsigned only)
  * Read what was written
  *
  * File systems that are accessed by a session accept more than they can take, and
+		using Sums = Image::Container::Sums;
+
  * do not tell.
  */
 bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, size_t num_bytes)
@@ -325,7 +327,8 @@ bool Image_store::_write(Job const &job, bool &cleared)
 	/* what a component says of itself may yield an image that nobody can use */
 	{
 		Image::Reader const reader { start, size,
-		                             increment ? Image::INCREMENT : Image::COMPLETE, &_pace };
+		                             increment ? Image::INCREMENT : Image::COMPLETE, &_pace,
+		                             job.compared ? Sums::CHECKED : Sums::KNOWN };
 		if (!reader.valid())
 			return _fail("image ", reader.refusal());
 	}

@@ -314,7 +314,8 @@ class Checkpoint::Image_store : Noncopyable
 		 *
 		 * \param behind  where the image ends that an increment follows, 0 for a complete image
 		 * \param paced     let others go on meanwhile
-		 * \param compared  read what was written, unless somebody else will do so before it counts
+		 * \param compared  read what was written, and check sums that were known at the time,
+		 *                  unless somebody else will do so before it counts
 		 */
 		void write(Place const &place, unsigned slot, uint64_t behind, size_t num_bytes, bool paced,
 		           bool compared)

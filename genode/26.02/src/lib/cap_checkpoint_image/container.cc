@@ -133,7 +133,8 @@ bool Container::_parse_entry(size_t at, size_t end, Place &place)
 		if (_start[i])
 			return _refuse(end, "padding before a section is not zero");
 
-	if (_checksum(offset, size_t(length)) != _read<uint32_t>(at + ENTRY_CRC))
+	if (_sums == Sums::CHECKED
+	 && _checksum(offset, size_t(length)) != _read<uint32_t>(at + ENTRY_CRC))
 		return _refuse(offset, "checksum of a section does not match");
 
 	place = { offset, size_t(length) };

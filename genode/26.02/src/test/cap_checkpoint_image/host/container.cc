@@ -97,6 +97,26 @@ static void test_altered()
 }
 
 
+/**
+ * Checksums of sections that the reader takes for right, while all else is checked
+ */
+static void test_known_sums()
+{
+	Bytes const image = sample_image();
+
+	auto valid = [&] (Bytes const &bytes)
+	{
+		return Reader(bytes.data(), bytes.size(), COMPLETE, nullptr, Container::Sums::KNOWN).valid();
+	};
+
+	checks.that( valid(image), "valid image with known checksums");
+	checks.that( valid(with(image, image.size() - 1, 'X')), "page that differs from its checksum");
+	checks.that(!valid(with(image, 28, 0)), "checksum of the header is checked nevertheless");
+	checks.that(!valid(with(image, 32, 'X')), "checksum of the section table is checked nevertheless");
+	checks.that(!valid(with(image, place(image, SYSTEM) + 8, 1)), "field is checked nevertheless");
+}
+
+
 static void test_header()
 {
 	Bytes const image = sample_image();
@@ -244,5 +264,6 @@ void Cap_checkpoint::Image::test_container()
 	test_cut();
 	test_altered();
 	test_header();
+	test_known_sums();
 	test_table();
 }
