@@ -210,6 +210,11 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		size_t pages_in_use() const;
 
 		/**
+		 * Return number of pages of the copies that may differ from the last image
+		 */
+		size_t pages_written() const;
+
+		/**
 		 * Free the copies, which must not be pinned
 		 */
 		void release();

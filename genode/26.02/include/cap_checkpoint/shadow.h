@@ -149,6 +149,23 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 		}
 
 		/**
+		 * Return number of pages whose copy may differ from the reference
+		 */
+		size_t differences() const
+		{
+			if (reference == NONE)
+				return num_pages;
+
+			size_t count = 0;
+
+			for (size_t i = 0; i < _num_words(); i++)
+				for (Word rest = _news[i]; rest; rest &= rest - 1)
+					count++;
+
+			return count;
+		}
+
+		/**
 		 * Let the copy as it is be the reference
 		 */
 		void refer_to(uint32_t image_number)

@@ -1,5 +1,5 @@
 /*
- * \brief  Shorten the pause of a move by an image that is made and read ahead
+ * \brief  Shorten the pause of a move by images that are made and read ahead
  * \date   2026-11-30
  *
  * None of this decides who has the child. If anything goes wrong, the other side reads
@@ -22,28 +22,58 @@ using namespace Checkpoint;
  **********************************/
 
 /**
- * Return true if the next image is made while the child runs, and the one behind it for the move
+ * Return true if the next image is made while the child runs, ahead of the one of the move
  */
-bool Managed_child::_wants_base() const
+bool Managed_child::_wants_round() const
 {
-	return _move_wanted && _move_ahead && !_stop_wanted() && !_base_tried && _values.ahead_ms
+	return _move_wanted && _move_ahead && !_stop_wanted() && !_rounds.over() && _values.ahead_ms
 	    && _may_offer() && _copies.constructed() && _copies->usable();
 }
 
 
 /**
- * Return true if the child goes on here until the other side has begun
+ * Find out whether another round is worth it
+ *
+ * To be called when the copies are up to date, before an image is made of them.
  */
-bool Managed_child::_waits_for_answer(uint64_t now) const
+void Managed_child::_decide_on_round()
 {
-	return _move_wanted && _present && _announced_us && !_answered
-	    && now < _announced_us + 1000*_values.ahead_ms;
+	if (!_wants_round())
+		return;
+
+	_round_pages = _copies->pages_written();
+
+	/* the first one has all that there is */
+	if (!_rounds.count())
+		return;
+
+	uint64_t const size = align_addr(STATE_BYTES + _round_pages*sizeof(Image::Page), AT_PAGE);
+
+	/* there has to be room for an increment of this size in the end, too */
+	bool const fits = _tail.valid && _tail.base.position <= Start_node::MAX_INCREMENTS
+	               && _tail.next() + 2*size <= min(_started.place.capacity(),
+	                                               _tail.whole + Rounds::room(_tail.whole));
+
+	if (!_announced_us || !_answered || !fits || !_rounds.worth(_round_pages))
+		_rounds.end();
 }
 
 
-void Managed_child::_forget_base()
+/**
+ * Return true if the child goes on here until the other side has what was announced
+ */
+bool Managed_child::_waits_for_answer(uint64_t now) const
 {
-	_base_tried   = false;
+	uint64_t const limit_us = 1000*_values.ahead_ms + ANSWER_FACTOR*_stat.write_us;
+
+	return _move_wanted && _present && _announced_us && !_answered
+	    && now < _announced_us + limit_us;
+}
+
+
+void Managed_child::_forget_rounds()
+{
+	_rounds       = { };
 	_announced_us = 0;
 }
 
@@ -56,8 +86,9 @@ void Managed_child::_announce(Announcement const &announcement)
 }
 
 
-void Managed_child::_announce_base()
+void Managed_child::_announce_round()
 {
+	_rounds.add(_round_pages);
 	_announced_us = _common.now_us();
 	_answered     = false;
 
@@ -75,9 +106,14 @@ void Managed_child::_note_answer(Image_store::Result const &result)
 
 	Announcement const &answer = result.announcements[other];
 
-	if (_announced_us && answer.valid(other) && answer.kind != Announcement::BASE
-	 && answer.same_image(_announcement))
-		_answered = true;
+	if (!_announced_us || !answer.valid(other) || answer.kind == Announcement::BASE
+	 || !answer.same_image(_announcement))
+		return;
+
+	_answered = true;
+
+	if (answer.kind == Announcement::UNPREPARED)
+		_rounds.end();
 }
 
 
@@ -97,40 +133,50 @@ void Managed_child::_announced(Image_store::Result const &result)
  ************************************/
 
 /**
- * Read an image that was announced
+ * Read an image or increment that was announced
  *
  * \return  false if there is none
  */
 bool Managed_child::_read_ahead(Image_store::Result const &result)
 {
-	/* room for an increment */
-	static constexpr uint64_t MIN_ROOM = 4*1024*1024;
-
 	unsigned     const  other = !_ownership->side();
-	Announcement const &base  = result.announcements[other];
+	Announcement const &next  = result.announcements[other];
 
-	if (!_present || !_values.ahead_ms || base.kind != Announcement::BASE || !base.valid(other)
+	if (!_present || !_values.ahead_ms || next.kind != Announcement::BASE || !next.valid(other)
 	 || result.registers.sides[other].newest.kind != Claim::HELD
-	 || base.same_image(_base_announced) || base.num_bytes > place().capacity())
+	 || next.same_image(_base_announced) || next.num_bytes > place().capacity())
 		return false;
 
-	_base_announced = base;
+	bool const continued = _begun.constructed() && next.slot == _base_announced.slot
+	                    && next.num_bytes > _base.chain->size() && next.num_bytes <= _base.size();
+
+	_base_announced = next;
+
+	size_t const num_bytes = size_t(next.num_bytes);
+
+	if (continued) {
+		_submit(Operation::ROUND, place());
+		_common.store->load_round(_job_place, next.slot, num_bytes, _base);
+		return true;
+	}
 
 	_destroy_child();
 	_base.destruct();
 
-	uint64_t const size = min(base.num_bytes + max(MIN_ROOM, base.num_bytes/4),
-	                          place().capacity());
-
 	Cap_checkpoint::Monitor &monitor = _common.monitor;
 
-	if (!_base.provide(monitor.ram, monitor.local_rm, monitor.own_pd, size_t(size))) {
+	/* increments that do not fit are read anew with the whole image */
+	auto provide = [&] (uint64_t room) {
+		return _base.provide(monitor.ram, monitor.local_rm, monitor.own_pd,
+		                     size_t(min(num_bytes + room, place().capacity()))); };
+
+	if (!provide(Rounds::room(num_bytes)) && !provide(Rounds::least_room(num_bytes))) {
 		_answer(Announcement::UNPREPARED);
 		return true;
 	}
 
 	_submit(Operation::BASE, place());
-	_common.store->load_base(_job_place, base.slot, size_t(base.num_bytes), _base);
+	_common.store->load_base(_job_place, next.slot, num_bytes, _base);
 	return true;
 }
 
@@ -145,24 +191,25 @@ void Managed_child::_answer(Announcement::Kind kind)
 
 
 /**
- * Create the child, and provide its sessions and memory
+ * Provide sessions and memory of the child
+ *
+ * \param continued  the child exists, and an increment was read
  */
-bool Managed_child::_begin_ahead()
+bool Managed_child::_begin_ahead(bool continued)
 {
-	Image::Reader const &image = _base.chain->last();
-
-	if (image.system().checkpoint != _base_announced.number
-	 || image.header_crc()        != _base_announced.image_crc || !_create_for(image))
+	if (continued && !_begun.constructed())
 		return false;
 
-	_begun.construct(*_child, *_base.chain);
+	Image::Reader const &image = _base.chain->last();
 
-	try { return _begun->begin(); }
-	catch (...) { return false; }
+	return image.system().checkpoint == _base_announced.number
+	    && image.header_crc()        == _base_announced.image_crc
+	    && (continued ? _has_quota_for(image) : _create_for(image))
+	    && _begun.proceed(*_child, *_base.chain);
 }
 
 
-void Managed_child::_base_read(Image_store::Result const &result)
+void Managed_child::_round_read(Image_store::Result const &result, bool continued)
 {
 	/* the configuration may have changed meanwhile */
 	if (_state != State::AWAY || !_present || !(_job_place == place())) {
@@ -171,13 +218,26 @@ void Managed_child::_base_read(Image_store::Result const &result)
 		return;
 	}
 
-	bool const ok = result.ok && _begin_ahead();
+	bool const ok = result.ok && _begin_ahead(continued);
 
 	if (!ok)
 		_destroy_child();
 
 	_set(State::AWAY);
 	_answer(ok ? Announcement::PREPARED : Announcement::UNPREPARED);
+}
+
+
+/**
+ * Return true if the child that was created has the quota that an increment says
+ */
+bool Managed_child::_has_quota_for(Image::Reader const &image) const
+{
+	Image::System const system = image.system();
+
+	/* the clients of a child may have donated something to it, which the restore looks at */
+	return _services.constructed()
+	    || (system.ram_quota <= _started.ram.value && system.cap_quota <= _started.caps.value);
 }
 
 
@@ -213,14 +273,11 @@ bool Managed_child::_prepare_increment()
 	Image::Chain  const &chain = *_base.chain;
 	Image::System const  system = chain.last().system();
 
-	/* the clients of a child may have donated something to it, which the restore looks at */
-	bool const quota = system.ram_quota <= _started.ram.value && system.cap_quota <= _started.caps.value;
-
 	if (system.checkpoint != claim.number || chain.last().header_crc() != claim.image_crc
-	 || !(quota || _services.constructed()))
+	 || !_has_quota_for(chain.last()))
 		return false;
 
-	_prepared.construct(*_child, chain, &*_begun);
+	_prepared.construct(*_child, chain, &_begun.latest());
 
 	bool ok = false;
 	try { ok = _prepared->prepare(); }

@@ -66,7 +66,7 @@ void Managed_child::_give_up()
 	_wanted       = false;
 	_move_wanted  = false;
 	_stop_refused = !_present;
-	_forget_base();
+	_forget_rounds();
 	_attempts     = 0;
 	_retry_us     = 0;
 	_due_us       = _common.now_us() + 1000*_values.interval_ms;
@@ -161,8 +161,8 @@ uint64_t Managed_child::_chain_limit() const
 {
 	uint64_t const capacity = _started.place.capacity();
 
-	return _move_wanted && _stays_frozen() && _base_tried ? capacity
-	                                                      : min(capacity, 2*_tail.whole);
+	return _move_wanted && _stays_frozen() && _rounds.count() ? capacity
+	                                                          : min(capacity, 2*_tail.whole);
 }
 
 
@@ -175,7 +175,7 @@ bool Managed_child::_continues() const
 		return false;
 
 	/* the other side has the image that was announced */
-	if (_move_wanted && _stays_frozen() && _base_tried)
+	if (_move_wanted && _rounds.count())
 		return _tail.next() < _chain_limit();
 
 	return _tail.base.position <= _values.increments
@@ -261,6 +261,8 @@ void Managed_child::_checkpoint()
 
 	if (!_copy_ahead())
 		return;
+
+	_decide_on_round();
 
 	size_t const expected = _expected_bytes           ? _expected_bytes
 	                      : _copies.constructed()

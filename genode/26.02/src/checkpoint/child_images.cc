@@ -102,7 +102,8 @@ void Managed_child::finish_job()
 	case Operation::WRITE:    _written(result);   break;
 	case Operation::LOOK:
 	case Operation::RECORD:   _looked(result);    break;
-	case Operation::BASE:     _base_read(result); break;
+	case Operation::BASE:     _round_read(result, false); break;
+	case Operation::ROUND:    _round_read(result, true);  break;
 	case Operation::MORE:     _more_read(result); break;
 	case Operation::ANNOUNCE: _announced(result); break;
 	case Operation::SAVE:
@@ -226,10 +227,11 @@ void Managed_child::_written(Image_store::Result const &result)
 	}
 
 	if (_state != State::FROZEN) {
-		if (_state == State::RUNNING && _wants_base()) {
-			_base_tried = true;
+		if (_state == State::RUNNING && _wants_round()) {
 			if (result.ok && _tail.valid)
-				_announce_base();
+				_announce_round();
+			else
+				_rounds.end();
 		}
 		return;
 	}
@@ -258,6 +260,6 @@ void Managed_child::_go_on()
 	_start_again  = false;
 	_move_wanted  = false;
 	_stop_refused = !_present;
-	_forget_base();
+	_forget_rounds();
 	_set(State::RUNNING);
 }

@@ -41,7 +41,8 @@ void Managed_child::_look()
 
 void Managed_child::_poll_later()
 {
-	_poll_us = _common.now_us() + 1000*_values.poll_ms;
+	/* a child that is begun is offered within moments, and stands still then */
+	_poll_us = _common.now_us() + 1000*_values.poll_ms/(_begun.constructed() ? BEGUN_FACTOR : 1);
 }
 
 
@@ -136,7 +137,8 @@ void Managed_child::_tell_offer()
 	log(_values.name, ": offered, image ", _newest, " of ", _stat.image_bytes, " bytes, ",
 	    _common.now_us() - _freeze_us, " us since the freeze began: freeze ", _stat.freeze_us,
 	    ", copy ", _stat.copy_us, ", save ", _stat.save_us, ", write ", _stat.write_us,
-	    ", record ", _common.now_us() - _offer_us, "; ", _stat.last_pages, " pages at last");
+	    ", record ", _common.now_us() - _offer_us, "; ", _stat.last_pages, " pages at last, ",
+	    _rounds.count(), " rounds ahead");
 }
 
 

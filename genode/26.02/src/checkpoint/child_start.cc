@@ -192,7 +192,7 @@ void Managed_child::_end(State state)
 
 	_destroy_child();
 	_lose_clients(state);
-	_forget_base();
+	_forget_rounds();
 	_tail.valid = _job_tail.valid = false;
 	_config.destruct();
 	_exited      = false;

@@ -146,6 +146,13 @@ class Checkpoint::Copies : Noncopyable
 		}
 
 		/**
+		 * Return number of pages that were written since the last image, or more
+		 *
+		 * To be called after a round, which is when this is known.
+		 */
+		size_t pages_written() const { return _precopy.pages_written(); }
+
+		/**
 		 * Return why there are no copies, or nullptr
 		 */
 		char const *obstacle() const { return usable() ? nullptr : _reason; }

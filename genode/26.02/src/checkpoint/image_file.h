@@ -30,7 +30,8 @@ class Checkpoint::Image_file : Noncopyable
 		using File_io = Vfs::File_io_service;
 		using Open    = Vfs::Directory_service;
 
-		static constexpr size_t CHUNK_SIZE = 64*1024;
+		/* each request takes its time, whatever its size */
+		static constexpr size_t CHUNK_SIZE = 256*1024;
 
 		Vfs::Env::Io    &_io;
 		Vfs::Vfs_handle *_handle = nullptr;

@@ -200,54 +200,6 @@ void Image_store::_look_at(Place const &place, unsigned i)
 }
 
 
-/**
- * Read an image of the other system that it may offer soon
- */
-bool Image_store::_load_base(Job const &job)
-{
-	Loaded_image &base = *job.base;
-
-	Image_file file { *_root, job.place.file(job.slot), Image_file::Mode::READ };
-
-	if (!file.opened() || job.num_bytes > base.size()
-	 || file.read(job.place.start(job.slot), base.start(), job.num_bytes) != job.num_bytes)
-		return _fail("image cannot be read ahead");
-
-	base.chain.construct(base.start(), job.num_bytes, &_pace);
-
-	return _result.ok = base.chain->valid();
-}
-
-
-/**
- * Read what was written behind an image since it was read
- */
-bool Image_store::_load_more(Job const &job)
-{
-	Loaded_image &base = *job.base;
-
-	uint64_t const next  = base.chain->next(),
-	               at    = job.place.start(job.slot) + next,
-	               limit = min(job.place.capacity(), uint64_t(base.size()));
-
-	unsigned const length = base.chain->length();
-
-	Image_file file { *_root, job.place.file(job.slot), Image_file::Mode::READ };
-
-	if (!file.opened() || next >= limit)
-		return _fail("increment cannot be read");
-
-	size_t const size = size_t(_size_of_chain(file, at, limit - next));
-
-	if (file.read(at, base.start() + next, size) != size)
-		return _fail("increment cannot be read");
-
-	base.chain->extend(size_t(next) + size);
-
-	return _result.ok = base.chain->length() > length;
-}
-
-
 void Image_store::_load(Place const &place, unsigned only)
 {
 	_result.ok     = true;
@@ -276,8 +228,6 @@ void Image_store::_load(Place const &place, unsigned only)
  * Read what was written
  *
  * File systems that are accessed by a session accept more than they can take, and
-		using Sums = Image::Container::Sums;
-
  * do not tell.
  */
 bool Image_store::_compare(Path const &path, uint64_t at, char const *bytes, size_t num_bytes)
@@ -326,6 +276,8 @@ bool Image_store::_write(Job const &job, bool &cleared)
 
 	/* what a component says of itself may yield an image that nobody can use */
 	{
+		using Sums = Image::Container::Sums;
+
 		Image::Reader const reader { start, size,
 		                             increment ? Image::INCREMENT : Image::COMPLETE, &_pace,
 		                             job.compared ? Sums::CHECKED : Sums::KNOWN };
@@ -436,6 +388,7 @@ void Image_store::_handle_job()
 			case Operation::LOAD:   _load(job.place, job.slot); break;
 			case Operation::WRITE:  _write_or_clean_up(job);    break;
 			case Operation::BASE:   (void)_load_base(job);      break;
+			case Operation::ROUND:
 			case Operation::MORE:   (void)_load_more(job);      break;
 			case Operation::LOOK:   (void)_look(job.place);     break;
 			case Operation::RECORD: (void)_write_record(job);   break;

@@ -46,7 +46,7 @@ class Checkpoint::Image_store : Noncopyable
 			FAILED    /* there is no VFS */
 		};
 
-		enum class Operation { NONE, LOAD, BASE, MORE, SAVE, WRITE, LOOK, RECORD, ANNOUNCE };
+		enum class Operation { NONE, LOAD, BASE, ROUND, MORE, SAVE, WRITE, LOOK, RECORD, ANNOUNCE };
 
 		/* instead of a slot: both images are read */
 		static constexpr unsigned ALL_SLOTS = ~0U;
@@ -239,7 +239,16 @@ class Checkpoint::Image_store : Noncopyable
 		}
 
 		/**
-		 * Read the increment behind an image that was read ahead
+		 * Read increments behind an image that was read ahead, up to 'num_bytes' of the chain
+		 */
+		void load_round(Place const &place, unsigned slot, size_t num_bytes, Loaded_image &base)
+		{
+			_submit({ .operation = Operation::ROUND, .place = place, .slot = slot,
+			          .num_bytes = num_bytes, .paced = true, .base = &base });
+		}
+
+		/**
+		 * Read what is behind an image that was read ahead
 		 */
 		void load_more(Place const &place, unsigned slot, Loaded_image &base)
 		{

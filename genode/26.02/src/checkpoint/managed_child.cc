@@ -99,7 +99,7 @@ void Managed_child::request_move(Version const &version, bool here, bool ahead)
 	_move_ahead   = ahead;
 	_attempts     = 0;
 
-	_forget_base();
+	_forget_rounds();
 }
 
 

@@ -15,14 +15,15 @@
 
 /* Genode includes */
 #include <cap_checkpoint/printable.h>
-#include <cap_checkpoint/restore.h>
 #include <util/list.h>
 
 /* local includes */
+#include <begun.h>
 #include <common.h>
 #include <copies.h>
 #include <making.h>
 #include <ownership.h>
+#include <rounds.h>
 #include <routes.h>
 #include <start_node.h>
 #include <statistics.h>
@@ -76,6 +77,12 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* an image may be larger than the one before, or than the pages of the first one */
 		static constexpr size_t   IMAGE_GROWTH = 64*1024, STATE_BYTES = 512*1024;
 
+		/* how much more often the records are read once a child is begun ahead of an offer */
+		static constexpr unsigned BEGUN_FACTOR = 4;
+
+		/* how much longer than writing an image the other side may take to begin with it */
+		static constexpr unsigned ANSWER_FACTOR = 4;
+
 		/* work on behalf of a running child until it has its turn */
 		static constexpr uint64_t TURN_US = 2000;
 
@@ -117,9 +124,10 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Tail _tail { };
 
 		/* child that is begun ahead of an offer, and restored except for the start of its threads */
-		Constructible<Cap_checkpoint::Restore> _begun { }, _prepared { };
+		Begun                                  _begun    { };
+		Constructible<Cap_checkpoint::Restore> _prepared { };
 
-		/* image that it is begun from, and the announcement of it */
+		/* image with increments that it is begun from, and the announcement of the last one */
 		Loaded_image _base { };
 		Announcement _base_announced { };
 
@@ -150,7 +158,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		Constructible<Ownership> _ownership { };
 		bool                     _move_wanted = false;
 		bool                     _move_ahead  = false;  /* it may begin while the child runs */
-		bool                     _base_tried  = false;
+		Rounds                   _rounds { };
+		size_t                   _round_pages  = 0;     /* of the one that is being made */
 		uint64_t                 _announced_us = 0;     /* when, 0 if the answer does not matter */
 		bool                     _answered     = false;
 		Announcement             _announcement { };
@@ -210,7 +219,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		}
 
 		bool _stop_wanted()   const { return _values.stop || !_present; }
-		bool _stays_frozen()  const { return _stop_wanted() || (_move_wanted && !_wants_base()); }
+		bool _stays_frozen()  const { return _stop_wanted() || (_move_wanted && !_wants_round()); }
 		bool _due(uint64_t) const;
 
 		/* nothing of this is certain while the records are being read or written */
@@ -287,17 +296,19 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _offer(Image_store::Result const &);
 		void _load_offer();
 
-		bool _wants_base() const;
+		bool _wants_round() const;
+		void _decide_on_round();
 		bool _waits_for_answer(uint64_t) const;
-		void _forget_base();
-		void _announce_base();
+		void _forget_rounds();
+		void _announce_round();
 		void _announce(Announcement const &);
 		void _answer(Announcement::Kind);
 		void _announced(Image_store::Result const &);
 		void _note_answer(Image_store::Result const &);
 		bool _read_ahead(Image_store::Result const &);
-		bool _begin_ahead();
-		void _base_read(Image_store::Result const &);
+		bool _has_quota_for(Image::Reader const &) const;
+		bool _begin_ahead(bool continued);
+		void _round_read(Image_store::Result const &, bool continued);
 		void _more_read(Image_store::Result const &);
 		bool _prepare_increment();
 

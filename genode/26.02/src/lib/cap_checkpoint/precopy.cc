@@ -144,6 +144,16 @@ size_t Precopy::pages_in_use() const
 }
 
 
+size_t Precopy::pages_written() const
+{
+	size_t result = 0;
+
+	for_each_shadow([&] (Shadow const &shadow) { result += shadow.differences(); });
+
+	return result;
+}
+
+
 void Precopy::_destroy(Shadow &shadow)
 {
 	_shadows.remove(&shadow);
