@@ -3,8 +3,9 @@
  * \date   2026-11-30
  *
  * The configuration says how much memory there is, and how much of it is written all
- * the time. Each page tells how often it was written. So a page that is not the one of
- * the instant of a checkpoint is found after the component is restored.
+ * the time. Of the rest, one page after the other is written in turn, now and then. Each page
+ * tells how often it was written. So a page that is not the one of the instant of a checkpoint is
+ * found after the component is restored.
  */
 
 /*
@@ -39,7 +40,7 @@ struct Test::Writer : Thread
 	static constexpr unsigned WORDS[] = { 0, 255, 511 };
 
 	/* with one instruction per tick, and 1 ns per tick */
-	static constexpr Ticks WINDOW = 500*1000*1000;
+	static constexpr Ticks WINDOW = 500*1000*1000, TURN = 5*1000*1000;
 
 	/* passes over what is written until all of the memory is looked at */
 	static constexpr unsigned PASSES = 1000;
@@ -47,7 +48,10 @@ struct Test::Writer : Thread
 	addr_t const _start;
 	size_t const _pages, _hot;
 
-	Ticks _last = 0, _longest = 0, _window = 0;
+	Ticks _last = 0, _longest = 0, _window = 0, _turn = 0;
+
+	/* pages that were written in turn */
+	uint64_t _turns = 0;
 
 	Writer(Env &env, addr_t at, size_t pages, size_t hot)
 	:
@@ -96,6 +100,29 @@ struct Test::Writer : Thread
 		_watch();
 	}
 
+	/**
+	 * Return how often a page was written that is not written all the time
+	 */
+	uint64_t _value_of(size_t page) const
+	{
+		size_t const number = page - _hot, count = _pages - _hot;
+
+		return 1 + (_turns + count - 1 - number)/count;
+	}
+
+	void _write_in_turn()
+	{
+		Ticks const now = Trace::timestamp();
+
+		if (now - _turn < TURN || _hot == _pages)
+			return;
+
+		_turn = now;
+
+		size_t const page = _hot + _turns++ % (_pages - _hot);
+		_write(page, _value_of(page));
+	}
+
 	void entry() override
 	{
 		for (size_t i = 0; i < _pages; i++)
@@ -110,9 +137,11 @@ struct Test::Writer : Thread
 				_expect(i, value);
 				_write(i, value + 1);
 			}
+			_write_in_turn();
+
 			if (value % PASSES == 0)
 				for (size_t i = _hot; i < _pages; i++) {
-					_expect(i, 1);
+					_expect(i, _value_of(i));
 					_watch();
 				}
 		}
