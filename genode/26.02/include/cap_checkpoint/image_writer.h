@@ -83,7 +83,10 @@ class Cap_checkpoint::Image::Memory_sink : public Sink
 			if (end > _needed)
 				_needed = end;
 
-			if (end <= _num_bytes)
+			/* the compiler has a faster way for a constant size */
+			if (end <= _num_bytes && num_bytes == PAGE_SIZE)
+				__builtin_memcpy(_start + offset, bytes, PAGE_SIZE);
+			else if (end <= _num_bytes)
 				__builtin_memcpy(_start + offset, bytes, num_bytes);
 
 			return true;

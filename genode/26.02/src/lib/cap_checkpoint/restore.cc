@@ -11,6 +11,7 @@
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/restore.h>
+#include <cap_checkpoint/shadow.h>
 
 using namespace Cap_checkpoint;
 
@@ -281,7 +282,7 @@ bool Restore::_fill_pages()
 		 && !with_attached(local_rm, ds->cap, Access::WRITE,
 			[&] (char *start, size_t) {
 				for_each_page([&] (uint32_t page, char const *bytes) {
-					memcpy(start + (page - first)*Image::PAGE_SIZE, bytes, Image::PAGE_SIZE); }); },
+					Shadow::copy_page(start + (page - first)*Image::PAGE_SIZE, bytes); }); },
 			{ .offset = first*Image::PAGE_SIZE, .size = (end - first)*Image::PAGE_SIZE }))
 			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", i);
 	}
