@@ -1,0 +1,3 @@
+TARGET := test-checkpoint-typist
+SRC_CC := main.cc
+LIBS   := base
