@@ -35,8 +35,9 @@ class Cap_checkpoint::File_handles : Noncopyable
 		 * CLOSING:  closed by the component, while packets are in flight
 		 * CHANGED:  the component has to be told that the node has changed
 		 * DEAD:     the server does not know it
+		 * STREAM:   file that is no plain data, on which a read waits for what somebody writes
 		 */
-		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8 };
+		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8, STREAM = 16 };
 
 		static constexpr size_t RECORD_SIZE = 1024, MAX_PATH = RECORD_SIZE - 24,
 		                        MAX_SIZE    = 1024*RECORD_SIZE;

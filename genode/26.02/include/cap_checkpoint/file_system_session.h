@@ -160,6 +160,7 @@ class Cap_checkpoint::File_system_service_session
 		void        _settle(Record_path const &);
 		bool        _pending(Record const &) const;
 		void        _close(Record &);
+		void        _note_kind(Record &);
 		bool        _reopen(Record &);
 		void        _reopen_all();
 
@@ -171,7 +172,9 @@ class Cap_checkpoint::File_system_service_session
 		Payload payload(Packet const &) const override;
 		bool    well_formed(Packet const &) const override;
 		bool    conflict(Packet const &, Packet const &) const override;
-		Packet  for_server(Packet &, uint32_t) override;
+		bool    waits_for_others(Packet const &) const override;
+		bool    may_be_passed(Packet const &) const override;
+		bool    for_server(Packet &, uint32_t, Packet &) override;
 		bool    answers(Packet const &, Packet const &, uint32_t) const override;
 		Packet  result(Packet const &, Packet const &) const override;
 		Packet  failed(Packet const &) const override;

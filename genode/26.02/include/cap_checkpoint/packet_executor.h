@@ -101,6 +101,32 @@ struct Cap_checkpoint::Packet_list
 	uint32_t count, zero;
 	uint64_t traits[NUM_TRAITS];  /* what must be the same after a restore */
 	Entry    entries[MAX_ENTRIES];
+
+	/**
+	 * Return true if 'fn' returns true for an 'Entry const &'
+	 */
+	bool any(auto const &fn) const
+	{
+		for (unsigned i = 0; i < count; i++)
+			if (fn(entries[i]))
+				return true;
+
+		return false;
+	}
+
+	/**
+	 * Remove each entry for which 'fn' returns true, which is called once for each in order
+	 */
+	void remove(auto const &fn)
+	{
+		unsigned left = 0;
+
+		for (unsigned i = 0; i < count; i++)
+			if (!fn(entries[i]))
+				entries[left++] = entries[i];
+
+		count = left;
+	}
 };
 
 
@@ -136,13 +162,26 @@ struct Cap_checkpoint::Packet_executor : Interface
 	virtual bool conflict(Packet const &, Packet const &) const = 0;
 
 	/**
-	 * Return packet for the server
-	 *
-	 * \param packet  of the component, which may be changed so that it does not matter any more
-	 *                how often it is executed
-	 * \param serial  differs from those of other packets that are in flight
+	 * Return true if a packet waits until somebody else has something for it, maybe forever
 	 */
-	virtual Packet for_server(Packet &packet, uint32_t serial) = 0;
+	virtual bool waits_for_others(Packet const &) const { return false; }
+
+	/**
+	 * Return true if those behind a packet that is not handed to the server yet need not wait as well
+	 */
+	virtual bool may_be_passed(Packet const &) const { return false; }
+
+	/**
+	 * Make a packet for the server
+	 *
+	 * \param packet   of the component, which may be changed so that it does not matter any more
+	 *                 how often it is executed
+	 * \param serial   differs from those of other packets that are in flight
+	 * \param request  result
+	 *
+	 * \return  false if the packet must not be executed
+	 */
+	virtual bool for_server(Packet &packet, uint32_t serial, Packet &request) = 0;
 
 	/**
 	 * Return true if an answer of the server belongs to a packet

@@ -13,8 +13,7 @@
 
 /* Genode includes */
 #include <base/allocator_avl.h>
-#include <cap_checkpoint/packet_executor.h>
-#include <cap_checkpoint/session_memory.h>
+#include <cap_checkpoint/packet_buffer.h>
 #include <packet_stream_tx/client.h>
 
 namespace Cap_checkpoint { template <typename> class Packet_relay; }
@@ -28,7 +27,7 @@ namespace Cap_checkpoint { template <typename> class Packet_relay; }
  * between two steps of the entrypoint. So each packet is in one of the queues or in the list of an image,
  * and a restored component gets one acknowledgement for each, whatever the former server did.
  *
- * Packets are handed to the server in the order in which they came.
+ * Packets are handed to the server in the order in which they came, except that some may be passed.
  */
 template <typename TX>
 class Cap_checkpoint::Packet_relay : Noncopyable
@@ -48,18 +47,14 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 	private:
 
-		using Submit_queue = typename TX::Sink::Submit_queue;
-		using Ack_queue    = typename TX::Sink::Ack_queue;
-		using Source       = typename TX::Source;
-
-		static constexpr size_t QUEUES_SIZE = sizeof(Submit_queue) + sizeof(Ack_queue);
+		using Source = typename TX::Source;
 
 		Entrypoint &_ep;
 		Virtual_pd &_pd;
 		Executor   &_executor;
 
-		Session_memory _buffer;
-		Session_memory _list_memory;
+		Packet_buffer<TX> _buffer;
+		Session_memory    _list_memory;
 
 		Signal_handler<Packet_relay> _handler { _ep, *this, &Packet_relay::_handle };
 
@@ -77,31 +72,16 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		/* what the component has to be told */
 		bool _space_for_packets = false, _acks = false;
 
-		List         &_list()   { return *(List *)_list_memory.start(); }
-		Submit_queue &_submit() { return *(Submit_queue *)_buffer.start(); }
-		Ack_queue    &_ack()    { return *(Ack_queue *)(_buffer.start() + sizeof(Submit_queue)); }
-		Source       &_source() { return *_server->source(); }
-
-		/**
-		 * Return true if the payload is behind the queues of both buffers
-		 */
-		bool _in_buffers(Payload const &p)
-		{
-			size_t const begin = align_addr(QUEUES_SIZE, Align { .log2 = 6 }),
-			             end   = min(_buffer.size(), size_t(_source().ds_size()));
-
-			return !p.length
-			    || (p.offset >= off_t(begin) && size_t(p.offset) < end
-			     && p.length <= end - size_t(p.offset));
-		}
+		List   &_list()   { return *(List *)_list_memory.start(); }
+		Source &_source() { return *_server->source(); }
 
 		bool _valid(Packet const &packet)
 		{
-			return _executor.well_formed(packet) && _in_buffers(_executor.payload(packet));
+			return _executor.well_formed(packet)
+			    && _buffer.contains(_executor.payload(packet), _source().ds_size());
 		}
 
 		char *_at_server(Payload const &p) { return (char *)_source().ds_local_base() + p.offset; }
-		char *_at_child (Payload const &p) { return _buffer.start() + p.offset; }
 
 		void _conclude(Entry &entry, Packet const &result)
 		{
@@ -137,7 +117,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 				Payload const p = _executor.payload(found->packet);
 				if (p.from_server)
-					memcpy(_at_child(p), _at_server(p), p.length);
+					memcpy(_buffer.at(p), _at_server(p), p.length);
 
 				_conclude(*found, _executor.result(found->packet, answer));
 			}
@@ -162,16 +142,14 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		 */
 		void _take()
 		{
-			List         &list  = _list();
-			Submit_queue &queue = _submit();
+			List &list = _list();
 
-			while (list.count < List::MAX_ENTRIES && !queue.empty()) {
+			while (list.count < List::MAX_ENTRIES && _buffer.packet_avail()) {
 
-				/* the component can change the one in the queue at any time */
 				Entry &entry = list.entries[list.count];
-				entry = { .state = List::TAKEN, .serial = ++_serial, .packet = queue.get() };
+				entry = { .state = List::TAKEN, .serial = ++_serial, .packet = _buffer.take_packet() };
 
-				_space_for_packets |= queue.single_slot_free();
+				_space_for_packets |= _buffer.was_full();
 
 				if (!_valid(entry.packet))
 					_conclude(entry, _executor.failed(entry.packet));
@@ -206,14 +184,24 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 				if (entry.state != List::TAKEN)
 					continue;
 
-				if (_must_wait(i) || !_source().ready_to_submit())
+				if (_must_wait(i)) {
+					if (_executor.may_be_passed(entry.packet))
+						continue;
+					return;
+				}
+				if (!_source().ready_to_submit())
 					return;
 
-				Packet  const request = _executor.for_server(entry.packet, entry.serial);
-				Payload const p       = _executor.payload(entry.packet);
+				Packet        request { };
+				Payload const p = _executor.payload(entry.packet);
+
+				if (!_executor.for_server(entry.packet, entry.serial, request)) {
+					_conclude(entry, _executor.failed(entry.packet));
+					continue;
+				}
 
 				if (p.to_server)
-					memcpy(_at_server(p), _at_child(p), p.length);
+					memcpy(_at_server(p), _buffer.at(p), p.length);
 
 				if (!_source().try_submit_packet(request))
 					return;
@@ -227,17 +215,10 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		 */
 		void _acknowledge()
 		{
-			List &list = _list();
-
-			unsigned left = 0;
-
-			for (unsigned i = 0; i < list.count; i++) {
-				if (list.entries[i].state == List::EXECUTED && _ack().add(list.entries[i].packet))
-					_acks = true;
-				else if (left++ != i)
-					list.entries[left - 1] = list.entries[i];
-			}
-			list.count = left;
+			_list().remove([&] (Entry const &entry) {
+				bool const done = entry.state == List::EXECUTED && _buffer.acknowledge(entry.packet);
+				_acks |= done;
+				return done; });
 		}
 
 		/**
@@ -253,7 +234,8 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 			_source().wakeup();
 
 			/* others get their turn in between */
-			if (_source().ack_avail() || (!_submit().empty() && _list().count < List::MAX_ENTRIES))
+			if (_source().ack_avail()
+			 || (_buffer.packet_avail() && _list().count < List::MAX_ENTRIES))
 				_handler.local_submit();
 		}
 
@@ -269,6 +251,17 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 				fn(_channel->ready_to_submit);
 
 			_acks = _space_for_packets = false;
+		}
+
+		/**
+		 * Note what the server has executed
+		 *
+		 * The component is told when it goes on.
+		 */
+		void _note_executed()
+		{
+			_collect();
+			_source().wakeup();
 		}
 
 		void _handle()
@@ -288,11 +281,11 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		             Open_session::Args const &args)
 		:
 			_ep(ep), _pd(pd), _executor(executor),
-			_buffer     (pd, env.rm(), Packet_memory::buffer_size(args)),
+			_buffer(pd, env.rm(), Packet_memory::buffer_size(args)),
 			_list_memory(pd, env.rm(), List::SIZE),
 			_no_packets(&alloc)
 		{
-			if (!_buffer.valid() || !_list_memory.valid() || _buffer.size() <= QUEUES_SIZE)
+			if (!_buffer.valid() || !_list_memory.valid())
 				return;
 
 			_channel.construct(_buffer.ds()->cap, _handler);
@@ -336,11 +329,8 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		 */
 		bool pending(auto const &fn) const
 		{
-			for (unsigned i = 0; i < list().count; i++)
-				if (list().entries[i].state != List::EXECUTED && fn(list().entries[i].packet))
-					return true;
-
-			return false;
+			return list().any([&] (Entry const &entry) {
+				return entry.state != List::EXECUTED && fn(entry.packet); });
 		}
 
 		/**
@@ -348,15 +338,8 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		 */
 		void forget(auto const &fn)
 		{
-			List &list = _list();
-
-			unsigned left = 0;
-
-			for (unsigned i = 0; i < list.count; i++)
-				if (list.entries[i].state == List::EXECUTED || !fn(list.entries[i].packet))
-					list.entries[left++] = list.entries[i];
-
-			list.count = left;
+			_list().remove([&] (Entry const &entry) {
+				return entry.state != List::EXECUTED && fn(entry.packet); });
 		}
 
 		/**
@@ -391,15 +374,9 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 			if (part == ACK_AVAIL)       _channel->ack_avail       = cap;
 		}
 
-		/**
-		 * Note what the server has executed
-		 *
-		 * The component is told when it goes on.
-		 */
 		void before_save()
 		{
-			_collect();
-			_source().wakeup();
+			_note_executed();
 			hold();
 		}
 

@@ -45,14 +45,20 @@ Block_service_session::Block_service_session(Env &env, Entrypoint &ep, Virtual_p
 }
 
 
+/* an alignment that no offset in a buffer has */
+static constexpr unsigned MAX_ALIGN_LOG2 = 30;
+
+static_assert(Packet_memory::MAX_BUFFER <= 1UL << MAX_ALIGN_LOG2);
+
+
 void Block_service_session::_connect(Env &env)
 {
 	Client client { static_cap_cast<Block::Session>(_server.cap()) };
 
 	_info = client.info();
 
-	/* the size of a block divides what comes from the component */
-	if (!_info.block_size)
+	/* the size of a block divides what comes from the component, the alignment shifts it */
+	if (!_info.block_size || _info.align_log2 > MAX_ALIGN_LOG2)
 		return;
 
 	_relay.server(env.rm(), client.tx_cap());
@@ -93,7 +99,9 @@ bool Block_service_session::well_formed(Packet const &p) const
 	case Type::READ:
 	case Type::WRITE:
 		return p.block_count()
-		    && p.block_count() <= Packet_memory::MAX_BUFFER/_info.block_size
+		    && p.block_count()  <= Packet_memory::MAX_BUFFER/_info.block_size
+		    && p.block_count()  <= _info.block_count
+		    && p.block_number() <= _info.block_count - p.block_count()
 		    && aligned(addr_t(p.offset()), { .log2 = _info.align_log2 });
 	case Type::SYNC:
 	case Type::TRIM:
@@ -135,11 +143,12 @@ static Block::Operation operation(Block::Packet_descriptor const &p)
 }
 
 
-Block_service_session::Packet Block_service_session::for_server(Packet &p, uint32_t serial)
+bool Block_service_session::for_server(Packet &p, uint32_t serial, Packet &request)
 {
 	Payload const used = payload(p);
 
-	return Packet(operation(p), { .offset = used.offset, .bytes = used.length }, { serial });
+	request = Packet(operation(p), { .offset = used.offset, .bytes = used.length }, { serial });
+	return true;
 }
 
 

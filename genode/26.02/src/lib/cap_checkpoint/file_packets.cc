@@ -62,12 +62,18 @@ bool File_system_service_session::conflict(Packet const &a, Packet const &b) con
 	auto other = [] (Packet const &p) {
 		return p.operation() == Opcode::READ_READY || p.operation() == Opcode::SYNC; };
 
-	if (other(a) || other(b) || (!writes(a) && !writes(b)))
-		return false;
-
 	Record const * const record_a = _record(a), * const record_b = _record(b);
 
 	if (!record_a || !record_b || strcmp(record_a->path, record_b->path))
+		return false;
+
+	/* what a stream gets is not what is read from it, and a sync must not go past what waits */
+	if (record_a->is(File_handles::STREAM) && record_b->is(File_handles::STREAM)) {
+		auto ordered = [&] (Packet const &p) { return writes(p) || p.operation() == Opcode::SYNC; };
+		return ordered(a) && ordered(b);
+	}
+
+	if (other(a) || other(b) || (!writes(a) && !writes(b)))
 		return false;
 
 	auto whole_file = [] (Packet const &p) {
@@ -101,34 +107,58 @@ static File_system::Packet_descriptor content_for_server(File_system::Packet_des
 }
 
 
-/**
- * Translate the handle, and let data that is to be appended have its place
- *
- * No other packet for the file is in flight then.
- */
-File_system_service_session::Packet File_system_service_session::for_server(Packet &p, uint32_t)
+bool File_system_service_session::waits_for_others(Packet const &p) const
 {
 	Record const * const record = _record(p);
 
-	Node_handle const node { record ? (unsigned long)record->server : ~0UL };
+	return p.operation() == Opcode::READ_READY
+	   || (p.operation() == Opcode::READ && record && record->is(File_handles::STREAM));
+}
 
-	if (p.operation() == Opcode::WRITE && p.position() == File_system::SEEK_TAIL) {
-		try {
-			File_system::Status const status = _client->status(node);
-			if (status.type == File_system::Node_type::CONTINUOUS_FILE)
-				p = Packet(p, p.handle(), p.operation(), p.length(), status.size);
-		}
-		catch (...) { }
+
+/**
+ * What reads from the other end of a stream decides when it takes what is written
+ */
+bool File_system_service_session::may_be_passed(Packet const &p) const
+{
+	Record const * const record = _record(p);
+
+	return record && record->is(File_handles::STREAM);
+}
+
+
+/**
+ * Translate the handle, and let data that is to be appended have its place
+ *
+ * No other packet for the file is in flight then. If the place is not known, data would be appended
+ * each time that the packet is executed. A file that no path leads to any more
+ * is not opened again, so packets for it are executed once.
+ */
+bool File_system_service_session::for_server(Packet &p, uint32_t, Packet &request)
+{
+	Record const * const record = _record(p);
+
+	if (!record)
+		return false;
+
+	Node_handle const node { (unsigned long)record->server };
+
+	bool const append = p.operation() == Opcode::WRITE && p.position() == File_system::SEEK_TAIL
+	                 && record->kind == File_handles::FILE;
+
+	if (append && !record->is(File_handles::STREAM) && !record->is(File_handles::UNLINKED)) {
+		try { p = Packet(p, p.handle(), p.operation(), p.length(), _client->status(node).size); }
+		catch (...) { return false; }
 	}
 
 	Packet const content = content_for_server(p);
 
-	Packet result(content, node, p.operation(), p.length(), p.position());
+	request = Packet(content, node, p.operation(), p.length(), p.position());
 
 	p.with_timestamp([&] (File_system::Timestamp const &time) {
-		result = Packet(content, node, p.operation(), time); });
+		request = Packet(content, node, p.operation(), time); });
 
-	return result;
+	return true;
 }
 
 

@@ -120,7 +120,7 @@ void File_system_service_session::_settle(Record_path const &path)
 
 		if (!_relay.pending([&] (Packet const &packet) {
 			Record const * const record = _record(packet);
-			return record && packet.operation() != Opcode::READ_READY
+			return record && !waits_for_others(packet)
 			    && File_handles::within(record->path, path.string()); }))
 			return;
 
@@ -136,6 +136,22 @@ void File_system_service_session::_close(Record &record)
 		catch (...) { }
 	}
 	_handles.remove(record);
+}
+
+
+/**
+ * Take note of whether a file is plain data
+ */
+void File_system_service_session::_note_kind(Record &record)
+{
+	record.flags &= ~File_handles::STREAM;
+
+	try {
+		if (_client->status({ (unsigned long)record.server }).type
+		    == File_system::Node_type::TRANSACTIONAL_FILE)
+			record.flags |= File_handles::STREAM;
+	}
+	catch (...) { }
 }
 
 
@@ -175,6 +191,7 @@ bool File_system_service_session::_reopen(Record &record)
 		case File_handles::FILE:
 			in_parent([&] (Dir_handle dir) {
 				return _client->file(dir, name, Mode(record.mode), false); });
+			_note_kind(record);
 			break;
 		case File_handles::SYMLINK:
 			in_parent([&] (Dir_handle dir) { return _client->symlink(dir, name, false); });
@@ -223,7 +240,10 @@ File_system_service_session::file(Dir_handle dir, Name const &name, Mode mode, b
 
 	File_handle const server = _client->file(_dir(dir), name, mode, create);
 
-	return File_handle(_handles.add(File_handles::FILE, mode, path, server.value));
+	File_handle const result(_handles.add(File_handles::FILE, mode, path, server.value));
+
+	_note_kind(*_handles.find(result.value));
+	return result;
 }
 
 
@@ -307,7 +327,7 @@ void File_system_service_session::close(Node_handle handle)
 
 	/* nobody waits for data any more, the queue had such packets, too */
 	_relay.forget([&] (Packet const &p) {
-		return p.operation() == Opcode::READ_READY && _record(p) == record; });
+		return waits_for_others(p) && _record(p) == record; });
 
 	if (_pending(*record)) {
 		record->flags |= File_handles::CLOSING;

@@ -3,8 +3,8 @@
  * \date   2026-12-01
  *
  * It counts the acknowledgements of each request, and knows what each block contains after all requests that
- * were submitted, in their order. It exits with 0 when it is asked to, with no request left and the
- * content of the device as it should be, or with a number that tells a mistake.
+ * were submitted, in their order. It exits with 0 when it is asked to or after a number of requests, with
+ * no request left and the content of the device as it should be, or with a number that tells a mistake.
  */
 
 /*
@@ -14,6 +14,7 @@
 
 /* Genode includes */
 #include <base/allocator_avl.h>
+#include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/connection.h>
 #include <base/heap.h>
@@ -70,11 +71,27 @@ struct Test::Main
 
 	Request _requests[MAX_REQUESTS] { };
 
-	/* how often each block was written, the content is unknown before */
+	/* number of the write that each block is from, the content is unknown before */
 	unsigned _versions[MAX_BLOCKS] { };
 
+	/* a component that stays comes to its end by itself */
+	Attached_rom_dataspace _config { _env, "config" };
+
+	unsigned long const _max_acks = _config.node().attribute_value("requests", ~0UL);
+
+	/* a component beside others leaves something to them */
+	unsigned const _at_once = min(MAX_REQUESTS, _config.node().attribute_value("at_once", MAX_REQUESTS));
+
+	/* how often to tell how many there were, 0 for never */
+	unsigned long const _tell = _config.node().attribute_value("tell", 0UL);
+
+	/* a device that does something to blocks that are trimmed lets them be zero */
+	bool const _trim = _config.node().attribute_value("trim", false);
+
+	static constexpr unsigned TRIMMED = ~0U;
+
 	unsigned long _next_tag = 1, _num_acks = 0;
-	unsigned      _outstanding = 0, _most = 0, _verified = 0;
+	unsigned      _outstanding = 0, _most = 0, _verified = 0, _num_writes = 0;
 
 	uint32_t _random = 815;
 
@@ -101,7 +118,7 @@ struct Test::Main
 
 	static uint64_t _word(unsigned block, unsigned version, size_t i)
 	{
-		return (uint64_t(block) << 40 ^ uint64_t(version) << 8 ^ i)*0x9e3779b97f4a7c15ULL;
+		return version == TRIMMED ? 0 : (uint64_t(block) << 40 ^ uint64_t(version) << 8 ^ i)*0x9e3779b97f4a7c15ULL;
 	}
 
 	/**
@@ -117,7 +134,7 @@ struct Test::Main
 				   _word(request.first + b, request.versions[b], i));
 	}
 
-	static bool _payload(Opcode opcode) { return opcode != Packet::SYNC; }
+	static bool _payload(Opcode opcode) { return opcode == Packet::READ || opcode == Packet::WRITE; }
 
 	/**
 	 * Return false if there is no room
@@ -134,9 +151,15 @@ struct Test::Main
 			catch (Block::Session::Tx::Source::Packet_alloc_failed) { return false; }
 		}
 
-		for (unsigned b = 0; b < request.count; b++)
-			request.versions[b] = request.opcode == Packet::WRITE ? ++_versions[request.first + b]
-			                                                      : _versions[request.first + b];
+		for (unsigned b = 0; b < request.count; b++) {
+
+			unsigned &version = _versions[request.first + b];
+
+			if (request.opcode == Packet::WRITE) version = ++_num_writes;
+			if (request.opcode == Packet::TRIM)  version = TRIMMED;
+
+			request.versions[b] = version;
+		}
 
 		request.tag = _next_tag++*MAX_REQUESTS + unsigned(&request - _requests);
 
@@ -173,7 +196,9 @@ struct Test::Main
 
 		unsigned const kind = _any(40);
 
-		request.opcode = kind == 0 ? Packet::SYNC : kind < 18 ? Packet::WRITE : Packet::READ;
+		request.opcode = kind == 0          ? Packet::SYNC
+		               : kind == 1 && _trim ? Packet::TRIM
+		               : kind < 18          ? Packet::WRITE : Packet::READ;
 		request.count  = 1 + _any(MAX_COUNT);
 		request.first  = _any((narrow ? 10 : _num_blocks - MAX_COUNT));
 
@@ -216,10 +241,15 @@ struct Test::Main
 			request.tag = 0;
 			_outstanding--;
 			_num_acks++;
+
+			if (_tell && _num_acks % _tell == 0)
+				log(_num_acks, " requests, ", _outstanding, " in flight");
 		}
 
-		for (Request &request : _requests)
-			if (!request.tag && !_next(request))
+		_stopping |= (_num_acks >= _max_acks);
+
+		for (unsigned i = 0; i < _at_once; i++)
+			if (!_requests[i].tag && !_next(_requests[i]))
 				break;
 
 		_device.tx()->wakeup();

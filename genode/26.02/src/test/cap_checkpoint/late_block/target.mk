@@ -1,0 +1,3 @@
+TARGET := test-cap_checkpoint-late_block
+SRC_CC := main.cc
+LIBS   := base
