@@ -132,6 +132,7 @@ class Cap_checkpoint::Block_service_session
 		}
 
 		void before_save() override { _relay.before_save(); }
+		bool drained()     override { return _relay.drained(); }
 
 		void hold()   override { _relay.hold(); }
 		void thawed() override { _relay.thawed(); }

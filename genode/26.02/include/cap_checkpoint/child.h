@@ -178,6 +178,14 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		Cap_space_monitor::Freezer::Result freeze();
 
 		/**
+		 * Return true if no server has anything left to execute for the frozen component
+		 *
+		 * Its sessions begin nothing any more until it goes on. What a server has by now could come behind
+		 * what the component does elsewhere.
+		 */
+		bool drained();
+
+		/**
 		 * Let the component go on as if nothing had been
 		 */
 		void thaw();

@@ -266,8 +266,13 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 		void _handle()
 		{
-			if (!valid() || _held)
+			if (!valid())
 				return;
+
+			if (_held) {
+				_note_executed();
+				return;
+			}
 
 			_process();
 			_tell([&] (Signal_context_capability cap) {
@@ -378,6 +383,22 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		{
 			_note_executed();
 			hold();
+		}
+
+		/**
+		 * Hand nothing over any more, and return true if the server has nothing left to execute
+		 *
+		 * What waits for others may wait forever, and does not count.
+		 */
+		bool drained()
+		{
+			if (!valid())
+				return true;
+
+			before_save();
+
+			return !list().any([&] (Entry const &entry) {
+				return entry.state == List::SUBMITTED && !_executor.waits_for_others(entry.packet); });
 		}
 
 		void hold() { _held = true; }

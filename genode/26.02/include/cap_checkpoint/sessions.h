@@ -129,6 +129,13 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual void before_save() { }
 
 	/**
+	 * Begin nothing at the server any more, and return true if it has nothing left to execute
+	 *
+	 * The component is frozen.
+	 */
+	virtual bool drained() { return true; }
+
+	/**
 	 * Do nothing for a component that is being restored before it goes on
 	 */
 	virtual void hold() { }

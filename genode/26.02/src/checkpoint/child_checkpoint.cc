@@ -81,6 +81,10 @@ void Managed_child::_give_up()
  * rightly that they are still to be sent. If it stays frozen, they must be served before the
  * image is made. Each thread that gets its reply is parked by the next freeze.
  *
+ * Behind the requests, servers may have packets of the child. If it stays frozen, they must be
+ * executed before the image is made, as the child may go on where nobody knows when they are. The entrypoint
+ * serves others meanwhile.
+ *
  * \return  false if the child cannot be saved yet
  */
 bool Managed_child::_freeze()
@@ -89,10 +93,12 @@ bool Managed_child::_freeze()
 
 		[&] (Frozen const &frozen) {
 
-			if (!frozen.requests || !_stays_frozen())
+			if (!_stays_frozen() || (!frozen.requests && _child->drained()))
 				return true;
 
-			if (++_served < MAX_SERVED) {
+			bool const goes_on = frozen.requests ? ++_served < MAX_SERVED
+			                                     : _common.now_us() < _freeze_us + MAX_DRAIN_US;
+			if (goes_on) {
 				_serving = true;
 
 				/* no other child begins in between */
@@ -101,7 +107,8 @@ bool Managed_child::_freeze()
 				return false;
 			}
 			_child->thaw();
-			_try_again("not frozen: its requests do not come to an end");
+			_try_again(frozen.requests ? "not frozen: its requests do not come to an end"
+			                           : "not frozen: a server does not execute its packets");
 			return false; },
 
 		[&] (Stuck const &stuck) {

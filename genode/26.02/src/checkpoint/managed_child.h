@@ -65,6 +65,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* times that requests of a frozen child are served, which takes one or two */
 		static constexpr unsigned MAX_SERVED = 10;
 
+		/* time from the freeze until servers have executed the packets of the child */
+		static constexpr uint64_t MAX_DRAIN_US = 1000*1000;
+
 		/* a checkpoint that does not succeed is tried again */
 		static constexpr unsigned MAX_ATTEMPTS    = 20;
 		static constexpr uint64_t RETRY_US        = 50*1000,

@@ -219,6 +219,16 @@ Cap_space_monitor::Freezer::Result Child::freeze()
 }
 
 
+bool Child::drained()
+{
+	bool result = true;
+
+	parent.for_each_session([&] (Open_session &session) { result &= session.drained(); });
+
+	return result;
+}
+
+
 void Child::thaw()
 {
 	Threads threads { *this };

@@ -77,7 +77,7 @@ struct Test::Late_request
 struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 {
 	static constexpr size_t   BLOCK_SIZE = Late_request::BLOCK_SIZE;
-	static constexpr unsigned MAX_LATE = 300, INTERVAL_US = 2000, LATE_MS = 40, VERY_LATE_MS = 400;
+	static constexpr unsigned MAX_LATE = 300, INTERVAL_US = 2000, LATE_MS = 40, VERY_LATE_MS = 800;
 
 	using Type = Block::Operation::Type;
 
@@ -122,7 +122,7 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 
 	bool const _late_enabled = _config.node().attribute_value("late", true);
 
-	uint64_t _delay_ms() { return !_late_enabled ? 0 : _any(20) ? _any(LATE_MS) : VERY_LATE_MS; }
+	uint64_t _delay_ms() { return !_late_enabled ? 0 : _any(15) ? _any(LATE_MS) : VERY_LATE_MS; }
 
 	char *_block(Block::Request const &r)
 	{
