@@ -62,6 +62,7 @@ class Cap_checkpoint::Block_service_session
 		Payload payload(Packet const &) const override;
 		bool    well_formed(Packet const &) const override;
 		bool    conflict(Packet const &, Packet const &) const override;
+		bool    only_reads(Packet const &) const override;
 		bool    for_server(Packet &, uint32_t, Packet &) override;
 		bool    answers(Packet const &, Packet const &, uint32_t) const override;
 		Packet  result(Packet const &, Packet const &) const override;

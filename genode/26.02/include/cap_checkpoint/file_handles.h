@@ -36,8 +36,9 @@ class Cap_checkpoint::File_handles : Noncopyable
 		 * CHANGED:  the component has to be told that the node has changed
 		 * DEAD:     the server does not know it
 		 * STREAM:   file that is no plain data, on which a read waits for what somebody writes
+		 * LATE:     a call has waited for the packets in flight in vain
 		 */
-		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8, STREAM = 16 };
+		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8, STREAM = 16, LATE = 32 };
 
 		static constexpr size_t RECORD_SIZE = 1024, MAX_PATH = RECORD_SIZE - 24,
 		                        MAX_SIZE    = 1024*RECORD_SIZE;
@@ -49,11 +50,13 @@ class Cap_checkpoint::File_handles : Noncopyable
 			uint32_t kind;
 			uint32_t mode;
 			uint32_t flags;
-			uint32_t zero;
+			uint32_t hash;            /* of the path */
 			uint64_t server;          /* handle at the server */
 			char     path[MAX_PATH];
 
 			bool is(Flag flag) const { return flags & flag; }
+
+			void compute_hash();
 		};
 
 		static_assert(sizeof(Record) == RECORD_SIZE);

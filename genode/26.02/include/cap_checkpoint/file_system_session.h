@@ -113,7 +113,7 @@ class Cap_checkpoint::File_system_service_session
 		Server_session _server;  /* closed before what it sends signals to is gone */
 		File_handles   _handles;
 
-		bool _closing = false;  /* nodes that wait for their packets */
+		bool _awaited = false;  /* there may be nodes that are closing, or late */
 
 		Constructible<File_system_client> mutable _client { };
 
@@ -159,7 +159,7 @@ class Cap_checkpoint::File_system_service_session
 		template <typename> void _reserve();
 		void        _settle(Record_path const &);
 		bool        _pending(Record const &) const;
-		void        _close(Record &);
+		void        _close_at_server(Record &);
 		void        _note_kind(Record &);
 		bool        _reopen(Record &);
 		void        _reopen_all();
@@ -172,7 +172,7 @@ class Cap_checkpoint::File_system_service_session
 		Payload payload(Packet const &) const override;
 		bool    well_formed(Packet const &) const override;
 		bool    conflict(Packet const &, Packet const &) const override;
-		bool    waits_for_others(Packet const &) const override;
+		bool    only_reads(Packet const &) const override;
 		bool    may_be_passed(Packet const &) const override;
 		bool    for_server(Packet &, uint32_t, Packet &) override;
 		bool    answers(Packet const &, Packet const &, uint32_t) const override;

@@ -115,6 +115,14 @@ struct Cap_checkpoint::Packet_list
 	}
 
 	/**
+	 * Return true if there is a packet for which 'fn' returns true and that is not executed
+	 */
+	bool pending(auto const &fn) const
+	{
+		return any([&] (Entry const &entry) { return entry.state != EXECUTED && fn(entry.packet); });
+	}
+
+	/**
 	 * Remove each entry for which 'fn' returns true, which is called once for each in order
 	 */
 	void remove(auto const &fn)
@@ -162,9 +170,9 @@ struct Cap_checkpoint::Packet_executor : Interface
 	virtual bool conflict(Packet const &, Packet const &) const = 0;
 
 	/**
-	 * Return true if a packet waits until somebody else has something for it, maybe forever
+	 * Return true if it does not matter to others when, and how often, a packet is executed
 	 */
-	virtual bool waits_for_others(Packet const &) const { return false; }
+	virtual bool only_reads(Packet const &) const = 0;
 
 	/**
 	 * Return true if those behind a packet that is not handed to the server yet need not wait as well

@@ -330,21 +330,26 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		void process() { _handle(); }
 
 		/**
-		 * Return true if there is a packet for which 'fn' returns true and that is not executed
-		 */
-		bool pending(auto const &fn) const
-		{
-			return list().any([&] (Entry const &entry) {
-				return entry.state != List::EXECUTED && fn(entry.packet); });
-		}
-
-		/**
 		 * Forget packets for which 'fn' returns true, and that are not executed
 		 */
 		void forget(auto const &fn)
 		{
 			_list().remove([&] (Entry const &entry) {
 				return entry.state != List::EXECUTED && fn(entry.packet); });
+		}
+
+		/**
+		 * Let each packet fail that the server has not executed by now, if 'fn' returns true for its entry
+		 */
+		void fail(auto const &fn)
+		{
+			_note_executed();
+
+			for (unsigned i = 0; i < _list().count; i++) {
+				Entry &entry = _list().entries[i];
+				if (entry.state != List::EXECUTED && fn(entry))
+					_conclude(entry, _executor.failed(entry.packet));
+			}
 		}
 
 		/**
@@ -388,7 +393,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		/**
 		 * Hand nothing over any more, and return true if the server has nothing left to execute
 		 *
-		 * What waits for others may wait forever, and does not count.
+		 * What is only read does not count. It may wait for somebody else, maybe forever.
 		 */
 		bool drained()
 		{
@@ -398,7 +403,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 			before_save();
 
 			return !list().any([&] (Entry const &entry) {
-				return entry.state == List::SUBMITTED && !_executor.waits_for_others(entry.packet); });
+				return entry.state == List::SUBMITTED && !_executor.only_reads(entry.packet); });
 		}
 
 		void hold() { _held = true; }

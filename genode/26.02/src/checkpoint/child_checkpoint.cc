@@ -99,7 +99,8 @@ bool Managed_child::_freeze()
 			bool const goes_on = frozen.requests ? ++_served < MAX_SERVED
 			                                     : _common.now_us() < _freeze_us + MAX_DRAIN_US;
 			if (goes_on) {
-				_serving = true;
+				_serving  = true;
+				_draining = !frozen.requests;
 
 				/* no other child begins in between */
 				_submit(Operation::SAVE, _started.place);

@@ -262,9 +262,15 @@ void Managed_child::work()
 
 	/* the requests of the frozen child were served meanwhile */
 	if (_serving) {
+		bool const stays = _state == State::RUNNING && !_exited && _stays_frozen();
+
+		/* the child does nothing by which it would have to be frozen again */
+		if (stays && _draining && now < _freeze_us + MAX_DRAIN_US && !_child->drained())
+			return;
+
 		_served_requests();
 
-		if (_state == State::RUNNING && !_exited && _stays_frozen()) {
+		if (stays) {
 			_freeze_and_save();
 			return;
 		}
@@ -385,7 +391,7 @@ uint64_t Managed_child::deadline_us() const
 
 	/* soon, but behind the requests of the child */
 	if (_serving)
-		result = 0;
+		result = _draining ? _common.now_us() + DRAIN_TURN_US : 0;
 
 	if (_poll_us && _present && !busy() && able)
 		result = min(result, _poll_us);

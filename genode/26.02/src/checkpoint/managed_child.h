@@ -65,8 +65,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		/* times that requests of a frozen child are served, which takes one or two */
 		static constexpr unsigned MAX_SERVED = 10;
 
-		/* time from the freeze until servers have executed the packets of the child */
-		static constexpr uint64_t MAX_DRAIN_US = 1000*1000;
+		/* time from the freeze until servers have executed the packets of the child, and between two looks */
+		static constexpr uint64_t MAX_DRAIN_US = 1000*1000, DRAIN_TURN_US = 5000;
 
 		/* a checkpoint that does not succeed is tried again */
 		static constexpr unsigned MAX_ATTEMPTS    = 20;
@@ -185,8 +185,8 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		         _freeze_us = 0, _turn_us = 0;
 		unsigned _attempts = 0;
 
-		/* the child is frozen, and its requests are being served, as often as that */
-		bool     _serving = false;
+		/* the child is frozen, and its requests are being served, as often as that, or only its packets */
+		bool     _serving = false, _draining = false;
 		unsigned _served  = 0;
 
 		Statistics _stat { };

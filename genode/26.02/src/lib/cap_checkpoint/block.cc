@@ -95,13 +95,15 @@ Block_service_session::Payload Block_service_session::payload(Packet const &p) c
 
 bool Block_service_session::well_formed(Packet const &p) const
 {
+	if (p.block_count()  > _info.block_count
+	 || p.block_number() > _info.block_count - p.block_count())
+		return false;
+
 	switch (p.operation_type()) {
 	case Type::READ:
 	case Type::WRITE:
 		return p.block_count()
-		    && p.block_count()  <= Packet_memory::MAX_BUFFER/_info.block_size
-		    && p.block_count()  <= _info.block_count
-		    && p.block_number() <= _info.block_count - p.block_count()
+		    && p.block_count() <= Packet_memory::MAX_BUFFER/_info.block_size
 		    && aligned(addr_t(p.offset()), { .log2 = _info.align_log2 });
 	case Type::SYNC:
 	case Type::TRIM:
@@ -136,6 +138,12 @@ bool Block_service_session::conflict(Packet const &a, Packet const &b) const
 }
 
 
+bool Block_service_session::only_reads(Packet const &p) const
+{
+	return p.operation_type() == Type::READ;
+}
+
+
 static Block::Operation operation(Block::Packet_descriptor const &p)
 {
 	return { .type = p.operation_type(), .block_number = p.block_number(),
@@ -147,7 +155,13 @@ bool Block_service_session::for_server(Packet &p, uint32_t serial, Packet &reque
 {
 	Payload const used = payload(p);
 
-	request = Packet(operation(p), { .offset = used.offset, .bytes = used.length }, { serial });
+	Block::Operation requested = operation(p);
+
+	/* to trim nothing means to trim a lot to some devices, and whatever is to be synced may be */
+	if (requested.type == Type::TRIM && !requested.count)
+		requested.type = Type::SYNC;
+
+	request = Packet(requested, { .offset = used.offset, .bytes = used.length }, { serial });
 	return true;
 }
 

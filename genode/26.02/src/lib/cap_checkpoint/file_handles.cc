@@ -14,6 +14,15 @@
 using namespace Cap_checkpoint;
 
 
+void File_handles::Record::compute_hash()
+{
+	hash = 0;
+
+	for (char const *c = path; *c; c++)
+		hash = 31*hash + uint8_t(*c);
+}
+
+
 /**
  * Replace the memory by one of another size, which keeps the content on request
  */
@@ -57,8 +66,9 @@ unsigned long File_handles::add(Kind kind, uint32_t mode, Path const &path, unsi
 
 	Record &record = _records()[i];
 
-	record = { .kind = kind, .mode = mode, .flags = 0, .zero = 0, .server = server, .path = { } };
+	record = { .kind = kind, .mode = mode, .flags = 0, .hash = 0, .server = server, .path = { } };
 	copy_cstring(record.path, path.string(), sizeof(record.path));
+	record.compute_hash();
 	return i;
 }
 
@@ -99,7 +109,8 @@ void File_handles::moved(Path const &from, Path const &to)
 			return;
 		}
 		Path const path(to, Cstring(record.path + from_length));
-		copy_cstring(record.path, path.string(), sizeof(record.path)); });
+		copy_cstring(record.path, path.string(), sizeof(record.path));
+		record.compute_hash(); });
 }
 
 
@@ -108,7 +119,9 @@ void File_handles::sanitize()
 	for_each([&] (unsigned long, Record &record) {
 
 		record.path[MAX_PATH - 1] = 0;
-		record.mode &= File_system::READ_WRITE;
+		record.mode  &= File_system::READ_WRITE;
+		record.flags &= ~uint32_t(LATE);
+		record.compute_hash();
 
 		if (record.kind >= NUM_KINDS || record.path[0] != '/')
 			remove(record); });

@@ -51,8 +51,19 @@ bool File_system_service_session::well_formed(Packet const &p) const
 }
 
 
+bool File_system_service_session::only_reads(Packet const &p) const
+{
+	return p.operation() == Opcode::READ || p.operation() == Opcode::READ_READY;
+}
+
+
 /**
  * Return true if two packets may be about the same bytes of a file, of which at least one writes
+ *
+ * A server may execute the packets of a node one by one, and let all nodes wait for the one
+ * whose packet is the next. So nothing is handed over by the handle of a read that may wait for others.
+ * Files are compared by the hashes of their paths. If those of two files are the same, packets are in
+ * order that need not be.
  */
 bool File_system_service_session::conflict(Packet const &a, Packet const &b) const
 {
@@ -64,8 +75,14 @@ bool File_system_service_session::conflict(Packet const &a, Packet const &b) con
 
 	Record const * const record_a = _record(a), * const record_b = _record(b);
 
-	if (!record_a || !record_b || strcmp(record_a->path, record_b->path))
+	if (!record_a || !record_b || record_a->hash != record_b->hash)
 		return false;
+
+	if (record_a == record_b && a.operation() != Opcode::READ_READY && b.operation() != Opcode::READ_READY) {
+		bool const behind_read = a.operation() == Opcode::READ && b.operation() != Opcode::READ;
+		if (behind_read || record_a->is(File_handles::STREAM))
+			return true;
+	}
 
 	/* what a stream gets is not what is read from it, and a sync must not go past what waits */
 	if (record_a->is(File_handles::STREAM) && record_b->is(File_handles::STREAM)) {
@@ -107,15 +124,6 @@ static File_system::Packet_descriptor content_for_server(File_system::Packet_des
 }
 
 
-bool File_system_service_session::waits_for_others(Packet const &p) const
-{
-	Record const * const record = _record(p);
-
-	return p.operation() == Opcode::READ_READY
-	   || (p.operation() == Opcode::READ && record && record->is(File_handles::STREAM));
-}
-
-
 /**
  * What reads from the other end of a stream decides when it takes what is written
  */
@@ -123,7 +131,7 @@ bool File_system_service_session::may_be_passed(Packet const &p) const
 {
 	Record const * const record = _record(p);
 
-	return record && record->is(File_handles::STREAM);
+	return only_reads(p) || (record && record->is(File_handles::STREAM));
 }
 
 
@@ -153,7 +161,7 @@ bool File_system_service_session::for_server(Packet &p, uint32_t, Packet &reques
 
 	Packet const content = content_for_server(p);
 
-	request = Packet(content, node, p.operation(), p.length(), p.position());
+	request = Packet(content, node, p.operation(), content.size(), p.position());
 
 	p.with_timestamp([&] (File_system::Timestamp const &time) {
 		request = Packet(content, node, p.operation(), time); });
@@ -226,22 +234,26 @@ bool File_system_service_session::notification(Packet &packet)
 
 
 /**
- * Close nodes of which the last packet was executed
+ * Close nodes of which the last packet was executed, or wait for the next ones again
  */
 void File_system_service_session::executed()
 {
-	if (!_closing)
+	if (!_awaited)
 		return;
 
-	_closing = false;
+	_awaited = false;
 
 	_handles.for_each([&] (unsigned long, Record &record) {
 
-		if (!record.is(File_handles::CLOSING))
+		if (!record.is(File_handles::CLOSING) && !record.is(File_handles::LATE))
 			return;
 
-		if (_pending(record))
-			_closing = true;
-		else
-			_close(record); });
+		if (_pending(record)) {
+			_awaited = true;
+		} else if (record.is(File_handles::CLOSING)) {
+			_close_at_server(record);
+			_handles.remove(record);
+		} else {
+			record.flags &= ~File_handles::LATE;
+		} });
 }

@@ -97,7 +97,7 @@ void File_system_service_session::_reserve()
 
 bool File_system_service_session::_pending(Record const &record) const
 {
-	return _relay.pending([&] (Packet const &packet) { return _record(packet) == &record; });
+	return _relay.list().pending([&] (Packet const &packet) { return _record(packet) == &record; });
 }
 
 
@@ -108,34 +108,50 @@ static constexpr unsigned MAX_WAITS = 10;
  * Wait a while for the packets of a node, and of what is below it
  *
  * The component may change the node by calls without waiting for its acknowledgements. A packet that
- * is executed once more after that would undo it.
+ * is executed once more after that would undo it. This does not concern what is no plain data. A node
+ * whose packets were waited for in vain is not waited for once more before they are executed.
  */
 void File_system_service_session::_settle(Record_path const &path)
 {
 	using namespace Foc;
 
+	auto awaited = [&] (Packet const &packet)
+	{
+		Record const * const record = _record(packet);
+
+		return record && packet.operation() != Opcode::READ_READY
+		    && !record->is(File_handles::STREAM) && !record->is(File_handles::LATE)
+		    && File_handles::within(record->path, path.string());
+	};
+
 	for (unsigned i = 0; i < MAX_WAITS; i++) {
 
 		_relay.process();
 
-		if (!_relay.pending([&] (Packet const &packet) {
-			Record const * const record = _record(packet);
-			return record && !waits_for_others(packet)
-			    && File_handles::within(record->path, path.string()); }))
+		if (!_relay.list().pending(awaited))
 			return;
 
 		l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
 	}
+
+	_handles.for_each([&] (unsigned long, Record &record) {
+
+		if (!_relay.list().pending([&] (Packet const &packet) {
+			return _record(packet) == &record && awaited(packet); }))
+			return;
+
+		record.flags |= File_handles::LATE;
+		_awaited = true; });
 }
 
 
-void File_system_service_session::_close(Record &record)
+void File_system_service_session::_close_at_server(Record &record)
 {
-	if (!record.is(File_handles::DEAD)) {
-		try { _client->close(Node_handle { (unsigned long)record.server }); }
-		catch (...) { }
-	}
-	_handles.remove(record);
+	if (record.is(File_handles::DEAD))
+		return;
+
+	try { _client->close(Node_handle { (unsigned long)record.server }); }
+	catch (...) { }
 }
 
 
@@ -216,7 +232,7 @@ bool File_system_service_session::_reopen(Record &record)
 void File_system_service_session::_reopen_all()
 {
 	_handles.sanitize();
-	_closing = true;
+	_awaited = true;
 
 	_handles.for_each([&] (unsigned long, Record &record) {
 		if (!_reopen(record))
@@ -315,6 +331,8 @@ File_system_service_session::Watch_handle File_system_service_session::watch(Pat
 
 /**
  * Close a node, now or when its packets are executed
+ *
+ * A read that the server has not executed by now may wait for others, and is over.
  */
 void File_system_service_session::close(Node_handle handle)
 {
@@ -325,16 +343,33 @@ void File_system_service_session::close(Node_handle handle)
 
 	_settle(record->path);
 
+	using Entry = Relay::List::Entry;
+
 	/* nobody waits for data any more, the queue had such packets, too */
 	_relay.forget([&] (Packet const &p) {
-		return waits_for_others(p) && _record(p) == record; });
+		return p.operation() == Opcode::READ_READY && _record(p) == record; });
 
-	if (_pending(*record)) {
+	auto read = [&] (Entry const &entry) {
+		return entry.packet.operation() == Opcode::READ && _record(entry.packet) == record; };
+
+	_relay.fail([&] (Entry const &entry) {
+		return entry.state == Relay::List::TAKEN && read(entry); });
+
+	bool const waits = _relay.list().any([&] (Entry const &entry) {
+		return entry.state == Relay::List::SUBMITTED && read(entry); });
+
+	if (_pending(*record) && !waits) {
 		record->flags |= File_handles::CLOSING;
-		_closing = true;
+		_awaited = true;
+		_relay.process();
 		return;
 	}
-	_close(*record);
+
+	/* the server may execute what it can before it closes the node */
+	_close_at_server(*record);
+	_relay.fail([&] (Entry const &entry) { return _record(entry.packet) == record; });
+	_handles.remove(*record);
+	_relay.process();
 }
 
 

@@ -87,6 +87,12 @@ struct Test::Block_cases
 		              packet(at, size, Packet::WRITE, 0, Count(~0UL)/_info.block_size + 2));
 		_stream.fails("no blocks",                 packet(at, size, Packet::READ,  0, 0));
 		_stream.fails("a block that is not there", packet(at, size, Packet::READ,  ~0ULL - 1, _count));
+		_stream.fails("a trim behind the end",     packet(at, size, Packet::TRIM,  _info.block_count, 1));
+		_stream.fails("a trim across the end",
+		              packet(at, size, Packet::TRIM, _info.block_count - 1, 2));
+		_stream.fails("a trim of nothing behind the end",
+		              packet(at, size, Packet::TRIM, _info.block_count + 1, 0));
+		_stream.fails("a sync behind the end",     packet(at, size, Packet::SYNC,  ~0ULL - 1, _count));
 		_stream.fails("no operation",              packet(at, size, Packet::END,   0, _count));
 		_stream.fails("an unknown operation",      packet(at, size, Opcode(7),     0, _count));
 	}
@@ -111,6 +117,7 @@ struct Test::Block_cases
 
 		done("a trim of nothing", Packet::TRIM, 0);
 		done("a sync of nothing", Packet::SYNC, 0);
+		done("a sync",            Packet::SYNC, _count);
 
 		auto expect = [&] (char const *name, char value) {
 			bzero(content, LENGTH);
@@ -124,6 +131,7 @@ struct Test::Block_cases
 		expect("a read behind a trim", 0);
 
 		_device.tx()->release_packet(good);
+		_stream.nothing_left();
 	}
 
 	void damage(Timer::Connection &timer) { _stream.damage(timer); }

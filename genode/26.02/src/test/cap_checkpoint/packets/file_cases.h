@@ -81,6 +81,17 @@ struct Test::File_client
 		return result;
 	}
 
+	/**
+	 * Let what was written be at the medium, by a packet that has a buffer although none is needed
+	 */
+	void sync(Handle handle)
+	{
+		Packet const p = packet(handle, Packet::SYNC);
+		if (!stream.execute(p).succeeded())
+			wrong("a sync is not executed");
+		release(p);
+	}
+
 	void expect(char const *name, Handle handle, Text const &text, uint64_t position = 0)
 	{
 		Packet const p      = packet(handle, Packet::READ, position);
@@ -251,6 +262,8 @@ struct Test::File_cases
 		if (!_client.write(_file, text))
 			wrong("file that is open is not written");
 
+		_client.sync(_file);
+
 		if (!round && !_client.write(_symlink, "target", 0, sizeof("target")))
 			wrong("link is not written");
 
@@ -310,6 +323,7 @@ struct Test::File_cases
 		_closed(round);
 		_removed(round);
 		_hostile();
+		_client.stream.nothing_left();
 	}
 
 	void damage(Timer::Connection &timer) { _client.stream.damage(timer); }

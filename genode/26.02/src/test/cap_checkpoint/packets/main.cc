@@ -33,6 +33,8 @@ struct Test::Main
 
 	String<16> const _cases { _config.node().attribute_value("cases", String<16>()) };
 
+	bool const _restored = !_config.node().attribute_value("thaw", false);
+
 	unsigned const _rounds = _config.node().attribute_value("case_rounds", 50u);
 
 	void _execute(auto &cases)
@@ -49,10 +51,10 @@ struct Test::Main
 			Block_cases cases { _env, _heap };
 			_execute(cases);
 		} else if (_cases == "files") {
-			File_cases cases { _env, _heap, !_config.node().attribute_value("thaw", false) };
+			File_cases cases { _env, _heap, _restored };
 			_execute(cases);
 		} else {
-			Stream_cases cases { _env, _heap };
+			Stream_cases cases { _env, _heap, _restored };
 			_execute(cases);
 		}
 	}

@@ -79,7 +79,22 @@ struct Test::Stream
 	Packet execute(Packet const &packet)
 	{
 		submit(packet);
-		return ack();
+
+		Packet const answer = ack();
+
+		if (answer.operation() != packet.operation() || answer.offset() != packet.offset())
+			wrong("foreign acknowledgement");
+
+		return answer;
+	}
+
+	/**
+	 * Make sure that nothing is acknowledged that is not in flight
+	 */
+	void nothing_left()
+	{
+		if (ack_avail())
+			wrong("an acknowledgement is left");
 	}
 
 	/**
@@ -87,7 +102,9 @@ struct Test::Stream
 	 */
 	void fails(char const *name, Packet const &packet)
 	{
-		Packet const answer = execute(packet);
+		submit(packet);
+
+		Packet const answer = ack();
 
 		if (answer.succeeded() || answer.offset() != packet.offset())
 			wrong(name, " does not fail as it should");

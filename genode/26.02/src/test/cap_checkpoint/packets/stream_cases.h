@@ -29,6 +29,8 @@ struct Test::Stream_cases
 
 	File_client _client;
 
+	bool const _restored;  /* what terminals get is lost, or written once more, so nobody types */
+
 	Dir const _root { _client.root() }, _plain { _client.fs.dir("/plain", false) };
 
 	File const _here  { _opened("here")  }, _here_again { _opened("here") },
@@ -39,52 +41,99 @@ struct Test::Stream_cases
 		return _client.fs.file(_root, name, File_system::READ_WRITE, false);
 	}
 
-	Stream_cases(Env &env, Allocator &alloc) : _client(env, alloc) { }
+	/* waits all the time if nobody types */
+	Packet const _waiting { _client.packet(_here, Packet::READ) };
 
-	/**
-	 * Return a packet that was acknowledged, which must be another one than 'waiting'
-	 */
-	void _executed(Packet const &p, Packet const &waiting)
+	Stream_cases(Env &env, Allocator &alloc, bool restored) : _client(env, alloc), _restored(restored)
 	{
-		_client.stream.submit(p);
-
-		Packet const answer = _client.stream.ack();
-
-		if (answer.offset() == waiting.offset() || !answer.succeeded())
-			wrong("a read does not wait, or something else is not executed");
+		if (restored)
+			_client.stream.submit(_waiting);
 	}
 
-	void execute(unsigned const round)
+	/**
+	 * Let a packet be acknowledged as the next one
+	 */
+	void _acknowledged(Packet const &p, bool succeeded)
+	{
+		Packet const answer = _client.stream.ack();
+
+		if (answer.offset() != p.offset() || answer.operation() != p.operation())
+			wrong("a read does not wait, or something else does");
+
+		if (answer.succeeded() != succeeded)
+			wrong("a packet ", succeeded ? "is not" : "of a closed file is", " executed");
+	}
+
+	/**
+	 * Execute a packet while reads wait
+	 */
+	void _executed(Packet const &p)
+	{
+		_client.stream.submit(p);
+		_acknowledged(p, true);
+		_client.release(p);
+	}
+
+	/**
+	 * Close a file with a read that waits, and with packets behind it
+	 *
+	 * None of them keeps packets of another file waiting. Each of them fails, so that its
+	 * buffer can be used for something else. Nothing is written there any more.
+	 */
+	void _closed(unsigned const round)
+	{
+		Text const text { "other ", round };
+
+		File   const closed = _opened("there");
+		Packet const lost[] = { _client.packet(closed, Packet::READ),
+		                        _client.write_packet(closed, { "lost ", round }),
+		                        _client.packet(closed, Packet::SYNC) };
+
+		for (Packet const &p : lost)
+			_client.stream.submit(p);
+
+		_executed(_client.write_packet(_file, text));
+		_client.expect("file beside one that waits", _file, text);
+		_client.fs.close(closed);
+
+		for (Packet const &p : lost)
+			_acknowledged(p, false);
+
+		_client.release(lost[1]);
+		_client.release(lost[2]);
+
+		/* nobody reads into the buffer any more */
+		Text   const used_again { "again ", round };
+		Packet const again(lost[0], _file, Packet::WRITE, File_client::LENGTH, 0);
+
+		copy_cstring(_client.content(again), used_again.string(), File_client::LENGTH);
+
+		if (!_restored)
+			_executed(_client.write_packet(_here_again, { "typed ", round }));
+
+		_executed(again);
+		_client.expect("file written from the buffer of a read that failed", _file, used_again);
+
+		if (!_restored)
+			_client.expect("what was typed behind", _there, { "typed ", round });
+	}
+
+	/**
+	 * Write to the terminal at which a read waits, and to its other end
+	 */
+	void _typed(unsigned const round)
 	{
 		/* as long as what a terminal writes */
 		Text const text { "there ", round };
 
-		Packet const waiting = _client.packet(_here, Packet::READ);
-
-		_client.stream.submit(waiting);
+		_client.stream.submit(_waiting);
 
 		/* nobody waits for those who wait */
-		Packet const write = _client.write_packet(_here_again, { "here ", round }),
-		             other = _client.write_packet(_file, text);
-
-		_executed(write, waiting);
-		_executed(other, waiting);
-		_client.release(write);
-		_client.release(other);
+		_executed(_client.write_packet(_here_again, { "here ", round }));
+		_executed(_client.write_packet(_file, text));
 		_client.expect("what was written to a terminal", _there, { "here ", round });
 
-		/* who closes a file gets nothing of what comes behind */
-		File   const closed = _opened("there");
-		Packet const lost   = _client.packet(closed, Packet::READ);
-
-		_client.stream.submit(lost);
-		_client.fs.close(closed);
-
-		Packet const more = _client.write_packet(_here_again, { "more ", round });
-
-		_executed(more, waiting);
-		_client.release(more);
-		_client.expect("what was written behind", _there, { "more ", round });
+		_closed(round);
 
 		/* the one who waits gets it at last */
 		Packet const last = _client.write_packet(_there, text);
@@ -93,15 +142,23 @@ struct Test::Stream_cases
 
 		for (unsigned i = 0; i < 2; i++) {
 			Packet const answer = _client.stream.ack();
-			if (answer.offset() != last.offset() && answer.offset() != waiting.offset())
+			if (answer.offset() != last.offset() && answer.offset() != _waiting.offset())
 				wrong("foreign acknowledgement");
 		}
-		if (Text(Cstring(_client.content(waiting), File_client::LENGTH)) != text)
+		if (Text(Cstring(_client.content(_waiting), File_client::LENGTH)) != text)
 			wrong("what was waited for does not come");
 
 		_client.release(last);
-		_client.release(waiting);
-		_client.release(lost);
+	}
+
+	void execute(unsigned const round)
+	{
+		if (_restored)
+			_closed(round);
+		else
+			_typed(round);
+
+		_client.stream.nothing_left();
 	}
 
 	void damage(Timer::Connection &timer) { _client.stream.damage(timer); }
