@@ -93,7 +93,7 @@ bool Managed_child::_freeze()
 
 		[&] (Frozen const &frozen) {
 
-			if (!_stays_frozen() || (!frozen.requests && _child->drained()))
+			if (!_stays || (!frozen.requests && _child->drained()))
 				return true;
 
 			bool const goes_on = frozen.requests ? ++_served < MAX_SERVED
@@ -169,7 +169,7 @@ uint64_t Managed_child::_chain_limit() const
 {
 	uint64_t const capacity = _started.place.capacity();
 
-	return _move_wanted && _stays_frozen() && _rounds.count() ? capacity
+	return _move_wanted && _stays && _rounds.count() ? capacity
 	                                                          : min(capacity, 2*_tail.whole);
 }
 
@@ -224,7 +224,7 @@ bool Managed_child::_save(bool const increment)
 		/* what comes next refers to this image, whether it will be on the medium or not */
 		_tail.valid = false;
 
-		if (_making->pages_left() && !_stays_frozen())
+		if (_making->pages_left() && !_stays)
 			return true;
 
 		Step   const step      = _making->step(Making::ALL_PAGES, refused);
@@ -272,6 +272,9 @@ void Managed_child::_checkpoint()
 
 	_decide_on_round();
 
+	/* copies may have to go while the child is frozen, which changes nothing for this attempt */
+	_stays = _stays_frozen();
+
 	size_t const expected = _expected_bytes           ? _expected_bytes
 	                      : _copies.constructed()
 	                     && _copies->usable()         ? STATE_BYTES + _copies->pages_size() : 0;
@@ -300,7 +303,7 @@ void Managed_child::_freeze_and_save()
 			try { saved = _save(_continues()); }
 			catch (...) { _try_again("not saved: out of memory"); } });
 
-		if (!saved || !_stays_frozen())
+		if (!saved || !_stays)
 			_child->thaw();
 	}
 
@@ -322,7 +325,7 @@ void Managed_child::_freeze_and_save()
 	_wanted = false;
 	_due_us = _common.now_us() + 1000*_values.interval_ms;
 
-	if (_stays_frozen())
+	if (_stays)
 		_set(State::FROZEN);
 
 	_job_number = _child->checkpoints;

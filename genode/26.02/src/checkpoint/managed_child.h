@@ -185,6 +185,9 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		         _freeze_us = 0, _turn_us = 0;
 		unsigned _attempts = 0;
 
+		/* the child will not go on once it is saved, as decided before it is frozen */
+		bool _stays = false;
+
 		/* the child is frozen, and its requests are being served, as often as that, or only its packets */
 		bool     _serving = false, _draining = false;
 		unsigned _served  = 0;
