@@ -149,13 +149,10 @@ class Cap_checkpoint::Shadow : public List<Shadow>::Element, Noncopyable
 		}
 
 		/**
-		 * Return number of pages whose copy may differ from the reference
+		 * Return number of pages whose copy may differ from the reference, which there is
 		 */
 		size_t differences() const
 		{
-			if (reference == NONE)
-				return num_pages;
-
 			size_t count = 0;
 
 			for (size_t i = 0; i < _num_words(); i++)

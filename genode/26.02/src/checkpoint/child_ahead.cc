@@ -41,11 +41,11 @@ void Managed_child::_decide_on_round()
 	if (!_wants_round())
 		return;
 
-	_round_pages = _copies->pages_written();
-
-	/* the first one has all that there is */
+	/* the first one is needed in any case */
 	if (!_rounds.count())
 		return;
+
+	_round_pages = _copies->pages_written();
 
 	uint64_t const size = align_addr(STATE_BYTES + _round_pages*sizeof(Image::Page), AT_PAGE);
 
@@ -60,14 +60,23 @@ void Managed_child::_decide_on_round()
 
 
 /**
+ * Return until when the other side may answer to what was announced
+ *
+ * It may have to read all of the chain.
+ */
+uint64_t Managed_child::_answer_limit_us() const
+{
+	return _announced_us + 1000*_values.ahead_ms
+	     + min(ANSWER_FACTOR*_tail.write_us, 1000*_values.timeout_ms);
+}
+
+
+/**
  * Return true if the child goes on here until the other side has what was announced
  */
 bool Managed_child::_waits_for_answer(uint64_t now) const
 {
-	uint64_t const limit_us = 1000*_values.ahead_ms + ANSWER_FACTOR*_stat.write_us;
-
-	return _move_wanted && _present && _announced_us && !_answered
-	    && now < _announced_us + limit_us;
+	return _move_wanted && _present && _announced_us && !_answered && now < _answer_limit_us();
 }
 
 
@@ -152,32 +161,45 @@ bool Managed_child::_read_ahead(Image_store::Result const &result)
 
 	_base_announced = next;
 
-	size_t const num_bytes = size_t(next.num_bytes);
-
 	if (continued) {
 		_submit(Operation::ROUND, place());
-		_common.store->load_round(_job_place, next.slot, num_bytes, _base);
-		return true;
+		_common.store->load_round(_job_place, next.slot, size_t(next.num_bytes), _base);
+	} else {
+		_read_all_ahead();
 	}
+	return true;
+}
 
+
+/**
+ * Read what was announced from its beginning
+ */
+void Managed_child::_read_all_ahead()
+{
 	_destroy_child();
 	_base.destruct();
 
 	Cap_checkpoint::Monitor &monitor = _common.monitor;
 
-	/* increments that do not fit are read anew with the whole image */
-	auto provide = [&] (uint64_t room) {
-		return _base.provide(monitor.ram, monitor.local_rm, monitor.own_pd,
-		                     size_t(min(num_bytes + room, place().capacity()))); };
+	size_t const num_bytes = size_t(_base_announced.num_bytes);
 
-	if (!provide(Rounds::room(num_bytes)) && !provide(Rounds::least_room(num_bytes))) {
+	/* increments that do not fit are read anew with the whole image */
+	auto provide = [&] (uint64_t room, size_t needed_besides)
+	{
+		size_t const size = size_t(min(num_bytes + room, place().capacity()));
+
+		return available(monitor.own_pd, { size + BLOCK_SIZE + needed_besides }, { 0 })
+		    && _base.provide(monitor.ram, monitor.local_rm, monitor.own_pd, size);
+	};
+
+	if (!provide(Rounds::room(num_bytes), _values.ram.value + CHILD_RAM)
+	 && !provide(Rounds::least_room(num_bytes), 0)) {
 		_answer(Announcement::UNPREPARED);
-		return true;
+		return;
 	}
 
 	_submit(Operation::BASE, place());
-	_common.store->load_base(_job_place, next.slot, num_bytes, _base);
-	return true;
+	_common.store->load_base(_job_place, _base_announced.slot, num_bytes, _base);
 }
 
 
@@ -185,6 +207,7 @@ void Managed_child::_answer(Announcement::Kind kind)
 {
 	Announcement const &base = _base_announced;
 
+	_answer_us = _common.now_us();
 	_announce(Announcement::create(_ownership->side(), kind, base.slot, base.number,
 	                               base.num_bytes, base.image_crc));
 }
@@ -219,6 +242,12 @@ void Managed_child::_round_read(Image_store::Result const &result, bool continue
 	}
 
 	bool const ok = result.ok && _begin_ahead(continued);
+
+	/* the slot may have another chain by now */
+	if (!ok && continued) {
+		_read_all_ahead();
+		return;
+	}
 
 	if (!ok)
 		_destroy_child();

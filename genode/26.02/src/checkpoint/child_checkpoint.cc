@@ -162,15 +162,17 @@ bool Managed_child::_provide_memory(size_t num_bytes)
  * Return where the chain on the medium has to end
  *
  * All increments of a chain take as much as its complete image at most, so a
- * restore does not take longer and longer. The one of a move is not bound by this, as the
- * other side has the rest already.
+ * restore does not take longer and longer. Those that are sent ahead of a move have some more behind a
+ * small image. The last one of a move is not bound by this, as the other side has the rest already.
  */
 uint64_t Managed_child::_chain_limit() const
 {
 	uint64_t const capacity = _started.place.capacity();
 
-	return _move_wanted && _stays && _rounds.count() ? capacity
-	                                                          : min(capacity, 2*_tail.whole);
+	if (!_move_wanted || !_rounds.count())
+		return min(capacity, 2*_tail.whole);
+
+	return _stays ? capacity : min(capacity, _tail.whole + Rounds::room(_tail.whole));
 }
 
 
@@ -205,7 +207,7 @@ bool Managed_child::_save(bool const increment)
 	uint64_t const room = increment ? _chain_limit() - _tail.next() : ~0ULL;
 
 	_job_tail = increment ? _tail : Tail { .valid = false, .slot = _next_slot, .end = 0,
-	                                       .whole = 0, .last = 0, .base = { } };
+	                                       .whole = 0, .last = 0, .write_us = 0, .base = { } };
 
 	/* without copies, the first image tells how much memory is needed */
 	for (unsigned i = 0; i < 2; i++) {

@@ -216,6 +216,7 @@ void Managed_child::_written(Image_store::Result const &result)
 	if (result.ok) {
 		_stat.checkpoints++;
 		_stat.write_us    = _common.now_us() - _job_start;
+		_job_tail.write_us = max(_job_tail.write_us, _stat.write_us);
 		_stat.position    = _job_tail.base.position - 1;
 		_stat.chain_bytes = _job_tail.end;
 		_newest       = _job_number;

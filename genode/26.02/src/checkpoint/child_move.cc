@@ -180,6 +180,11 @@ void Managed_child::_wait_for_other_side(Image_store::Result const &result)
 		if (_read_ahead(result))
 			return;
 
+		/* the move was given up, or goes on so late that it begins anew here */
+		if (_begun.constructed()
+		 && _common.now_us() > _answer_us + 1000*(_values.ahead_ms + _values.wait_ms))
+			_destroy_child();
+
 	} else if (_state == State::RUNNING) {
 		_checkpoint_later("records cannot be written");
 
@@ -244,6 +249,9 @@ void Managed_child::_run_here(Message const &reason)
 		if (reason.length() > 1 && _ownership->declined())
 			_refuse("move", "the other system says: ", reason);
 		_go_on();
+
+		/* the image that was offered may be damaged, and is the newest one by the records */
+		_wanted = true;
 	}
 
 	if (!_ownership->holds()) {
@@ -367,6 +375,9 @@ void Managed_child::_start_prepared()
 		_end(State::FAILED);
 		return;
 	}
+	/* the medium need not have any more what was read before the offer */
+	_wanted |= ahead;
+
 	uint64_t const now = _common.now_us();
 
 	_stat.restore_us = now - _offer_us;

@@ -380,6 +380,11 @@ uint64_t Managed_child::deadline_us() const
 			result = max(_due_us, _retry_us);
 		if (_retry_us)
 			result = min(result, _retry_us);
+
+		/* nothing is due before, see '_due' */
+		uint64_t const now = _common.now_us();
+		if (_waits_for_answer(now))
+			result = max(result, _answer_limit_us());
 	}
 
 	if (_making.constructed())

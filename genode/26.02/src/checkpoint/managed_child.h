@@ -115,10 +115,11 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		{
 			bool        valid;
 			unsigned    slot;
-			uint64_t    end;    /* offset in the slot */
-			uint64_t    whole;  /* bytes of the complete image that the increments are behind */
-			uint64_t    last;   /* bytes of the last increment, 0 for none */
-			Image::Base base;   /* that the next increment must have */
+			uint64_t    end;       /* offset in the slot */
+			uint64_t    whole;     /* bytes of the complete image that the increments are behind */
+			uint64_t    last;      /* bytes of the last increment, 0 for none */
+			uint64_t    write_us;  /* longest time that one of the images took */
+			Image::Base base;      /* that the next increment must have */
 
 			/* offset in the slot of the next increment */
 			uint64_t next() const { return align_addr(end, AT_PAGE); }
@@ -165,6 +166,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		size_t                   _round_pages  = 0;     /* of the one that is being made */
 		uint64_t                 _announced_us = 0;     /* when, 0 if the answer does not matter */
 		bool                     _answered     = false;
+		uint64_t                 _answer_us    = 0;     /* when this side has answered */
 		Announcement             _announcement { };
 		uint64_t                 _poll_us  = 0;  /* when the records are to be read, 0 for never */
 		uint64_t                 _offer_us = 0;  /* when the child was offered here, or to here */
@@ -304,6 +306,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 
 		bool _wants_round() const;
 		void _decide_on_round();
+		uint64_t _answer_limit_us() const;
 		bool _waits_for_answer(uint64_t) const;
 		void _forget_rounds();
 		void _announce_round();
@@ -312,6 +315,7 @@ class Checkpoint::Managed_child : private List<Managed_child>::Element,
 		void _announced(Image_store::Result const &);
 		void _note_answer(Image_store::Result const &);
 		bool _read_ahead(Image_store::Result const &);
+		void _read_all_ahead();
 		bool _has_quota_for(Image::Reader const &) const;
 		bool _begin_ahead(bool continued);
 		void _round_read(Image_store::Result const &, bool continued);

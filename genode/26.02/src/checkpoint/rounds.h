@@ -20,7 +20,7 @@ namespace Checkpoint { class Rounds; }
 /**
  * Image with its increments that the other side gets while the child is running
  *
- * The first one has the whole memory, each further one what was written since the one before.
+ * The other side reads the whole memory first, and then what was written since the image before.
  */
 class Checkpoint::Rounds
 {
@@ -62,17 +62,19 @@ class Checkpoint::Rounds
 		/**
 		 * Return true if another round leaves less to be done than this one has
 		 *
+		 * The first one may be an increment, but the other side has read all that is in front of it, too.
+		 *
 		 * \param pages  that were written since the last one
 		 */
 		bool worth(size_t pages) const
 		{
-			return _count < MAX && pages > ENOUGH && pages*4 <= _pages*3;
+			return _count < MAX && pages > ENOUGH && (_count == 1 || pages*4 <= _pages*3);
 		}
 
 		/**
 		 * Take note of a round
 		 *
-		 * \param pages  that it has, or more
+		 * \param pages  that it has, or more, unless it is the first one
 		 */
 		void add(size_t pages)
 		{

@@ -132,13 +132,22 @@ void Precopy::release()
 }
 
 
+static size_t in_use(Shadow const &shadow)
+{
+	size_t result = 0;
+
+	for (size_t i = 0; i < shadow.num_pages; i++)
+		result += !Image::zero_page(shadow.copy() + i*Shadow::PAGE);
+
+	return result;
+}
+
+
 size_t Precopy::pages_in_use() const
 {
 	size_t result = 0;
 
-	for_each_shadow([&] (Shadow const &shadow) {
-		for (size_t i = 0; i < shadow.num_pages; i++)
-			result += !Image::zero_page(shadow.copy() + i*Shadow::PAGE); });
+	for_each_shadow([&] (Shadow const &shadow) { result += in_use(shadow); });
 
 	return result;
 }
@@ -148,7 +157,9 @@ size_t Precopy::pages_written() const
 {
 	size_t result = 0;
 
-	for_each_shadow([&] (Shadow const &shadow) { result += shadow.differences(); });
+	/* an image has no pages of zeros of a dataspace that is new in it */
+	for_each_shadow([&] (Shadow const &shadow) {
+		result += shadow.reference == NONE ? in_use(shadow) : shadow.differences(); });
 
 	return result;
 }

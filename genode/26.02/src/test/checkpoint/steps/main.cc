@@ -137,6 +137,11 @@ struct Test::Main
 		if (condition.has_attribute("state"))
 			ok &= condition.attribute_value("state", Name()) == child.attribute_value("state", Name());
 
+		/* of the newest image in its chain */
+		if (condition.has_attribute("position"))
+			ok &= _sub_value(child, "image", "position")
+			      == condition.attribute_value("position", uint64_t(0));
+
 		/* an image is being written, or the child stands still behind it */
 		if (condition.attribute_value("saving", false)) {
 			bool const running = child.attribute_value("state", Name()) == "running";
