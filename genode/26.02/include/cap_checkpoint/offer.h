@@ -111,7 +111,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			bool       closing = false;  /* to be closed once the component has answered */
 			bool       delivered = false;  /* the client has it */
 
-			/* over, but the component has not returned what the client has donated */
+			/* over for the component, which has not returned what the client has donated */
 			bool                     owed   = false;
 			Parent::Session_response answer = Parent::Session_response::CLOSED;
 
@@ -136,6 +136,9 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 			: id(id), has_client(has_client), client_id(client_id), service(service), args(args) { }
 
 			bool pending() const { return known && stage != Stage::OPEN; }
+
+			/* nobody uses it any more, or ever did */
+			bool over() const { return closing || !has_client || (owed && !delivered); }
 		};
 
 		using Session_response = Parent::Session_response;
@@ -242,6 +245,8 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		void _remove(Served &);
 		void _ask(Served &, Stage);
 		void _settle(Served &);
+		void _end(Served &, Session_response);
+		void _renumber(uint64_t next_id);
 		bool _reopen(Served &);
 		void _add_orphan(Offer_state::Session const &);
 		void _continue(Served &, Offer_state::Session const &, Array<Native_capability> const &);
@@ -281,18 +286,22 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		 ** Life of the component, by 'Child' **
 		 ***************************************/
 
-		void attach(Virtual_pd &pd)
-		{
-			_pd        = &pd;
-			pd.outside = this;
-		}
+		/**
+		 * Let a component have memory that clients can share, and clients once it is started or resumed
+		 */
+		void attach(Virtual_pd &pd) { pd.outside = this; }
 
 		/**
-		 * Respond to the end of the component, which may go on elsewhere
+		 * Begin with a component that is started anew
+		 */
+		void start(Virtual_pd &);
+
+		/**
+		 * Respond to the end of a component, which may go on elsewhere
 		 *
 		 * It must not execute any more, though its threads must exist.
 		 */
-		void detach();
+		void detach(Virtual_pd &);
 
 		/**
 		 * Let further requests of clients wait
@@ -368,6 +377,16 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		Costs max_donated(Offer_state const &);
 
 		/**
+		 * Return true if the monitor can do without resources
+		 */
+		bool affords(Costs const &) const;
+
+		/**
+		 * Return true if there is room for the sessions of a state besides those of the clients here
+		 */
+		bool has_room(Offer_state const &);
+
+		/**
 		 * Fill in all but who owes replies, while the component is frozen
 		 */
 		void save_state(Offer_state &);
@@ -408,7 +427,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		 * \param gates    of the component, by number
 		 * \param donated  what it has of clients, be they here or not
 		 */
-		void resume(Offer_state const &, Array<Native_capability> const &gates,
+		void resume(Virtual_pd &, Offer_state const &, Array<Native_capability> const &gates,
 		            Costs const &donated);
 
 		/**

@@ -38,7 +38,8 @@ struct Cap_checkpoint::Offer_state
 
 	struct Session
 	{
-		enum Stage : uint32_t { NONE, CREATE, OPEN, UPGRADE, CLOSE };
+		/* one that is OVER has not returned yet what the client has donated */
+		enum Stage : uint32_t { NONE, CREATE, OPEN, UPGRADE, CLOSE, OVER };
 
 		uint64_t id;       /* by which the component and its parent name the session */
 		uint32_t stage;    /* what the component was asked for, and has not answered */

@@ -81,6 +81,9 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		Exit_handler      &_exit_handler;
 		Session_policy    &_policy;
 
+		/* for all of its life, whatever the policy says later */
+		Offer * const _offer;
+
 		Thread_capability _main_thread { };
 
 		Id_space<Open_session> _sessions { };
@@ -100,6 +103,12 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 			                              fn, missing_fn);
 		}
 
+		/*
+		 * Noncopyable
+		 */
+		Virtual_parent(Virtual_parent const &);
+		Virtual_parent &operator = (Virtual_parent const &);
+
 	public:
 
 		Virtual_parent(Genode::Env &env, Timer::Connection &timer, Allocator &alloc, Virtual_pd &pd,
@@ -107,7 +116,8 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		               Exit_handler &exit_handler, Session_policy &policy)
 		:
 			_env(env), _timer(timer), _alloc(alloc), _pd(pd), _cpu(cpu),
-			_core_sessions(core_sessions), _exit_handler(exit_handler), _policy(policy)
+			_core_sessions(core_sessions), _exit_handler(exit_handler), _policy(policy),
+			_offer(policy.offer())
 		{
 			env.ep().manage(*this);
 		}
@@ -126,7 +136,7 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		/**
 		 * Return where the component offers its services, or nullptr
 		 */
-		Offer *offer() { return _policy.offer(); }
+		Offer *offer() { return _offer; }
 
 		/**
 		 * Call 'fn' with 'Offer &' and 'Offer_state &' if the component may have clients
@@ -138,8 +148,8 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 				if (!first)
 					first = session.requests_session(); });
 
-			if (Offer * const offer = _policy.offer(); offer && first)
-				fn(*offer, first->state());
+			if (_offer && first)
+				fn(*_offer, first->state());
 		}
 
 		/**

@@ -152,6 +152,11 @@ class Cap_checkpoint::Signals : Noncopyable
 		void free(Signal_context_capability);
 
 		/**
+		 * Free what stands for contexts of clients, none of whom is there any more
+		 */
+		void free_stand_ins();
+
+		/**
 		 * Take pending signals from core, and keep them
 		 *
 		 * Must be called while the component is frozen.

@@ -51,7 +51,7 @@ Child::~Child()
 {
 	/* the kernel forgets who waits for threads that are killed */
 	if (Offer * const offer = parent.offer())
-		offer->detach();
+		offer->detach(pd);
 
 	/* nobody is left to miss the program when the sessions are closed */
 	cpu.for_each_thread(pd, [&] (Virtual_cpu::Thread &thread) {
@@ -144,7 +144,7 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 
 	/* whoever was a client of the former component is none of this one */
 	if (Offer * const offer = parent.offer())
-		offer->abandon();
+		offer->start(pd);
 
 	Rom_service_session *linker = nullptr;
 

@@ -31,8 +31,31 @@ static void sleep_ms()
  ** Life of the component **
  ***************************/
 
-void Offer::detach()
+void Offer::start(Virtual_pd &pd)
 {
+	abandon();
+	_pd = &pd;
+	_renumber(1);
+}
+
+
+/**
+ * Let the component know sessions by IDs that it has not used for something else
+ */
+void Offer::_renumber(uint64_t const next_id)
+{
+	_next_id = next_id;
+	_for_each([&] (Served &served) {
+		if (served.known)
+			served.id = Id { (unsigned long)_next_id++ }; });
+}
+
+
+void Offer::detach(Virtual_pd &pd)
+{
+	if (_pd != &pd)
+		return;
+
 	hold();
 
 	/* what they wait for never happens, or not in this life */
@@ -57,12 +80,24 @@ void Offer::detach()
 
 	/* all of its quota comes back */
 	_kept = { };
+
+	/* the component gets to know in the next life */
+	_for_each([&] (Served &served) {
+		if (served.known && served.closing) {
+			_respond(served, Session_response::CLOSED);
+			served.has_client = false;
+		} });
 }
 
 
 void Offer::hold()
 {
-	_for_each_proxy([&] (Served &, Proxy &proxy) {
+	_for_each_proxy([&] (Served &served, Proxy &proxy) {
+
+		/* one that is opened again answers by errors until then */
+		if (served.stage == Stage::CREATE && served.delivered)
+			return;
+
 		proxy.repeat(false);
 		proxy.phase(Proxy::HELD); });
 }
@@ -121,9 +156,6 @@ bool Offer::_reopen(Served &served)
 	if (served.stage == Stage::UPGRADE)
 		_respond(served, Session_response::OK);
 
-	for (Served::Stand_in &stand_in : served.stand_ins)
-		stand_in = { };
-
 	served.stage = Stage::CREATE;
 	served.proxy->phase(Proxy::DEAD);
 	return true;
@@ -138,6 +170,10 @@ void Offer::abandon()
 
 	_for_each([&] (Served &served) {
 
+		/* the contexts of the next component are others, even if they have the same imprints */
+		for (Served::Stand_in &stand_in : served.stand_ins)
+			stand_in = { };
+
 		/* a request that was not answered is one to whom it may concern */
 		if (_reopen(served)
 		 || (served.known && served.has_client && served.stage == Stage::CREATE && !served.closing)) {
@@ -146,19 +182,13 @@ void Offer::abandon()
 			return;
 		}
 
-		if (served.owed)
-			_respond(served, served.answer);
-		else if (served.closing)
-			_respond(served, Session_response::CLOSED);
-		else if (served.known && served.stage == Stage::UPGRADE)
+		if (served.over())
+			return _end(served, served.owed ? served.answer : Session_response::CLOSED);
+
+		if (served.known && served.stage == Stage::UPGRADE)
 			_respond(served, Session_response::OK);
 
-		if (served.closing || served.owed || !served.has_client) {
-			_remove(served);
-			return;
-		}
-
-		served.known   = false;
+		served.known   = served.owed = false;
 		served.donated = served.unpaid = { };
 		served.proxy->phase(Proxy::DEAD);
 	});
@@ -215,7 +245,7 @@ void Offer::save_state(Offer_state &state)
 		for (uint32_t &gate : session.gates)
 			gate = NONE;
 
-		if (!served.known)
+		if (!served.known && !served.owed)
 			return;
 
 		uint32_t number = 0;
@@ -226,7 +256,7 @@ void Offer::save_state(Offer_state &state)
 			number++; });
 
 		session.id        = served.id.value;
-		session.stage     = served.stage;
+		session.stage     = served.owed ? uint32_t(Stage::OVER) : uint32_t(served.stage);
 		session.ram       = served.donated.ram.value;
 		session.caps      = served.donated.caps.value;
 		session.more_ram  = served.more.ram.value;
@@ -256,7 +286,7 @@ void Offer::_continue(Served &served, Offer_state::Session const &session,
 
 
 /**
- * Let the component close a session whose client is not here
+ * Let the component close a session whose client is not here, or return what it has of it
  */
 void Offer::_add_orphan(Offer_state::Session const &session)
 {
@@ -267,9 +297,27 @@ void Offer::_add_orphan(Offer_state::Session const &session)
 	if (!served)
 		return;
 
+	served->owed    = session.stage == Stage::OVER;
+	served->known   = !served->owed;
 	served->stage   = session.stage == Stage::OPEN ? Stage::CLOSE : Stage(session.stage);
 	served->donated = { { size_t(session.ram)      }, { size_t(session.caps)      } };
 	served->more    = { { size_t(session.more_ram) }, { size_t(session.more_caps) } };
+}
+
+
+bool Offer::has_room(Offer_state const &state)
+{
+	if (_stamp && state.stamp == _stamp)
+		return true;
+
+	unsigned count = 0;
+
+	_for_each([&] (Served const &served) { count += !served.over(); });
+
+	for (Offer_state::Session const &session : state.sessions)
+		count += (session.stage != Stage::NONE);
+
+	return count <= Offer_state::MAX_SESSIONS;
 }
 
 
@@ -286,10 +334,14 @@ bool Offer_state::plausible() const
 
 	for (Session const &session : sessions) {
 
+		/* what belongs to no session permits nothing */
+		if (session.stage == Session::NONE && (session.ram || session.caps))
+			return false;
+
 		if (session.stage == Session::NONE)
 			continue;
 
-		if (session.stage > Session::CLOSE || session.id >= next_id
+		if (session.stage > Session::OVER || session.id >= next_id
 		 || session.ram  > MAX_QUOTA || session.more_ram  > MAX_QUOTA
 		 || session.caps > MAX_QUOTA || session.more_caps > MAX_QUOTA
 		 || !text(session.service) || !text(session.args))
@@ -306,23 +358,21 @@ bool Offer_state::plausible() const
 }
 
 
-void Offer::resume(Offer_state const &state, Array<Native_capability> const &gates,
+void Offer::resume(Virtual_pd &pd, Offer_state const &state, Array<Native_capability> const &gates,
                    Costs const &donated)
 {
 	bool const same = _stamp && state.stamp == _stamp;
 
-	_next_id = max(_next_id, state.next_id);
-
 	if (!same) {
 		abandon();
-
-		/* the component may have used the IDs for something else */
-		_for_each([&] (Served &served) { served.id = Id { (unsigned long)_next_id++ }; });
+		_renumber(state.next_id);
+		pd.signals.free_stand_ins();
 	}
+	_pd = &pd;
 
 	for (Offer_state::Session const &session : state.sessions) {
 
-		if (session.stage < Stage::CREATE || session.stage > Stage::CLOSE)
+		if (session.stage == Stage::NONE)
 			continue;
 
 		if (same)

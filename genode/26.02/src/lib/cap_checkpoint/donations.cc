@@ -71,10 +71,14 @@ bool Offer::_take_back(Served &served)
 void Offer::_settle_owed()
 {
 	_for_each([&] (Served &served) {
-		if (served.owed && _take_back(served)) {
-			_respond(served, served.answer);
-			_remove(served);
-		} });
+		if (!served.owed || !_take_back(served))
+			return;
+
+		bool const over = served.over();
+
+		served.owed = false;
+		if (over)
+			_end(served, served.answer); });
 }
 
 
@@ -83,6 +87,13 @@ Offer::Costs Offer::donated()
 	Costs result = _kept;
 	_for_each([&] (Served const &served) { result = _sum(result, served.donated); });
 	return result;
+}
+
+
+bool Offer::affords(Costs const &costs) const
+{
+	return _own_pd.avail_ram().value  >= costs.ram.value  + RESERVED_RAM
+	    && _own_pd.avail_caps().value >= costs.caps.value + RESERVED_CAPS;
 }
 
 

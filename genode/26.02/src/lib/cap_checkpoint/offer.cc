@@ -35,7 +35,7 @@ Offer::~Offer()
 
 	/* nobody is left to answer */
 	_for_each([&] (Served &served) {
-		if (served.owed)
+		if (served.owed && served.over())
 			_respond(served, served.answer);
 		else if (served.has_client && served.stage == Stage::CREATE && !served.delivered)
 			_respond(served, Session_response::DENIED);
@@ -82,6 +82,13 @@ void Offer::_respond(Served const &served, Session_response response)
 {
 	if (served.has_client)
 		_env.parent().session_response(served.client_id, response);
+}
+
+
+void Offer::_end(Served &served, Session_response response)
+{
+	_respond(served, response);
+	_remove(served);
 }
 
 
@@ -139,14 +146,15 @@ static Session_label client_of(char const *args)
 /**
  * Return true if a client may open another session
  *
- * As many as it has must be left for others. So no client has more than half of all sessions.
+ * As many as it has must be left for others. So no client has more than half of all sessions, including
+ * those that it has closed, and of which the component does not know yet.
  */
 bool Offer::_may_open(Args const &args)
 {
 	unsigned own = 0, others = 0;
 
 	_for_each([&] (Served const &served) {
-		if (served.has_client && client_of(served.args.string()) == client_of(args.string()))
+		if (client_of(served.args.string()) == client_of(args.string()))
 			own++;
 		else
 			others++; });
@@ -196,8 +204,7 @@ void Offer::create(Id client_id, Name const &service, Wanted_args const &wanted)
 	 * Threads must not be created by asking the parent for resources, and what the
 	 * component gets must be what the client has donated.
 	 */
-	if (_own_pd.avail_ram().value  >= ram  + RESERVED_RAM
-	 && _own_pd.avail_caps().value >= caps + RESERVED_CAPS)
+	if (affords({ { ram }, { caps } }))
 		served = _add(Id { (unsigned long)_next_id }, true, client_id, service, Args(Cstring(args)));
 
 	if (!served)
@@ -223,6 +230,12 @@ void Offer::upgrade(Id client_id, Costs const &amount)
 
 		if (!served.known)
 			return _respond(served, Session_response::OK);
+
+		/* it is to be opened again, and the component gets all at once */
+		if (served.stage == Stage::CREATE && served.delivered) {
+			_pay(served, amount);
+			return _respond(served, Session_response::OK);
+		}
 
 		if (served.stage != Stage::OPEN)
 			return;
@@ -251,12 +264,12 @@ void Offer::close(Id client_id)
 		if (served.known && _pd)
 			return;
 
-		_respond(served, Session_response::CLOSED);
+		if (!served.known)
+			return _end(served, Session_response::CLOSED);
 
 		/* a component that is not there gets to know later */
+		_respond(served, Session_response::CLOSED);
 		served.has_client = false;
-		if (!served.known)
-			_remove(served);
 	});
 }
 
@@ -305,25 +318,23 @@ void Offer::session_response(Id id, Session_response response)
 		if (!denied && !(served.stage == Stage::CLOSE && closed))
 			return;
 
+		served.unpaid = { };
+		served.known  = false;
+		served.owed   = !_take_back(served);
+
 		/* what the client has remains a session without an object */
-		if (denied && served.delivered) {
-			(void)_take_back(served);
-			served.known = false;
+		if (served.delivered && !served.over()) {
+			served.proxy->phase(Proxy::DEAD);
 			return;
 		}
 
-		served.answer = response;
+		served.answer = served.closing ? Session_response::CLOSED : response;
 
-		if (_take_back(served)) {
-			_respond(served, response);
-			_remove(served);
-			return;
-		}
-
-		/* for the component, the session is over, and the client waits as if it was not */
-		warning(_label, ": has to return the quota of a ", served.service, " session first");
-		served.owed  = true;
-		served.known = false;
+		/* the client waits as if the session was not over */
+		if (served.owed)
+			warning(_label, ": has to return the quota of a ", served.service, " session first");
+		else
+			_end(served, served.answer);
 	});
 }
 

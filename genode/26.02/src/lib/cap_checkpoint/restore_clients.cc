@@ -80,10 +80,11 @@ bool Restore::_take_donations()
 		{ size_t(missing(system.ram_quota, _child.quota.ram.value  + _child.donated.ram.value)) },
 		{ size_t(missing(system.cap_quota, _child.quota.caps.value + _child.donated.caps.value)) } };
 
-	Pd_session &pd = _child.monitor().own_pd;
-
-	if (more.ram.value > pd.avail_ram().value || more.caps.value > pd.avail_caps().value)
+	if ((more.ram.value || more.caps.value) && !offer->affords(more))
 		return _refuse(Refused::Reason::MEMORY, "quota of clients exceeds what the monitor has");
+
+	if (!offer->has_room(_clients[0]))
+		return _refuse(Refused::Reason::MEMORY, "clients here have too many sessions");
 
 	_child.donate(more);
 	return true;
@@ -133,5 +134,5 @@ void Restore::_resume_clients()
 	_child.limit_donations({ { size_t(missing(system.ram_quota, _child.quota.ram.value))  },
 	                         { size_t(missing(system.cap_quota, _child.quota.caps.value)) } });
 
-	offer->resume(_clients[0], _gates, _child.donated);
+	offer->resume(_child.pd, _clients[0], _gates, _child.donated);
 }

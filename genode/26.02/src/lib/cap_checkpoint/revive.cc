@@ -397,8 +397,10 @@ bool Restore::_start_threads()
 
 void Restore::_submit_signals()
 {
-	_image.for_each<Image::Context>([&] (size_t i, Image::Context const &context) {
-		_contexts[i]->pending = context.pending; });
+	/* a client that has left since they were created has taken some of them along */
+	_image.for_each<Image::Context>([&] (size_t, Image::Context const &context) {
+		_child.pd.signals.with_imprint(addr_t(context.imprint), [&] (Context &c) {
+			c.pending = context.pending; }); });
 
 	_child.parent.for_each_session([&] (Open_session &session) { session.after_restore(); });
 

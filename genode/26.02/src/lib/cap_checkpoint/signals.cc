@@ -115,6 +115,23 @@ void Signals::free(Signal_context_capability cap)
 }
 
 
+void Signals::free_stand_ins()
+{
+	for (;;) {
+		Signal_context_capability cap { };
+
+		for_each_context([&] (Context &context) {
+			if (context.stand_in())
+				cap = context.cap; });
+
+		if (!cap.valid())
+			return;
+
+		free(cap);
+	}
+}
+
+
 void Signals::drain()
 {
 	for_each_source([&] (Virtual_source &source) {

@@ -73,6 +73,16 @@ struct Test::Forgery
 				s.sessions[0].stage = State::Session::OPEN;
 				s.sessions[0].ram   = ~0UL; }); } });
 
+		fn(Forgery { "state of clients", [] (Altered_image &image) {
+			state(image, [] (State &s) {
+				s.stamp++;
+				s.sessions[0] = { };
+				s.sessions[0].ram = 4*1024*1024; });
+			image.alter<System>(0, [] (System &s) { s.ram_quota += 4*1024*1024; }); } });
+
+		fn(Forgery { "state of clients", [] (Altered_image &image) {
+			state(image, [] (State &s) { s.sessions[0].stage = State::Session::OVER + 1; }); } });
+
 		fn(Forgery { "more quota than clients have donated", [] (Altered_image &image) {
 			image.alter<System>(0, [] (System &s) { s.ram_quota += 4*1024*1024; }); } });
 

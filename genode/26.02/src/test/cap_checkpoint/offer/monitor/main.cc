@@ -43,6 +43,9 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 	/* what the monitor does in place of a restore of the state in which the component ended */
 	Name     const _instead = _config.node().attribute_value("instead", Name());
 
+	/* clients are not those of the state that is restored */
+	bool     const _lost    = _instead == "older state" || _instead == "other system";
+
 	Timer::Connection _timer { _env }, _child_timer { _env };
 
 	Monitor _monitor { _env, _child_timer };
@@ -53,6 +56,12 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 	Constructible<Child> _child { };
 
 	Image_memory _image { _env, _monitor.heap };
+
+	Constructible<Image::Chain> _chain      { };
+	Constructible<Restore>      _restore_of { };
+
+	/* the clients do something between the two parts of each other restore */
+	static constexpr unsigned PREPARED_MS = 30;
 
 	unsigned _round = 0, _refused = 0, _refused_in_a_row = 0, _received = 0, _queued = 0,
 	         _unanswered = 0;
@@ -136,7 +145,7 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 		_child->parent.with_offer([&] (Offer &offer, Offer_state &state) {
 			for (Offer_state::Session &session : state.sessions)
 				session.server = NONE;
-			offer.resume(state, gates, _child->donated); });
+			offer.resume(_child->pd, state, gates, _child->donated); });
 	}
 
 	/**
@@ -144,9 +153,14 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 	 */
 	void _try_forgeries()
 	{
-		size_t used = 0;
+		size_t ram = _env.pd().used_ram().value, caps = _env.pd().used_caps().value;
 
-		Forgery::for_each([&] (Forgery const &forgery) {
+		Offer::Numbers const numbers = _offer.numbers();
+
+		bool first = !_round;
+
+		auto refuse = [&] (Forgery const &forgery)
+		{
 
 			Altered_image image { _env, *_image._ds, _image.num_bytes };
 			forgery.alter(image);
@@ -169,32 +183,61 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 							_finish("failed: ", refused, " instead of ", forgery.reason); });
 			}
 			_child.destruct();
+		};
 
-			if (used && used != _env.pd().used_ram().value)
-				_finish("failed: RAM ", used, " -> ", _env.pd().used_ram());
-			used = _env.pd().used_ram().value; });
+		Forgery::for_each([&] (Forgery const &forgery) {
+
+			refuse(forgery);
+
+			/* the memory for bookkeeping is there from the first one on */
+			if (!first && (ram  != _env.pd().used_ram().value || caps != _env.pd().used_caps().value))
+				_finish("failed: RAM ", ram, " -> ", _env.pd().used_ram(), ", capabilities ", caps,
+				        " -> ", _env.pd().used_caps(), ", ", forgery.reason);
+			ram   = _env.pd().used_ram().value;
+			caps  = _env.pd().used_caps().value;
+			first = false;
+
+			Offer::Numbers const now = _offer.numbers();
+			if (now.clients != numbers.clients || now.dead != numbers.dead)
+				_finish("failed: clients have lost their sessions, ", forgery.reason); });
 	}
 
-	void _restore()
+	void _prepare()
 	{
-		Image::Chain const chain { _image.start(), _image.num_bytes };
+		_chain.construct(_image.start(), _image.num_bytes);
 
-		if (!chain.valid()) {
-			_finish("failed: image ", chain.refusal());
+		if (!_chain->valid()) {
+			_finish("failed: image ", _chain->refusal());
 			return;
 		}
 		_construct_child();
 
-		Restore restore { *_child, chain };
+		_restore_of.construct(*_child, *_chain);
 
-		(void)restore.prepare();
+		(void)_restore_of->prepare();
 
 		if (_instead == "no repetition")
 			_forget_calls();
 
-		restore.start().with_result(
+		if (!_lost)
+			return;
+
+		unsigned stand_ins = 0;
+		_child->pd.signals.for_each_context([&] (Context &context) {
+			stand_ins += context.stand_in(); });
+
+		if (stand_ins)
+			_finish("failed: ", stand_ins, " signal contexts for clients that are not there");
+	}
+
+	void _start_prepared()
+	{
+		_restore_of->start().with_result(
 			[&] (Restored const &) { },
 			[&] (Refused const &refused) { _finish("failed: not restored, ", refused); });
+
+		_restore_of.destruct();
+		_chain.destruct();
 	}
 
 	/**
@@ -211,6 +254,12 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 	{
 		if (_done)
 			return;
+
+		if (_restore_of.constructed()) {
+			_start_prepared();
+			_schedule();
+			return;
+		}
 
 		if (_refused_in_a_row > MAX_REFUSED_IN_A_ROW)
 			_finish("failed: checkpoints are refused");
@@ -241,7 +290,7 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 				if (_instead == "forged images")
 					_try_forgeries();
 
-				_restore();
+				_prepare();
 			}
 
 			if (++_round % 50 == 0)
@@ -251,6 +300,19 @@ struct Test::Main : Virtual_parent::Exit_handler, Session_policy
 				    _env.pd().used_caps().value);
 		}
 
+		if (_restore_of.constructed() && _lost && _round % 4 < 2) {
+			_timer.trigger_once(1000*PREPARED_MS);
+			return;
+		}
+
+		if (_restore_of.constructed())
+			_start_prepared();
+
+		_schedule();
+	}
+
+	void _schedule()
+	{
 		if (_round == _rounds)
 			_finish("succeeded");
 
