@@ -77,8 +77,8 @@ struct Test::Main
 
 	unsigned _chunk = 0, _typed_bytes = 0, _echoed = 0, _typed_ahead = 0;
 
-	/* the program says something when it starts, which it does in the first system */
-	bool _intro_seen = _second, _wrong = false;
+	/* the program says a line when it starts, by which time it may have moved */
+	bool _intro_seen = _moving, _in_intro = false, _wrong = false;
 
 	void _fail(auto &&... what)
 	{
@@ -171,11 +171,20 @@ struct Test::Main
 
 		while (size_t const count = _terminal.read(bytes, sizeof(bytes))) {
 
-			if (_intro_seen && _typed_bytes) {
-				log("echoed ", Cstring(bytes, count));
-				_typed_ahead -= min(_typed_ahead, unsigned(count));
+			unsigned letters = 0;
+
+			for (size_t i = 0; i < count; i++) {
+				if (bytes[i] == '-')
+					_in_intro = true;
+				if (!_in_intro && bytes[i] >= 'A')
+					bytes[letters++] = bytes[i];
+				if (bytes[i] == '\n')
+					_in_intro = false;
 			}
-			_intro_seen = true;
+			if (letters)
+				log("echoed ", Cstring(bytes, letters));
+
+			_typed_ahead -= min(_typed_ahead, letters);
 		}
 	}
 
@@ -183,7 +192,7 @@ struct Test::Main
 	{
 		_log_echo();
 
-		if (_intro_seen && _typed_ahead < MAX_AHEAD && !_wrong)
+		if (_typed_ahead < MAX_AHEAD && !_wrong)
 			_type();
 	}
 
