@@ -56,6 +56,11 @@ class Cap_checkpoint::File_handles : Noncopyable
 
 			bool is(Flag flag) const { return flags & flag; }
 
+			/**
+			 * Return handle at the server as the interface of the server has it
+			 */
+			unsigned long server_handle() const { return (unsigned long)server; }
+
 			void compute_hash();
 		};
 

@@ -147,7 +147,7 @@ class Cap_checkpoint::File_system_service_session
 
 		Dir_handle _dir(Node_handle handle)
 		{
-			return Dir_handle(_usable(handle, File_handles::DIRECTORY).server);
+			return Dir_handle(_usable(handle, File_handles::DIRECTORY).server_handle());
 		}
 
 		static bool _too_long(Record_path const &path)

@@ -149,7 +149,7 @@ bool File_system_service_session::for_server(Packet &p, uint32_t, Packet &reques
 	if (!record)
 		return false;
 
-	Node_handle const node { (unsigned long)record->server };
+	Node_handle const node { record->server_handle() };
 
 	bool const append = p.operation() == Opcode::WRITE && p.position() == File_system::SEEK_TAIL
 	                 && record->kind == File_handles::FILE;

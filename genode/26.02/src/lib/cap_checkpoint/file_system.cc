@@ -150,7 +150,7 @@ void File_system_service_session::_close_at_server(Record &record)
 	if (record.is(File_handles::DEAD))
 		return;
 
-	try { _client->close(Node_handle { (unsigned long)record.server }); }
+	try { _client->close(Node_handle { record.server_handle() }); }
 	catch (...) { }
 }
 
@@ -163,7 +163,7 @@ void File_system_service_session::_note_kind(Record &record)
 	record.flags &= ~File_handles::STREAM;
 
 	try {
-		if (_client->status({ (unsigned long)record.server }).type
+		if (_client->status({ record.server_handle() }).type
 		    == File_system::Node_type::TRANSACTIONAL_FILE)
 			record.flags |= File_handles::STREAM;
 	}
@@ -375,13 +375,13 @@ void File_system_service_session::close(Node_handle handle)
 
 File_system::Status File_system_service_session::status(Node_handle node)
 {
-	return _client->status({ (unsigned long)_usable(node, File_handles::NONE).server });
+	return _client->status({ _usable(node, File_handles::NONE).server_handle() });
 }
 
 
 void File_system_service_session::control(Node_handle node, File_system::Control control)
 {
-	_client->control({ (unsigned long)_usable(node, File_handles::NONE).server }, control);
+	_client->control({ _usable(node, File_handles::NONE).server_handle() }, control);
 }
 
 
@@ -400,7 +400,7 @@ void File_system_service_session::truncate(File_handle file, File_system::file_s
 	Record const &record = _usable(file, File_handles::FILE);
 
 	_settle(record.path);
-	_client->truncate(File_handle(record.server), size);
+	_client->truncate(File_handle(record.server_handle()), size);
 }
 
 

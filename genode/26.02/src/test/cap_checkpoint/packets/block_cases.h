@@ -78,7 +78,7 @@ struct Test::Block_cases
 		_stream.fails("a write from the queues",   packet(8,  size, Packet::WRITE, 0, _count));
 		_stream.fails("a negative offset",         packet(-4096, size, Packet::READ, 0, _count));
 		_stream.fails("an offset behind",          packet(BUFFER_SIZE, size, Packet::READ, 0, _count));
-		_stream.fails("a huge offset",             packet(off_t(1UL << 62), size, Packet::WRITE, 0, _count));
+		_stream.fails("a huge offset",             packet(off_t(1UL << (8*sizeof(off_t) - 2)), size, Packet::WRITE, 0, _count));
 		_stream.fails("a payload beyond the end",
 		              packet(BUFFER_SIZE - _info.block_size, size, Packet::READ, 0, _count));
 		_stream.fails("many blocks",               packet(at, size, Packet::READ,  0, BUFFER_SIZE));

@@ -302,7 +302,7 @@ struct Test::File_cases
 		fails("a write from the queues",  packet(8, size, Packet::WRITE, size, _file));
 		fails("a negative offset",        packet(-512, size, Packet::READ, size, _file));
 		fails("an offset behind",         packet(end, size, Packet::READ, size, _file));
-		fails("a huge offset",            packet(off_t(1UL << 62), size, Packet::WRITE, size, _file));
+		fails("a huge offset",            packet(off_t(1UL << (8*sizeof(off_t) - 2)), size, Packet::WRITE, size, _file));
 		fails("a payload beyond the end", packet(end - 8, size, Packet::READ, size, _file));
 		fails("a length beyond the size", packet(good.offset(), size, Packet::READ, size + 1, _file));
 		fails("a huge length",            packet(good.offset(), ~0UL, Packet::READ, ~0UL, _file));
