@@ -231,6 +231,9 @@ struct Test::Token_component : Rpc_object<Token, Token_component>
 
 	uint64_t volatile number = 0;  /* grows by two */
 
+	/* signals to itself, which tell a lost one from a token that nobody passes on */
+	unsigned volatile submitted = 0, handled = 0;
+
 	/*
 	 * Noncopyable
 	 */
@@ -239,7 +242,11 @@ struct Test::Token_component : Rpc_object<Token, Token_component>
 
 	Signal_handler<Token_component> _handler { _ep, *this, &Token_component::_handle };
 
-	void _handle() { other->cap().call<Token::Rpc_take>(number + 1); }
+	void _handle()
+	{
+		handled = handled + 1;
+		other->cap().call<Token::Rpc_take>(number + 1);
+	}
 
 	void take(uint64_t n)
 	{
@@ -251,8 +258,10 @@ struct Test::Token_component : Rpc_object<Token, Token_component>
 		number = n;
 		_taken.up();
 
-		if (!last)
+		if (!last) {
+			submitted = submitted + 1;
 			Signal_transmitter(_handler).submit();
+		}
 	}
 
 	Token_component(Env &env, Verdict &verdict, Semaphore &taken, char const *name)
@@ -281,6 +290,16 @@ struct Test::Token_players : Work
 
 		uint64_t const number = max(_left.number, _right.number);
 		_check(number > steps, "the token is only at ", number);
+	}
+
+	void print(Output &out) const
+	{
+		auto side = [&] (Token_component const &t) {
+			Genode::print(out, "number ", uint64_t(t.number), ", ", unsigned(t.handled), " of ",
+			              unsigned(t.submitted), " signals handled"); };
+
+		Genode::print(out, "left: ");    side(_left);
+		Genode::print(out, ", right: "); side(_right);
 	}
 
 	Token_players(Env &env, Verdict &verdict, Name const &name)

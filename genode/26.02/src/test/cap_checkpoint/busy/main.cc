@@ -23,7 +23,7 @@ namespace Test { struct Main; }
 
 struct Test::Main
 {
-	static constexpr unsigned TICKS_PER_REPORT = 50;
+	static constexpr unsigned TICKS_PER_REPORT = 50, TICKS_TO_FINISH = 300;
 
 	Env &_env;
 
@@ -105,23 +105,67 @@ struct Test::Main
 			work.reported = steps; });
 	}
 
+	unsigned _ticks_since_stop = 0;
+
+	/* the parent was told how it went, and is about to destroy this component */
+	bool _exited = false;
+
+	void _exit()
+	{
+		_exited = true;
+		_env.parent().exit(_verdict.mistakes != 0);
+	}
+
 	void _handle_timer()
 	{
+		if (_exited)
+			return;
+
+		if (_verdict.stop) {
+			_wait_for_works();
+			return;
+		}
+
 		if (++_ticks % TICKS_PER_REPORT == 0)
 			_report();
 
 		if (_verdict.mistakes)
-			_env.parent().exit(1);
+			_exit();
 		else if (_ticks == _last_tick)
 			_handle_yield();
 	}
 
 	Signal_handler<Main> _timer_handler { _env.ep(), *this, &Main::_handle_timer };
 
-	void _handle_yield()
-	{
-		_verdict.stop = true;
+	void _handle_yield() { _verdict.stop = true; }
 
+	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
+
+	/**
+	 * Come to the end with all threads, or tell which of them never do
+	 */
+	void _wait_for_works()
+	{
+		bool all = true;
+		_for_each_work([&] (Work const &work) { all &= work.finished; });
+
+		if (all) {
+			_finish();
+			return;
+		}
+
+		if (++_ticks_since_stop < TICKS_TO_FINISH)
+			return;
+
+		_for_each_work([&] (Work const &work) {
+			_verdict.check(work.finished, work.name, " does not come to its end"); });
+
+		log("token: ", _token);
+		_exit();
+	}
+
+	void _finish()
+	{
 		_for_each_work([&] (Work &work) { work.join(); });
 
 		_for_each_caller([&] (Caller &caller) { caller.check_counts(); });
@@ -140,10 +184,8 @@ struct Test::Main
 
 		log("finished with ", uint64_t(_verdict.mistakes), " mistakes");
 
-		_env.parent().exit(_verdict.mistakes != 0);
+		_exit();
 	}
-
-	Signal_handler<Main> _yield_handler { _env.ep(), *this, &Main::_handle_yield };
 
 	/**
 	 * Handle signals without ever leaving the call that constructs the component

@@ -93,6 +93,8 @@ struct Test::Work : Thread
 	/* at the latest report */
 	uint64_t reported = 0;
 
+	bool volatile finished = false;
+
 	virtual void _step() = 0;
 
 	/**
@@ -122,6 +124,7 @@ struct Test::Work : Thread
 			steps = steps + 1;
 		}
 		_finish();
+		finished = true;
 	}
 };
 
