@@ -5,7 +5,8 @@
  * A state consists of the four sectors, both sides, and the faults that may still happen.
  * From each state that can be reached, each next one is visited once. A sector is
  * damaged while it is being written, and each sector of the other side is read on
- * its own.
+ * its own. A write that a side has asked for may take place after the side was turned off,
+ * until the side reads again, as by a network.
  *
  * usage: test MOVES CRASHES WITHDRAWALS REFUSALS DAMAGES LOSSES
  */
@@ -19,104 +20,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <type_traits>
 #include <unordered_set>
 #include <vector>
 
-#include <ownership.h>
-
 #include "key.h"
-
-using namespace Checkpoint;
+#include "state.h"
 
 using Step = Ownership::Step;
-
-
-struct Sector
-{
-	Claim    claim    { };
-	uint64_t damaged = 0;
-};
-
-
-static Register register_of(Sector const (&s)[2])
-{
-	Register result { };
-
-	unsigned const newer = s[1].claim.epoch > s[0].claim.epoch;
-
-	/* nothing of a damaged sector is known */
-	for (unsigned i = 0; i < 2; i++)
-		if (!s[i].damaged && s[i].claim.epoch > result.newest.epoch)
-			result.newest = s[i].claim;
-
-	result.damaged = s[0].damaged || s[1].damaged;
-	result.next    = s[0].damaged ? 0 : s[1].damaged ? 1 : result.newest.epoch ? !newer : 0;
-	return result;
-}
-
-
-struct Side
-{
-	enum Pc : uint32_t { READ, ACT, BEGIN_WRITE, END_WRITE, PREPARE, REST };
-
-	Ownership ownership;
-	Sector    first_sector { };  /* of the other side, as it was read */
-	uint64_t  version = 0;       /* of the child that is here */
-	uint32_t  pc      = READ;
-	uint32_t  running = 0;
-	uint32_t  here    = 0;       /* running, frozen, or prepared */
-	uint32_t  moving  = 0;
-	uint64_t  polls   = 0;       /* in the search for a way on only */
-
-	Side(unsigned side) : ownership(side, side == 0) { }
-};
-
-
-struct Faults { uint32_t moves, crashes, withdrawals, refusals, damages, losses; };
-
-
-struct State
-{
-	Sector   sectors[2][2] { };
-	Side     sides[2] { { 0 }, { 1 } };
-	uint64_t images[2] { 0, 0 };
-	uint64_t latest = 0;  /* version of the child */
-	Faults   faults { };
-	uint64_t mistake = 0;
-};
-
-static_assert(std::has_unique_object_representations_v<State>, "compared by bytes");
-
-
-static char const *mistake_text(uint64_t mistake)
-{
-	switch (mistake) {
-	case 1:  return "the child runs on both sides";
-	case 2:  return "an older state of the child goes on";
-	case 3:  return "an image is missing";
-	case 4:  return "a record is not valid for those who read it";
-	default: return "none";
-	}
-}
-
-
-/**
- * Print a state, for those who look for a mistake
- */
-static void show(State const &s)
-{
-	for (unsigned i = 0; i < 2; i++) {
-		Side const &side = s.sides[i];
-		for (Sector const &sector : s.sectors[i])
-			printf("%s %c: %s epoch %lu kind %u seen %lu\n", "record", 'a' + i,
-			       sector.damaged ? "damaged" : "", sector.claim.epoch, sector.claim.kind,
-			       sector.claim.seen);
-		printf("side %c: pc %u, running %u, here %u, obstacle %u, pending epoch %lu kind %u\n",
-		       'a' + i, side.pc, side.running, side.here, side.ownership.obstacle(),
-		       side.ownership.pending().epoch, side.ownership.pending().kind);
-	}
-}
 
 
 static void note(State &s, uint64_t mistake) { if (!s.mistake) s.mistake = mistake; }
@@ -220,6 +130,7 @@ static void for_each_next(State const &s, auto const &fn)
 		switch (side.pc) {
 		case Side::READ:
 			with([&] (State &t) {
+				t.late[i] = { };
 				t.sides[i].first_sector = t.sectors[!i][0];
 				t.sides[i].pc = Side::ACT; });
 
@@ -289,6 +200,17 @@ static void for_each_next(State const &s, auto const &fn)
 			with([&] (State &t) {
 				t.faults.crashes--;
 				t.sides[i] = Side(i); });
+
+		if (s.faults.crashes && side.pc == Side::BEGIN_WRITE)
+			with([&] (State &t) {
+				t.faults.crashes--;
+				t.late[i]  = { side.ownership.pending(), sector, 1 };
+				t.sides[i] = Side(i); });
+
+		if (s.late[i].exists)
+			with([&] (State &t) {
+				t.sectors[i][s.late[i].sector] = { s.late[i].claim, 0 };
+				t.late[i] = { }; });
 
 		for (unsigned j = 0; s.faults.damages && j < 2; j++)
 			if (!s.sectors[i][j].damaged)
