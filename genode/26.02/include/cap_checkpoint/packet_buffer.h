@@ -15,7 +15,23 @@
 #include <cap_checkpoint/packet_executor.h>
 #include <cap_checkpoint/session_memory.h>
 
-namespace Cap_checkpoint { template <typename> class Packet_buffer; }
+namespace Cap_checkpoint {
+
+	template <typename> class Packet_buffer;
+
+	/**
+	 * Return true if the other side has put something into a queue that was not taken yet
+	 *
+	 * The positions of the queue are in memory of the other side. If they are behind its end, it never
+	 * gets empty. One of them moves whenever a packet is taken, so this is found out within one
+	 * turn of the queue.
+	 */
+	template <typename PACKET, int SIZE>
+	static inline bool queue_avail(Packet_descriptor_queue<PACKET, SIZE> &queue)
+	{
+		return !queue.empty() && queue.slots_free() < unsigned(SIZE);
+	}
+}
 
 
 template <typename TX>
@@ -38,10 +54,10 @@ class Cap_checkpoint::Packet_buffer : Noncopyable
 		Submit_queue &_submit() { return *(Submit_queue *)_memory.start(); }
 		Ack_queue    &_ack()    { return *(Ack_queue *)(_memory.start() + sizeof(Submit_queue)); }
 
-		template <typename PACKET, int SIZE>
-		static constexpr unsigned _size(Packet_descriptor_queue<PACKET, SIZE> const &) { return SIZE; }
-
 	public:
+
+		/* offset of what is behind the queues */
+		static constexpr size_t BEGIN = align_addr(QUEUES_SIZE, Align { .log2 = 6 });
 
 		Packet_buffer(Virtual_pd &pd, Env::Local_rm &rm, size_t size) : _memory(pd, rm, size) { }
 
@@ -54,27 +70,26 @@ class Cap_checkpoint::Packet_buffer : Noncopyable
 		 */
 		bool contains(Payload const &p, size_t const limit) const
 		{
-			size_t const begin = align_addr(QUEUES_SIZE, Align { .log2 = 6 }),
-			             end   = min(_memory.size(), limit);
+			size_t const end = min(_memory.size(), limit);
 
 			return !p.length
-			    || (p.offset >= off_t(begin) && size_t(p.offset) < end
+			    || (p.offset >= off_t(BEGIN) && size_t(p.offset) < end
 			     && p.length <= end - size_t(p.offset));
 		}
 
+		size_t size() const { return _memory.size(); }
+
 		char *at(Payload const &p) { return _memory.start() + p.offset; }
+
+
+		/*
+		 * The component submits packets
+		 */
 
 		/**
 		 * Return true if the component has submitted a packet that was not taken yet
-		 *
-		 * The positions of the queue are in the memory, too. If they are behind its end, it never
-		 * gets empty. One of them moves whenever a packet is taken, so this is found out within one
-		 * turn of the queue.
 		 */
-		bool packet_avail()
-		{
-			return !_submit().empty() && _submit().slots_free() < _size(_submit());
-		}
+		bool packet_avail() { return queue_avail(_submit()); }
 
 		/**
 		 * Take a packet
@@ -92,6 +107,29 @@ class Cap_checkpoint::Packet_buffer : Noncopyable
 		 * Return false if there is no room for an acknowledgement
 		 */
 		bool acknowledge(Packet const &packet) { return _ack().add(packet); }
+
+		bool ready_to_acknowledge() { return !_ack().full(); }
+
+
+		/*
+		 * The component acknowledges packets that it receives
+		 */
+
+		bool ready_to_submit() { return !_submit().full(); }
+
+		/**
+		 * Return false if there is no room for a packet
+		 */
+		bool submit(Packet const &packet) { return _submit().add(packet); }
+
+		bool ack_avail() { return queue_avail(_ack()); }
+
+		Packet take_ack() { return _ack().get(); }
+
+		/**
+		 * Return true if the component may wait for room for acknowledgements
+		 */
+		bool acks_were_full() { return _ack().single_slot_free(); }
 };
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__PACKET_BUFFER_H_ */

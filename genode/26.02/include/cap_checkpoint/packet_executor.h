@@ -38,9 +38,9 @@ struct Cap_checkpoint::Packet_memory
 	/* what the relay takes from the monitor: objects, allocator, local addresses, capabilities */
 	static constexpr size_t RAM = 16*1024, CAPS = 3;
 
-	static size_t buffer_size(Open_session::Args const &args)
+	static size_t buffer_size(Open_session::Args const &args, char const *name = "tx_buf_size")
 	{
-		unsigned long const size = Arg_string::find_arg(args.string(), "tx_buf_size").ulong_value(0);
+		unsigned long const size = Arg_string::find_arg(args.string(), name).ulong_value(0);
 
 		return align_addr(min(size_t(size), MAX_BUFFER), AT_PAGE);
 	}
@@ -69,8 +69,21 @@ class Cap_checkpoint::Packet_channel : public Rpc_object<TX, Packet_channel<TX>>
 
 		Dataspace_capability dataspace() { return _buffer; }
 
-		void sigh_ready_to_submit(Signal_context_capability cap) override { ready_to_submit = cap; }
-		void sigh_ack_avail      (Signal_context_capability cap) override { ack_avail       = cap; }
+		/*
+		 * There may be something to tell that happened before there was anybody to hear it
+		 */
+
+		void sigh_ready_to_submit(Signal_context_capability cap) override
+		{
+			ready_to_submit = cap;
+			Signal_transmitter(_packets).submit();
+		}
+
+		void sigh_ack_avail(Signal_context_capability cap) override
+		{
+			ack_avail = cap;
+			Signal_transmitter(_packets).submit();
+		}
 
 		/* one context for both, so that the component has one capability */
 		Signal_context_capability sigh_ready_to_ack() { return _packets; }

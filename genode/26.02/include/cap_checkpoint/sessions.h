@@ -57,7 +57,7 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	Request request;
 
 	/* what there is of each at most */
-	static constexpr uint32_t MAX_HANDLERS = 3, MAX_MEMORY = 3, MAX_PARTS = 2;
+	static constexpr uint32_t MAX_HANDLERS = 5, MAX_MEMORY = 3, MAX_PARTS = 3;
 
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE, part_slots[MAX_PARTS] { };

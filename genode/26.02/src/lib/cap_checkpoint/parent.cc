@@ -12,6 +12,7 @@
 #include <base/log.h>
 #include <cap_checkpoint/block_session.h>
 #include <cap_checkpoint/file_system_session.h>
+#include <cap_checkpoint/nic_session.h>
 #include <cap_checkpoint/parent.h>
 #include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/report_session.h>
@@ -123,6 +124,11 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                                                      label),
 		                                                        _sessions, request));
 
+	if (request.service == "Nic")
+		return _usable(new (_alloc) Nic_service_session(_env, _env.ep(), _pd, _alloc,
+		                                                _policy.label("Nic", label),
+		                                                _sessions, request));
+
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
@@ -163,6 +169,9 @@ static Open_session::Costs server_costs(Open_session::Request const &request)
 
 	if (request.service == "File_system")
 		return File_system_service_session::server_costs(request.args);
+
+	if (request.service == "Nic")
+		return Nic_service_session::server_costs(request.args);
 
 	return { { 0 }, { 0 } };
 }

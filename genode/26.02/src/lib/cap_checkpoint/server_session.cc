@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <base/log.h>
 #include <cap_checkpoint/server_session.h>
 #include <cap_checkpoint/session_memory.h>
 
@@ -34,6 +35,11 @@ Server_session::Server_session(Env &env, char const *service, Session_label cons
 		String<Parent::Session_args::MAX_SIZE> const
 			args("ram_quota=", ram, ", cap_quota=", caps, further, ", label=\"", label, "\"");
 
+		/* a label that is cut would lead to the policy of somebody else */
+		if (args.length() == args.capacity()) {
+			warning(service, " session is denied because its label is too long: ", label);
+			return;
+		}
 		again = false;
 
 		_env.try_session(service, _element.id(), args.string(), { }).with_result(

@@ -18,6 +18,7 @@
 #include <cap_checkpoint/child.h>
 
 /* local includes */
+#include <frames.h>
 #include <in_flight.h>
 
 /* base-foc */
@@ -170,7 +171,12 @@ struct Test::Loss
 		    || (what == "pending input"    && _lose_memory("Terminal", 1))
 		    || (what == "packets"          && In_flight(_child).lose())
 		    || (what == "execution"        && In_flight(_child).pretend())
-		    || (what == "count"            && In_flight(_child).repeat());
+		    || (what == "count"            && In_flight(_child).repeat())
+		    || (what == "frame slots"      && Frames(_child).lose_slots())
+		    || (what == "frames"           && Frames(_child).lose())
+		    || (what == "frame sent"       && Frames(_child).acknowledge_again())
+		    || (what == "frame received"   && Frames(_child).receive_again())
+		    || (what == "MAC"              && Frames(_child).change_mac());
 	}
 
 	void after_restore(Name const &what)

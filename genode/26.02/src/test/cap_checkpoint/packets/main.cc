@@ -16,6 +16,7 @@
 
 /* local includes */
 #include <block_cases.h>
+#include <nic_cases.h>
 #include <stream_cases.h>
 
 namespace Test { struct Main; }
@@ -52,6 +53,9 @@ struct Test::Main
 			_execute(cases);
 		} else if (_cases == "files") {
 			File_cases cases { _env, _heap, _restored };
+			_execute(cases);
+		} else if (_cases == "nics") {
+			Nic_cases cases { _env, _heap };
 			_execute(cases);
 		} else {
 			Stream_cases cases { _env, _heap, _restored };

@@ -1,0 +1,3 @@
+TARGET := test-cap_checkpoint-frames
+SRC_CC := main.cc
+LIBS   := base

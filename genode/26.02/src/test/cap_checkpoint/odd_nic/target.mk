@@ -1,0 +1,3 @@
+TARGET := test-cap_checkpoint-odd_nic
+SRC_CC := main.cc
+LIBS   := base
