@@ -171,6 +171,9 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 
 		size_t const size = r.operation.count*BLOCK_SIZE;
 
+		/* no blocks mean many to a device that counts them from 0 */
+		size_t const trimmed = size ? size : (_num_blocks - r.operation.block_number)*BLOCK_SIZE;
+
 		bool const changes = r.operation.type == Type::WRITE || r.operation.type == Type::TRIM;
 
 		if (changes && late.number != _latest)
@@ -180,7 +183,7 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 		switch (r.operation.type) {
 		case Type::READ:  memcpy(late.data, _block(r), size); break;
 		case Type::WRITE: memcpy(_block(r), late.data, size); break;
-		case Type::TRIM:  bzero(_block(r), size);             break;
+		case Type::TRIM:  bzero(_block(r), trimmed);          break;
 		default: break;
 		}
 		r.success     = true;

@@ -58,7 +58,7 @@ struct Test::Main
 			Nic_cases cases { _env, _heap };
 			_execute(cases);
 		} else {
-			Stream_cases cases { _env, _heap, _restored };
+			Stream_cases cases { _env, _heap, _restored, _config.node().attribute_value("pipe", false) };
 			_execute(cases);
 		}
 	}

@@ -31,6 +31,8 @@ struct Test::Stream_cases
 
 	bool const _restored;  /* what terminals get is lost, or written once more, so nobody types */
 
+	bool const _has_pipe;  /* which nobody else opens */
+
 	Dir const _root { _client.root() }, _plain { _client.fs.dir("/plain", false) };
 
 	File const _here  { _opened("here")  }, _here_again { _opened("here") },
@@ -44,7 +46,8 @@ struct Test::Stream_cases
 	/* waits all the time if nobody types */
 	Packet const _waiting { _client.packet(_here, Packet::READ) };
 
-	Stream_cases(Env &env, Allocator &alloc, bool restored) : _client(env, alloc), _restored(restored)
+	Stream_cases(Env &env, Allocator &alloc, bool restored, bool has_pipe)
+	: _client(env, alloc), _restored(restored), _has_pipe(has_pipe)
 	{
 		if (restored)
 			_client.stream.submit(_waiting);
@@ -119,6 +122,24 @@ struct Test::Stream_cases
 	}
 
 	/**
+	 * Close a pipe with a read that waits, which looks like plain data
+	 */
+	void _closed_pipe(unsigned const round)
+	{
+		Dir    const dir  = _client.fs.dir("/pipes", false);
+		File   const pipe = _client.fs.file(dir, "waiting", File_system::READ_ONLY, false);
+		Packet const lost = _client.packet(pipe, Packet::READ);
+
+		_client.stream.submit(lost);
+
+		_executed(_client.write_packet(_file, { "beside a pipe ", round }));
+		_client.fs.close(pipe);
+		_client.fs.close(dir);
+		_acknowledged(lost, false);
+		_client.release(lost);
+	}
+
+	/**
 	 * Write to the terminal at which a read waits, and to its other end
 	 */
 	void _typed(unsigned const round)
@@ -157,6 +178,9 @@ struct Test::Stream_cases
 			_closed(round);
 		else
 			_typed(round);
+
+		if (_has_pipe)
+			_closed_pipe(round);
 
 		_client.stream.nothing_left();
 	}
