@@ -2,7 +2,9 @@
 
 use super::Target;
 use super::text::columns;
-use crate::checkpoint::component::{Component, Dataspace, NONE, Object, Part, dataspace, object};
+use crate::checkpoint::component::{
+    Component, Dataspace, FIXED_MAPS, NONE, Object, Part, dataspace, object,
+};
 use crate::table::escaped;
 
 const COLUMNS: usize = 8;
@@ -19,7 +21,8 @@ struct Table {
 }
 
 /// Columns with words.
-const WORDS: [&str; 14] = [
+const WORDS: [&str; 15] = [
+    "fault",
     "service",
     "label",
     "arguments",
@@ -158,7 +161,8 @@ impl Component {
         vec![self.session_table(), self.part_table(), self.handler_table(), self.timer_table()]
             .into_iter()
             .chain([self.dataspace_table(), self.rom_table(), self.region_table()])
-            .chain([self.thread_table(), self.gate_table(), self.source_table()])
+            .chain([self.thread_table(), self.fault_table()])
+            .chain([self.gate_table(), self.source_table()])
             .chain([self.context_table()])
             .collect()
     }
@@ -224,14 +228,25 @@ impl Component {
 
     /// Kind and owner of a dataspace.
     fn space(&self, d: &Dataspace) -> [String; 2] {
-        const KINDS: [&str; 8] =
-            ["", "RAM", "ROM", "stack area", "linker area", "table", "trace control", "session"];
+        const KINDS: [&str; 9] = [
+            "",
+            "RAM",
+            "ROM",
+            "stack area",
+            "linker area",
+            "table",
+            "trace control",
+            "session",
+            "region map",
+        ];
         let owner = match d.kind {
             dataspace::ROM => {
                 let rom = self.roms.get(d.owner as usize);
                 rom.map_or(String::new(), |rom| escaped(&rom.name.text()))
             }
-            dataspace::SESSION => format!("{} part {}", self.service(d.owner), d.part),
+            dataspace::SESSION | dataspace::REGION_MAP => {
+                format!("{} part {}", self.service(d.owner), d.part)
+            }
             _ => String::new(),
         };
         [name_of(&KINDS, d.kind), owner]
@@ -267,12 +282,21 @@ impl Component {
         Table { title: "ROM modules", head, key: 1, rows: rows(roms) }
     }
 
+    /// Name of a region map, for one of an RM session with client ID and part.
+    fn map(&self, number: u32) -> String {
+        const MAPS: [&str; FIXED_MAPS] = ["address space", "stack area", "linker area"];
+        let own = (number as usize).checked_sub(FIXED_MAPS);
+        match own.and_then(|own| self.region_maps().nth(own)) {
+            Some(d) => format!("{} part {}", self.service(d.owner), d.part),
+            None => name_of(&MAPS, number),
+        }
+    }
+
     fn region_table(&self) -> Table {
-        const MAPS: [&str; 3] = ["address space", "stack area", "linker area"];
         const RIGHTS: [&str; 4] = ["r", "rw", "rx", "rwx"];
         let regions = self.regions.iter().map(|r| {
             [
-                name_of(&MAPS, r.map),
+                self.map(r.map),
                 address(r.at.0),
                 address(r.size),
                 name_of(&RIGHTS, r.rights),
@@ -306,6 +330,22 @@ impl Component {
         });
         let head = head(["index", "name", "state", "slot", "UTCB", "ip", "sp", "affinity"]);
         Table { title: "threads", head, key: 1, rows: rows(threads) }
+    }
+
+    fn fault_table(&self) -> Table {
+        const TYPES: [&str; 4] = ["", "read", "write", "execute"];
+        let faults = self.faults.iter().map(|f| {
+            let index = self.threads.get(f.thread as usize).map(|thread| thread.index);
+            [
+                number(index.unwrap_or(NONE)),
+                self.thread(f.thread),
+                self.map(f.map),
+                address(f.address.0),
+                name_of(&TYPES, f.r#type),
+            ]
+        });
+        let head = head(["index", "name", "map", "address", "fault"]);
+        Table { title: "page faults to be resolved", head, key: 1, rows: rows(faults) }
     }
 
     fn gate_table(&self) -> Table {

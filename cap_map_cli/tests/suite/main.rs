@@ -2,6 +2,7 @@
 
 mod chains;
 mod commands;
+mod components;
 mod images;
 mod live;
 mod machine;

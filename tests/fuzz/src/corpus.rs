@@ -198,6 +198,8 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             let image = cap_checkpoint_image_host::sample(pages);
             seeds.extend([with(0, &image), with(1, &image)]);
         }
+        let maps = cap_checkpoint_image_host::sample_with_maps(0);
+        seeds.extend([with(0, &maps), with(1, &maps)]);
         for history in SHORT_HISTORIES {
             let (chain, _) = cap_checkpoint_image_host::history(history, 2);
             seeds.extend([with(0, &chain), with(1, &chain), with(3, &chain)]);

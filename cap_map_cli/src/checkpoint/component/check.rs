@@ -9,9 +9,9 @@ use cap_map_rs::{Slot, layout};
 
 use super::reader::{find, read_table, refuse};
 use super::{
-    Address, Base, Component, Context, Dataspace, Gate, Handler, INCREMENT, NONE, Object, Origin,
-    PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Text, Thread, Timer,
-    dataspace, object,
+    Address, Base, Component, Context, Dataspace, FIXED_MAPS, Fault, Gate, Handler, INCREMENT,
+    NONE, Object, Origin, PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System,
+    Text, Thread, Timer, dataspace, object,
 };
 use crate::checkpoint::{Refusal, Section};
 use crate::table::Table;
@@ -23,6 +23,8 @@ const FIASCO_OC: u32 = 1;
 const PARENT_CAP: u64 = 32;
 const CALL: u32 = 2;
 const PARKED: u32 = 6;
+/// Last type of a page fault.
+const EXECUTE: u32 = 3;
 const MAX_THREADS: u32 = 128;
 /// Most containers of a chain.
 const MAX_CHAIN: u32 = 64;
@@ -35,6 +37,7 @@ const NO_THREAD: &str = "no such thread";
 const NO_DATASPACE: &str = "no such dataspace";
 const NO_CONTEXT: &str = "no such signal context";
 const NO_SLOT: &str = "slot does not lead to this";
+const NO_MAP: &str = "no such region map";
 const OUT_OF_ORDER: &str = "is out of order";
 const NO_OWN_PAGES: &str = "dataspace has no pages of its own";
 const NO_PAGES: &str = "is not a number of pages";
@@ -97,6 +100,7 @@ pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<T
     check.roms()?;
     check.regions()?;
     check.threads()?;
+    check.faults()?;
     check.signals()?;
     check.timers()?;
     if component.system().version == INCREMENT {
@@ -315,9 +319,10 @@ impl<'a> Check<'a> {
     fn dataspaces(&self) -> Checked {
         let at = Dataspace::AT;
         let c = self.component;
-        let (mut ram, mut roms, mut seen, mut last) = (0u64, 0, Vec::new(), None);
+        let (mut ram, mut roms, mut seen) = (0u64, 0, Vec::new());
+        let (mut last, mut last_map) = (None, None);
         for (place, d) in self.each(&c.dataspaces)? {
-            let known = (dataspace::RAM..=dataspace::SESSION).contains(&d.kind);
+            let known = (dataspace::RAM..=dataspace::REGION_MAP).contains(&d.kind);
             place.ensure(known, at.kind, "unknown kind of dataspace")?;
             if (dataspace::STACK_AREA..=dataspace::TRACE).contains(&d.kind) {
                 place.ensure(!seen.contains(&d.kind), at.kind, "is a second one of its kind")?;
@@ -347,14 +352,18 @@ impl<'a> Check<'a> {
                     place.ensure(module.is_some(), at.owner, "is not the next ROM module")?;
                     roms += 1;
                 }
-                dataspace::SESSION => {
+                dataspace::SESSION | dataspace::REGION_MAP => {
+                    let map = d.kind == dataspace::REGION_MAP;
                     place.names(d.owner, c.sessions.len(), at.owner, NO_SESSION)?;
-                    place.ensure(last < Some((d.owner, d.part)), at.owner, OUT_OF_ORDER)?;
-                    last = Some((d.owner, d.part));
+                    let good = !map || self.service(d.owner, "RM");
+                    place.ensure(good, at.owner, "is not an RM session")?;
+                    let last = if map { &mut last_map } else { &mut last };
+                    place.ensure(*last < Some((d.owner, d.part)), at.owner, OUT_OF_ORDER)?;
+                    *last = Some((d.owner, d.part));
                 }
                 _ => place.zero(d.owner.into(), at.owner)?,
             }
-            if d.kind != dataspace::SESSION {
+            if ![dataspace::SESSION, dataspace::REGION_MAP].contains(&d.kind) {
                 place.zero(d.part.into(), at.part)?;
             }
             self.slot(&place, d.slot, object::DATASPACE, at.slot)?;
@@ -380,15 +389,22 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// Sizes of the region maps, in the order of their numbers.
+    fn map_sizes(&self) -> Vec<u64> {
+        let spaces = &self.component.dataspaces;
+        let size_of = |kind| spaces.iter().find(|d| d.kind == kind).map_or(0, |d| d.size);
+        let fixed: [_; FIXED_MAPS] =
+            [self.address_limit(), size_of(dataspace::STACK_AREA), size_of(dataspace::LINKER_AREA)];
+        fixed.into_iter().chain(self.component.region_maps().map(|d| d.size)).collect()
+    }
+
     fn regions(&self) -> Checked {
         let at = Region::AT;
         let spaces = &self.component.dataspaces;
-        let size_of = |kind| spaces.iter().find(|d| d.kind == kind).map_or(0, |d| d.size);
-        let limits =
-            [self.address_limit(), size_of(dataspace::STACK_AREA), size_of(dataspace::LINKER_AREA)];
+        let limits = self.map_sizes();
         let (mut map, mut end) = (0, Address(0));
         for (place, r) in self.each(&self.component.regions)? {
-            place.names(r.map, limits.len(), at.map, "no such region map")?;
+            place.names(r.map, limits.len(), at.map, NO_MAP)?;
             place.ensure(r.map >= map, at.map, OUT_OF_ORDER)?;
             if r.map > map {
                 (map, end) = (r.map, Address(0));
@@ -459,6 +475,30 @@ impl<'a> Check<'a> {
             place.ensure(good, at.ip, "does not fit the state of the thread")?;
             place.ensure(t.sp < limit, at.sp, TOO_LARGE)?;
             place.text(&t.name, at.name)?;
+        }
+        Ok(())
+    }
+
+    fn faults(&self) -> Checked {
+        let at = Fault::AT;
+        let c = self.component;
+        if c.faults.is_empty() {
+            return Ok(()); // the section may be missing
+        }
+        let sizes = self.map_sizes();
+        let mut last = None;
+        for (place, f) in self.each(&c.faults)? {
+            let thread = c.threads.get(f.thread as usize);
+            let thread = thread.ok_or_else(|| place.refuse(at.thread, NO_THREAD))?;
+            place.ensure(last < Some(f.thread), at.thread, OUT_OF_ORDER)?;
+            last = Some(f.thread);
+            place.ensure(thread.state == PARKED, at.thread, "thread is not parked")?;
+            place.names(f.map, sizes.len(), at.map, NO_MAP)?;
+            let good = f.address < Address(sizes[f.map as usize]);
+            place.ensure(good, at.address, TOO_LARGE)?;
+            let known = (1..=EXECUTE).contains(&f.r#type);
+            place.ensure(known, at.r#type, "unknown type of a fault")?;
+            place.zero(f.zero.into(), at.zero)?;
         }
         Ok(())
     }

@@ -250,6 +250,13 @@ records! {
         name 80 Text<32>;
         - zero 36 u32;
     }
+    Fault FaultAt "faults" 24 {
+        thread 0 u32;
+        map 4 u32;
+        address 8 Address;
+        r#type 16 u32;
+        - zero 20 u32;
+    }
     Gate GateAt "gates" 8 {
         thread 0 u32;
         slot 4 u32;
@@ -314,7 +321,11 @@ pub(crate) mod dataspace {
     pub(crate) const CAP_SPACE: u32 = 5;
     pub(crate) const TRACE: u32 = 6;
     pub(crate) const SESSION: u32 = 7;
+    pub(crate) const REGION_MAP: u32 = 8;
 }
+
+/// Region maps in front of those of RM sessions: address space, stack area, linker area.
+pub(crate) const FIXED_MAPS: usize = 3;
 
 impl Dataspace {
     fn has_pages(&self) -> bool {
@@ -338,6 +349,7 @@ pub(crate) struct Component {
     pub(crate) roms: Vec<Rom>,
     pub(crate) regions: Vec<Region>,
     pub(crate) threads: Vec<Thread>,
+    pub(crate) faults: Vec<Fault>,
     pub(crate) gates: Vec<Gate>,
     pub(crate) sources: Vec<Source>,
     pub(crate) contexts: Vec<Context>,
@@ -355,5 +367,10 @@ pub(crate) struct Component {
 impl Component {
     pub(crate) fn system(&self) -> &System {
         &self.system[0]
+    }
+
+    /// Dataspaces whose contents are the region maps of RM sessions, in the order of the maps.
+    pub(crate) fn region_maps(&self) -> impl Iterator<Item = &Dataspace> {
+        self.dataspaces.iter().filter(|d| d.kind == dataspace::REGION_MAP)
     }
 }

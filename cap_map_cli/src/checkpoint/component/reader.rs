@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::check::{self, Check};
 use super::{
-    Base, COMPLETE, Component, Context, Dataspace, Field, Gate, Handler, INCREMENT, Object, Origin,
-    PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Thread, Timer,
+    Base, COMPLETE, Component, Context, Dataspace, Fault, Field, Gate, Handler, INCREMENT, Object,
+    Origin, PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Thread, Timer,
 };
 use crate::checkpoint::{Refusal, Section, container};
 use crate::table::{self, Table};
@@ -20,7 +20,7 @@ const ALIGN: usize = 4096;
 const MAX_BYTES: usize = 128 << 20;
 
 /// The sections, in the order in which they are checked.
-const SECTIONS: [(&str, usize); 17] = [
+const SECTIONS: [(&str, usize); 18] = [
     (System::SECTION, System::BYTES),
     ("table", 1),
     (Object::SECTION, Object::BYTES),
@@ -31,6 +31,7 @@ const SECTIONS: [(&str, usize); 17] = [
     (Rom::SECTION, Rom::BYTES),
     (Region::SECTION, Region::BYTES),
     (Thread::SECTION, Thread::BYTES),
+    (Fault::SECTION, Fault::BYTES),
     (Gate::SECTION, Gate::BYTES),
     (Source::SECTION, Source::BYTES),
     (Context::SECTION, Context::BYTES),
@@ -52,6 +53,14 @@ pub(super) fn find<'a>(sections: &[Section<'a>], name: &str) -> Result<Section<'
     found.ok_or_else(|| Refusal::at(0, format!("section \"{name}\": is missing")))
 }
 
+/// The section, `None` if it is missing and may be: images were written without it.
+fn find_or_none<'a>(sections: &[Section<'a>], name: &str) -> Result<Option<Section<'a>>, Refusal> {
+    match find(sections, name) {
+        Err(_) if name == Fault::SECTION => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 pub(super) fn refuse(section: &Section<'_>, at: usize, reason: &str) -> Refusal {
     Refusal::at(section.offset + at, format!("section \"{}\": {reason}", section.name))
 }
@@ -71,7 +80,7 @@ impl Component {
         contents: u32,
     ) -> Result<(Self, Table), Refusal> {
         for (name, _) in sections_of(contents) {
-            let section = find(sections, name)?;
+            let Some(section) = find_or_none(sections, name)? else { continue };
             // Other versions may have other sections and records.
             if name == System::SECTION
                 && section.bytes.len() >= 4
@@ -82,7 +91,7 @@ impl Component {
             }
         }
         for (name, bytes) in sections_of(contents) {
-            let section = find(sections, name)?;
+            let Some(section) = find_or_none(sections, name)? else { continue };
             let rest = section.bytes.len() % bytes;
             if rest != 0 {
                 let at = section.bytes.len() - rest;
@@ -108,6 +117,10 @@ impl Component {
             roms: parse(sections)?,
             regions: parse(sections)?,
             threads: parse(sections)?,
+            faults: match find_or_none(sections, Fault::SECTION)? {
+                Some(_) => parse(sections)?,
+                None => Vec::new(),
+            },
             gates: parse(sections)?,
             sources: parse(sections)?,
             contexts: parse(sections)?,
@@ -317,7 +330,8 @@ impl<'a> Chain<'a> {
             let bytes = match name {
                 System::SECTION => &system,
                 Page::SECTION => &pages,
-                _ => find(last, name)?.bytes,
+                // One that may be missing is as good as empty.
+                _ => find_or_none(last, name)?.map_or(&[][..], |section| section.bytes),
             };
             sections.push((name, bytes));
         }

@@ -53,11 +53,11 @@ namespace Cap_checkpoint { namespace Image {
 
 	enum Section : unsigned {
 		SYSTEM, TABLE, OBJECTS, SESSIONS, PARTS, HANDLERS, DATASPACES, ROMS, REGIONS,
-		THREADS, GATES, SOURCES, CONTEXTS, TIMERS, BASE, ORIGINS, PAGES, NUM_SECTIONS };
+		THREADS, FAULTS, GATES, SOURCES, CONTEXTS, TIMERS, BASE, ORIGINS, PAGES, NUM_SECTIONS };
 
 	static constexpr char const *SECTION_NAMES[NUM_SECTIONS] = {
 		"system", "table", "objects", "sessions", "parts", "handlers", "dataspaces",
-		"roms", "regions", "threads", "gates", "sources", "contexts", "timers", "base",
+		"roms", "regions", "threads", "faults", "gates", "sources", "contexts", "timers", "base",
 		"origins", "pages" };
 
 	/**
@@ -67,6 +67,11 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		return contents == INCREMENT || (section != BASE && section != ORIGINS);
 	}
+
+	/**
+	 * Return true if there are images without the section, which is the same as an empty one
+	 */
+	static inline bool may_be_missing(unsigned section) { return section == FAULTS; }
 
 	static constexpr unsigned num_sections(Contents contents)
 	{
@@ -177,14 +182,15 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		static constexpr Section SECTION = DATASPACES;
 
-		enum Kind  : uint32_t { RAM = 1, ROM, STACK_AREA, LINKER_AREA, CAP_SPACE, TRACE, SESSION };
+		enum Kind  : uint32_t { RAM = 1, ROM, STACK_AREA, LINKER_AREA, CAP_SPACE, TRACE, SESSION,
+		                      REGION_MAP };
 		enum Cache : uint32_t { UNCACHED, WRITE_COMBINED, CACHED, NUM_CACHE };
 
 		uint32_t kind;
 		uint32_t cache;
 		uint64_t size;   /* bytes, a multiple of the page size */
 		uint32_t owner;  /* number of ROM module or session */
-		uint32_t part;   /* of the session */
+		uint32_t part;   /* of the session, also that of the region map whose content it is */
 		uint32_t slot;
 		uint32_t zero;
 
@@ -206,6 +212,7 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		static constexpr Section SECTION = REGIONS;
 
+		/* those of RM sessions follow, in the order of their dataspaces */
 		enum Map    : uint32_t { ADDRESS_SPACE, STACK_AREA, LINKER_AREA, NUM_MAPS };
 		enum Rights : uint32_t { WRITE = 1, EXECUTE = 2 };
 
@@ -240,6 +247,22 @@ namespace Cap_checkpoint { namespace Image {
 		uint64_t sp;
 		uint32_t affinity[4]; /* x, y, width, height */
 		char     name[32];
+	};
+
+	/**
+	 * Page fault that a thread waits for to be resolved, by what is attached to a region map
+	 */
+	struct Fault
+	{
+		static constexpr Section SECTION = FAULTS;
+
+		enum Type : uint32_t { READ = 1, WRITE, EXECUTE };
+
+		uint32_t thread;
+		uint32_t map;     /* as of a region */
+		uint64_t address; /* in the map */
+		uint32_t type;
+		uint32_t zero;
 	};
 
 	struct Gate
@@ -321,6 +344,7 @@ namespace Cap_checkpoint { namespace Image {
 	static_assert(sizeof(System)    == 256 && sizeof(Object) ==  24 && sizeof(Session) == 440 &&
 	              sizeof(Part)      ==  16 && sizeof(Handler) == 16 && sizeof(Rom)     == 208 &&
 	              sizeof(Dataspace) ==  32 && sizeof(Region)  == 40 && sizeof(Thread)  == 112 &&
+	              sizeof(Fault)     ==  24 &&
 	              sizeof(Gate)      ==   8 && sizeof(Source)  == 16 && sizeof(Context) ==  24 &&
 	              sizeof(Timer)     ==  32 && sizeof(Base)    == 16 && sizeof(Origin)  ==   4 &&
 	              sizeof(Page)      == 4104);
@@ -334,8 +358,8 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		static constexpr size_t SIZES[NUM_SECTIONS] = {
 			sizeof(System), 1, sizeof(Object), sizeof(Session), sizeof(Part), sizeof(Handler),
-			sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread), sizeof(Gate),
-			sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Base), sizeof(Origin),
+			sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread), sizeof(Fault),
+			sizeof(Gate), sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Base), sizeof(Origin),
 			sizeof(Page) };
 
 		return SIZES[section];

@@ -155,6 +155,25 @@ class Cap_checkpoint::Image::Reader : private Container
 		/* sizes of the region maps, obtained from their dataspaces */
 		uint64_t _map_sizes[Region::NUM_MAPS] { };
 
+		/* those of RM sessions, obtained from their dataspaces */
+		uint32_t _num_maps = 0;
+
+		/* the last one that was looked for, and the dataspace behind its own */
+		struct
+		{
+			uint32_t map  = Region::NUM_MAPS - 1;
+			size_t   next = 0;
+			uint64_t size = 0;
+
+		} _own { };
+
+		uint64_t _map_size(uint32_t map);
+
+		bool _is_map(uint32_t map) const
+		{
+			return map < Region::NUM_MAPS || map - Region::NUM_MAPS < _num_maps;
+		}
+
 		bool _valid = false;
 
 		uint64_t _table_word(size_t) const;
@@ -183,6 +202,7 @@ class Cap_checkpoint::Image::Reader : private Container
 		bool _check_roms();
 		bool _check_regions();
 		bool _check_threads();
+		bool _check_faults();
 		bool _check_gates();
 		bool _check_sources();
 		bool _check_contexts();

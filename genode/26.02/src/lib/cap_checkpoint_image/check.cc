@@ -189,13 +189,14 @@ bool Reader::_check_dataspaces()
 	uint64_t  ram = 0;
 	size_t    num_roms = 0;
 	unsigned  seen = 0;      /* kinds of which there is one at most */
-	Dataspace last { };      /* of a session */
+	Dataspace last { };      /* memory of a session */
+	Dataspace last_map { };
 
 	bool const each_ok = _check_each<Dataspace>([&] (auto const &item) {
 
 		Dataspace const &d = item.r;
 
-		if (d.kind < Dataspace::RAM || d.kind > Dataspace::SESSION)
+		if (d.kind < Dataspace::RAM || d.kind > Dataspace::REGION_MAP)
 			return item.refuse(d.kind, "unknown kind of dataspace");
 
 		bool const unique = d.kind >= Dataspace::STACK_AREA && d.kind <= Dataspace::TRACE;
@@ -209,7 +210,10 @@ bool Reader::_check_dataspaces()
 		if (!d.size || unaligned(d.size))
 			return item.refuse(d.size, NO_PAGES);
 
-		bool const rom = d.kind == Dataspace::ROM, session = d.kind == Dataspace::SESSION;
+		bool const rom = d.kind == Dataspace::ROM, map = d.kind == Dataspace::REGION_MAP,
+		           session = d.kind == Dataspace::SESSION || map;
+
+		Dataspace &former = map ? last_map : last;
 
 		switch (d.kind) {
 
@@ -242,16 +246,20 @@ bool Reader::_check_dataspaces()
 			return item.refuse(d.owner, "is not the next ROM module");
 		if (session && !item.names(d.owner, num<Session>(), NO_SESSION))
 			return false;
-		if (session && last.kind && (d.owner < last.owner
-		                          || (d.owner == last.owner && d.part <= last.part)))
+		if (map && !_service(d.owner, "RM"))
+			return item.refuse(d.owner, "is not an RM session");
+		if (session && former.kind && (d.owner < former.owner
+		                            || (d.owner == former.owner && d.part <= former.part)))
 			return item.refuse(d.owner, OUT_OF_ORDER);
 		if (!rom && !session && !item.zero(d.owner))
 			return false;
 
 		if (session)
-			last = d;
+			former = d;
 		else if (!item.zero(d.part))
 			return false;
+
+		_num_maps += map;
 
 		return item.slot(d.slot, Object::DATASPACE) && item.zero(d.zero);
 	});
@@ -286,6 +294,30 @@ bool Reader::_check_roms()
 }
 
 
+/**
+ * Return size of a region map, which there is
+ *
+ * Maps are mostly asked for in ascending order. There are few faults, and no more than threads.
+ */
+uint64_t Reader::_map_size(uint32_t const map)
+{
+	if (map < Region::NUM_MAPS)
+		return _map_sizes[map];
+
+	if (map < _own.map)
+		_own = { };
+
+	for (; _own.map < map; _own.next++) {
+		Dataspace const ds = get<Dataspace>(_own.next);
+		if (ds.kind == Dataspace::REGION_MAP) {
+			_own.map++;
+			_own.size = ds.size;
+		}
+	}
+	return _own.size;
+}
+
+
 bool Reader::_check_regions()
 {
 	_map_sizes[Region::ADDRESS_SPACE] = address_limit(system());
@@ -297,8 +329,8 @@ bool Reader::_check_regions()
 
 		Region const &r = item.r;
 
-		if (r.map >= Region::NUM_MAPS)
-			return item.refuse(r.map, "no such region map");
+		if (!_is_map(r.map))
+			return item.refuse(r.map, NO_MAP);
 		if (r.map < map)
 			return item.refuse(r.map, OUT_OF_ORDER);
 		if (r.map > map)
@@ -320,7 +352,7 @@ bool Reader::_check_regions()
 
 		if (!r.size || unaligned(r.size))
 			return item.refuse(r.size, NO_PAGES);
-		if (exceeds(r.at, r.size, _map_sizes[map]))
+		if (exceeds(r.at, r.size, _map_size(map)))
 			return item.refuse(r.size, "does not fit in the region map");
 
 		if (unaligned(r.offset))
@@ -382,7 +414,7 @@ bool Reader::_check()
 	    && _check_system()   && _check_table()      && _check_objects()
 	    && _check_start()    && _check_sessions()   && _check_parts()
 	    && _check_handlers() && _check_dataspaces() && _check_roms()
-	    && _check_regions()  && _check_threads()    && _check_gates()
+	    && _check_regions()  && _check_threads()    && _check_faults()   && _check_gates()
 	    && _check_sources()  && _check_contexts()   && _check_timers()
 	    && _check_base()     && _check_origins()    && _check_pages();
 }

@@ -19,6 +19,7 @@ namespace Cap_checkpoint { namespace Image {
 	                            *NO_THREAD    = "no such thread",
 	                            *NO_DATASPACE = "no such dataspace",
 	                            *NO_CONTEXT   = "no such signal context",
+	                            *NO_MAP       = "no such region map",
 	                            *OUT_OF_ORDER = "is out of order",
 	                            *TOO_LARGE    = "is too large";
 

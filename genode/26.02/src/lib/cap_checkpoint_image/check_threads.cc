@@ -97,6 +97,36 @@ bool Reader::_check_threads()
 }
 
 
+bool Reader::_check_faults()
+{
+	uint32_t thread = 0;
+
+	return _check_each<Fault>([&] (auto const &item) {
+
+		Fault const &f = item.r;
+
+		if (!item.names(f.thread, num<Thread>(), NO_THREAD))
+			return false;
+		if (item.number && f.thread <= thread)
+			return item.refuse(f.thread, OUT_OF_ORDER);
+		if (get<Thread>(f.thread).state != Thread::PARKED)
+			return item.refuse(f.thread, "thread is not parked");
+
+		if (!_is_map(f.map))
+			return item.refuse(f.map, NO_MAP);
+
+		if (f.address >= _map_size(f.map))
+			return item.refuse(f.address, TOO_LARGE);
+
+		if (f.type < Fault::READ || f.type > Fault::EXECUTE)
+			return item.refuse(f.type, "unknown type of a fault");
+
+		thread = f.thread;
+		return item.zero(f.zero);
+	});
+}
+
+
 bool Reader::_check_gates()
 {
 	return _check_each<Gate>([&] (auto const &item) {

@@ -239,8 +239,11 @@ bool Container::_find_sections()
 		if (!has_section(_contents, section))
 			continue;
 
-		if (!_find(SECTION_NAMES[section], _places[section]))
+		if (!_find(SECTION_NAMES[section], _places[section])) {
+			if (may_be_missing(section))
+				continue;
 			return _refuse(Section(section), 0, "is missing");
+		}
 
 		/* other versions may have other sections and records */
 		Place const place = _places[section];

@@ -24,7 +24,7 @@ struct Chain_found
 	uint64_t offset;
 };
 
-extern "C" size_t image_sample(uint32_t pages, char *bytes, size_t room);
+extern "C" size_t image_sample(uint32_t pages, bool maps, char *bytes, size_t room);
 extern "C" bool   image_read(char const *bytes, size_t count, uint64_t *offset, char *reason, size_t room);
 extern "C" size_t image_history(uint32_t seed, uint32_t containers, bool complete, char *bytes, size_t room);
 extern "C" size_t image_chain(char const *bytes, size_t count, Chain_found *found, char *reason,
@@ -59,11 +59,11 @@ static size_t copy(Bytes const &from, char *to, size_t room)
 }
 
 
-size_t image_sample(uint32_t pages, char *bytes, size_t room)
+size_t image_sample(uint32_t pages, bool maps, char *bytes, size_t room)
 {
 	static std::pair<uint32_t, uint32_t> const places[] { { 0, 0 }, { 0, 2 }, { 5, 0 } };
 
-	Sample sample { };
+	Sample sample = maps ? Sample_with_maps() : Sample();
 	sample.fill({ places, places + pages });
 
 	return copy(sample.image(), bytes, room);

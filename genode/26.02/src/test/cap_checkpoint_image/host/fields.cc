@@ -20,10 +20,10 @@ using namespace Cap_checkpoint::Image;
  *
  * \param fn  returns a reference to the field that is refused, within the sample
  */
-template <typename RECORD>
+template <typename RECORD, typename SAMPLE = Sample>
 static void altered(char const *why, size_t record, auto const &fn)
 {
-	Sample sample { };
+	SAMPLE sample { };
 	sample.fill({ { 0, 0 }, { 0, 2 }, { 1, 0 }, { 5, 0 } });
 
 	char const * const field = (char const *)&fn(sample);
@@ -45,11 +45,11 @@ static void altered(char const *why, size_t record, auto const &fn)
 /**
  * The same for a change of 'field' of a record
  */
-template <typename RECORD, typename FIELD>
+template <typename SAMPLE = Sample, typename RECORD, typename FIELD>
 static void altered(size_t record, FIELD RECORD::*field,
                     std::type_identity_t<FIELD> value, char const *why)
 {
-	altered<RECORD>(why, record, [&] (Sample &s) -> auto & {
+	altered<RECORD, SAMPLE>(why, record, [&] (Sample &s) -> auto & {
 		return s.all<RECORD>()[record].*field = value; });
 }
 
@@ -202,7 +202,7 @@ static void test_memory()
 	using D = Dataspace;
 
 	altered(0, &D::kind, 0U, "unknown kind of dataspace");
-	altered(0, &D::kind, 8U, "unknown kind of dataspace");
+	altered(0, &D::kind, 9U, "unknown kind of dataspace");
 	altered(4, &D::kind, uint32_t(D::STACK_AREA), "is a second one of its kind");
 	altered(0, &D::cache, 3U, "unknown cache attribute");
 	altered(0, &D::size, uint64_t(0), "is not a number of pages");
@@ -335,6 +335,63 @@ static void test_threads()
 }
 
 
+static void test_maps()
+{
+	using S = Sample_with_maps;
+
+	Bytes const image = S { }.image();
+	if (!Reader(image.data(), image.size()).valid())
+		refused(image, 0, "nothing");
+
+	using D = Dataspace;
+
+	altered<S>(6, &D::owner, 6U, "no such session");
+	altered<S>(6, &D::owner, 4U, "is not an RM session");
+	altered<S>(7, &D::slot,  5U, "slot does not lead to this");
+	altered<S>(6, &D::size, uint64_t(0x8001), "is not a number of pages");
+
+	altered<D, S>("is out of order", 7, [] (Sample &s) -> auto & {
+		s.all<D>()[7].part = 0; return s.all<D>()[7].owner; });
+
+	/* the size of the other dataspace does not matter */
+	altered<Region, S>("does not fit in the region map", 9, [] (Sample &s) -> auto & {
+		s.all<Region>()[9].at = 0x4000; return s.all<Region>()[9].size; });
+
+	altered<S>(9, &Region::map, 5U, "no such region map");
+	altered<S>(9, &Region::map, NONE, "no such region map");
+	altered<S>(8, &Region::dataspace, 3U, "region map within a region map");
+	altered<S>(8, &Region::offset, uint64_t(0x2000), "does not fit in the dataspace");
+
+	altered<Page, S>("dataspace has no pages of its own", 4, [] (Sample &s) -> auto & {
+		s.fill({ { 6, 0 } }); return s.all<Page>()[4].dataspace; });
+
+	using F = Fault;
+
+	altered<S>(0, &F::thread,  5U, "no such thread");
+	altered<S>(0, &F::thread,  3U, "thread is not parked");
+	altered<S>(0, &F::map,     5U, "no such region map");
+	altered<S>(0, &F::address, uint64_t(0x4000), "is too large");
+
+	/* a map may be larger than the address space */
+	S large { };
+	large.all<D>()[7].size    = 1ULL << 50;
+	large.all<F>()[0].address = (1ULL << 50) - 1;
+	Bytes const of_large = large.image();
+	if (!Reader(of_large.data(), of_large.size()).valid())
+		refused(of_large, 0, "nothing");
+
+	altered<F, S>("is too large", 0, [] (Sample &s) -> auto & {
+		s.all<F>()[0].map = Region::ADDRESS_SPACE;
+		return s.all<F>()[0].address = 1ULL << 47; });
+	altered<S>(0, &F::type,    0U, "unknown type of a fault");
+	altered<S>(0, &F::type,    4U, "unknown type of a fault");
+	altered<S>(0, &F::zero,    1U, "reserved field");
+
+	altered<F, S>("is out of order", 1, [] (Sample &s) -> auto & {
+		s.all<F>().push_back(s.all<F>()[0]); return s.all<F>()[1].thread; });
+}
+
+
 void Cap_checkpoint::Image::test_fields()
 {
 	test_system();
@@ -342,4 +399,5 @@ void Cap_checkpoint::Image::test_fields()
 	test_sessions();
 	test_memory();
 	test_threads();
+	test_maps();
 }

@@ -274,6 +274,7 @@ namespace Cap_checkpoint { namespace Image {
 			put((Rom     *)nullptr);
 			put((Region  *)nullptr);
 			put((Thread  *)nullptr);
+			put((Fault   *)nullptr);
 			put((Gate    *)nullptr);
 			put((Source  *)nullptr);
 			put((Context *)nullptr);

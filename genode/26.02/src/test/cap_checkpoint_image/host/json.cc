@@ -182,6 +182,15 @@ static void put(Json &j, Thread const &r)
 }
 
 
+static void put(Json &j, Fault const &r)
+{
+	j.field("thread", r.thread);
+	j.field("map", r.map);
+	j.address("address", r.address);
+	j.field("type", r.type);
+}
+
+
 static void put(Json &j, Gate const &r)
 {
 	j.field("thread", r.thread);
@@ -252,6 +261,7 @@ std::string Cap_checkpoint::Image::json(Bytes const &image)
 	section((Rom       *)nullptr);
 	section((Region    *)nullptr);
 	section((Thread    *)nullptr);
+	section((Fault     *)nullptr);
 	section((Gate      *)nullptr);
 	section((Source    *)nullptr);
 	section((Context   *)nullptr);

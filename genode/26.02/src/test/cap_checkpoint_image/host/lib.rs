@@ -16,7 +16,7 @@ mod cpp {
     }
 
     unsafe extern "C" {
-        pub(crate) fn image_sample(pages: u32, bytes: *mut u8, room: usize) -> usize;
+        pub(crate) fn image_sample(pages: u32, maps: bool, bytes: *mut u8, room: usize) -> usize;
         pub(crate) fn image_read(
             bytes: *const u8,
             count: usize,
@@ -63,9 +63,19 @@ fn text(buffer: &[c_char]) -> String {
 /// The image of a small component with an object of each kind and so many pages, at most 3.
 #[must_use]
 pub fn sample(pages: u32) -> Vec<u8> {
+    make_sample(pages, false)
+}
+
+/// The same with region maps of an RM session, and a page fault that is pending.
+#[must_use]
+pub fn sample_with_maps(pages: u32) -> Vec<u8> {
+    make_sample(pages, true)
+}
+
+fn make_sample(pages: u32, maps: bool) -> Vec<u8> {
     let mut bytes = vec![0; ROOM];
     // SAFETY: the buffer has the size that is passed.
-    let length = unsafe { cpp::image_sample(pages, bytes.as_mut_ptr(), bytes.len()) };
+    let length = unsafe { cpp::image_sample(pages, maps, bytes.as_mut_ptr(), bytes.len()) };
     assert!(0 < length && length <= bytes.len(), "no sample");
     bytes.truncate(length);
     bytes

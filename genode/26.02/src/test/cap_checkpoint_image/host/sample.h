@@ -22,6 +22,7 @@ namespace Cap_checkpoint { namespace Image {
 	using Bytes = std::vector<char>;
 
 	struct Sample;
+	struct Sample_with_maps;
 
 	/**
 	 * Write image by a function of a 'Writer &'
@@ -110,7 +111,7 @@ struct Cap_checkpoint::Image::Sample
 
 	std::tuple<std::vector<Object>, std::vector<Session>, std::vector<Part>,
 	           std::vector<Handler>, std::vector<Dataspace>, std::vector<Rom>,
-	           std::vector<Region>, std::vector<Thread>, std::vector<Gate>,
+	           std::vector<Region>, std::vector<Thread>, std::vector<Fault>, std::vector<Gate>,
 	           std::vector<Source>, std::vector<Context>, std::vector<Timer>,
 	           std::vector<Base>, std::vector<Origin>, std::vector<Page>> records { };
 
@@ -267,6 +268,38 @@ struct Cap_checkpoint::Image::Sample
 	Bytes image() const
 	{
 		return sealed(written([&] (Writer &writer) { put(writer); }, Contents(system.version)));
+	}
+};
+
+
+/**
+ * Sample with an RM session, whose region maps are within each other, and a pending fault
+ */
+struct Cap_checkpoint::Image::Sample_with_maps : Sample
+{
+	Sample_with_maps()
+	{
+		session(8, NONE, "RM", "rm");
+
+		all<Part>().push_back({ 5, 0, NONE, 0 });
+		all<Part>().push_back({ 5, 2, NONE, 0 });
+
+		/* the handlers of the parent are the last ones */
+		all<Handler>().insert(all<Handler>().end() - 1, { 5, 2, 0, 0 });
+
+		all<Dataspace>().push_back({ Dataspace::REGION_MAP, Dataspace::CACHED, 0x8000, 5, 0, NONE, 0 });
+		all<Dataspace>().push_back({ Dataspace::REGION_MAP, Dataspace::CACHED, 0x4000, 5, 2, NONE, 0 });
+
+		all<Region>().insert(all<Region>().begin() + 4,
+		                     { Region::ADDRESS_SPACE, 6, 0x4000000, 0x8000, 0, 3, 0 });
+		all<Region>().push_back({ 3, 0, 0x1000, 0x1000, 0,      Region::WRITE, 0 });
+		all<Region>().push_back({ 3, 7, 0x2000, 0x3000, 0x1000, Region::WRITE, 0 });
+		all<Region>().push_back({ 4, 1, 0x2000, 0x1000, 0,      Region::WRITE, 0 });
+
+		thread("waits", { 6, Thread::PARKED, 1, NONE, NONE, NONE, NONE, NONE, NONE, 0,
+		                  0x2000c00, 0x10100, 0x23f000, { 0, 0, 1, 1 }, { } });
+
+		all<Fault>() = { { 4, 4, 0x1010, Fault::WRITE, 0 } };
 	}
 };
 
