@@ -23,6 +23,7 @@ namespace Cap_checkpoint {
 
 	struct Monitor;
 	class  Child;
+	class  Child_freezer;
 }
 
 
@@ -51,6 +52,31 @@ struct Cap_checkpoint::Monitor : Noncopyable
 	Cap_space_monitor::Pd ref_pd { env.ep(), env.pd_session_cap() };
 
 	Monitor(Env &env, Timer::Connection &timer) : env(env), timer(timer) { }
+};
+
+
+/**
+ * Freezer that knows of the region maps of a component
+ */
+class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Pd_freezer
+{
+	private:
+
+		Virtual_pd     &_pd;
+		Virtual_parent &_parent;
+
+		bool _release(Threads &, Virtual_region_map &);
+
+		void _begin(Threads &) override;
+
+		void _release_faulters(Threads &) override;
+
+		bool _waits(Thread const &thread) const override { return _pd.faults.waits(thread.cap); }
+
+	public:
+
+		Child_freezer(Virtual_pd &pd, Virtual_parent &parent)
+		: Cap_space_monitor::Pd_freezer(pd), _pd(pd), _parent(parent) { }
 };
 
 
@@ -89,7 +115,7 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		Virtual_cpu    cpu;
 		Virtual_parent parent;
 
-		Cap_space_monitor::Pd_freezer freezer { pd };
+		Child_freezer freezer { pd, parent };
 
 		/* where the parent capability is stored in the memory of the component */
 		Dataspace *parent_ds     = nullptr;

@@ -51,6 +51,12 @@ class Cap_checkpoint::Virtual_cpu : public Cap_space_monitor::Monitored_cpu
 			Monitored_cpu::exception_sigh(cap);
 		}
 
+		void kill_thread(Thread_capability cap) override
+		{
+			_pd.faults.forget(cap);
+			Monitored_cpu::kill_thread(cap);
+		}
+
 		Dataspace_capability trace_control() override
 		{
 			if (!trace)

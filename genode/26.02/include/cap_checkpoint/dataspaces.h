@@ -91,6 +91,15 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 	{ }
 
 	/**
+	 * Return true if its record in an image is behind those of memory and region maps of sessions,
+	 * and in front of ROM modules
+	 */
+	bool of_no_session() const
+	{
+		return kind != Kind::ROM && kind != Kind::SESSION && kind != Kind::REGION_MAP;
+	}
+
+	/**
 	 * Take note that core forgets which pages were written
 	 */
 	void forgotten(size_t offset, size_t num_bytes);
@@ -116,6 +125,8 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 		Account   &_account;
 
 		Id_space<Dataspace> _space { };
+
+		unsigned _visit = 0;
 
 	public:
 
@@ -150,6 +161,17 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 			else
 				missing_fn();
 		}
+
+		/**
+		 * Take note that core forgets which pages were written of all that is within region maps
+		 * other than the address space
+		 */
+		void forget_within_maps();
+
+		/**
+		 * Return number that no region map was visited with
+		 */
+		unsigned next_visit() { return ++_visit; }
 
 		/**
 		 * Call 'fn' with each 'Dataspace &'

@@ -88,6 +88,8 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		Dataspaces         dataspaces;
 		Signals            signals;
+		Faults             faults { };
+		uint32_t           num_maps = 0;  /* of RM sessions */
 		Virtual_region_map space, stack, linker;
 
 		/* used while an image is made */
@@ -143,7 +145,12 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		Ram_result adopt(size_t, Cache, Ram_dataspace_capability);
 
 		/**
-		 * Call 'fn' with number and 'Virtual_region_map &' of each region map
+		 * Return where the component pays for objects of the monitor
+		 */
+		Account &account() { return _account; }
+
+		/**
+		 * Call 'fn' with number and 'Virtual_region_map &' of each region map of the session
 		 */
 		void for_each_map(auto const &fn)
 		{

@@ -102,7 +102,8 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 		bool _provide_all();
 		bool _ask(addr_t at, Round &);
 		void _look_at(Region const &, addr_t at, size_t skip, size_t count, Round &);
-		void _look_at_area(Region const &, Virtual_region_map &, Round &);
+		void _look_at_area(Region const &, addr_t at, addr_t begin, addr_t end, Round &);
+		void _look_at_others();
 		void _look_at_all(Round &);
 
 	public:

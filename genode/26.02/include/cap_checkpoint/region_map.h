@@ -15,6 +15,7 @@
 #include <base/entrypoint.h>
 #include <base/rpc_server.h>
 #include <cap_checkpoint/dataspaces.h>
+#include <cap_checkpoint/faults.h>
 #include <region_map/client.h>
 
 namespace Cap_checkpoint { class Virtual_region_map; }
@@ -67,25 +68,67 @@ class Cap_checkpoint::Virtual_region_map : public Rpc_object<Region_map>
 		Allocator         &_alloc;
 		Account           &_account;
 		Dataspaces        &_dataspaces;
+		Faults            &_faults;
 		Id_space<Region>   _regions { };
+
+		/*
+		 * Noncopyable
+		 */
+		Virtual_region_map(Virtual_region_map const &);
+		Virtual_region_map &operator = (Virtual_region_map const &);
+
+		/* used while a map is to be attached to another one */
+		unsigned _visit = 0, _levels = 0;
+
+		unsigned _levels_above(unsigned visit);
+		unsigned _levels_below(unsigned visit);
+
+		bool _may_contain(Virtual_region_map &);
 
 	public:
 
+		/*
+		 * Maps within each other. Core follows no more than five when it resolves a page
+		 * fault, and holds the mutex of each. So none must be within itself.
+		 */
+		static constexpr unsigned MAX_LEVELS = 8;
+
 		Signal_context_capability sigh { };
 
+		/* dataspace whose content is that of the map, if there is one */
+		Dataspace *managed = nullptr;
+
 		/* used while an image is made */
-		uint32_t slot = NONE;
+		uint32_t number = NONE, slot = NONE;
+
+		/* used while looking for what the component has written */
+		bool seen = false;
 
 		Virtual_region_map(Entrypoint &ep, Capability<Region_map> real, Allocator &alloc,
-		                   Account &account, Dataspaces &dataspaces)
+		                   Account &account, Dataspaces &dataspaces, Faults &faults)
 		:
 			_ep(ep), _real(real), _alloc(alloc), _account(account),
-			_dataspaces(dataspaces)
+			_dataspaces(dataspaces), _faults(faults)
 		{
 			_ep.manage(*this);
 		}
 
 		~Virtual_region_map();
+
+		/**
+		 * Let threads leave the kernel that wait for the resolution of a fault
+		 *
+		 * They must be paused, and do not execute anything. If they go on, the fault occurs again.
+		 *
+		 * \param ds  dataspace that is attached for a moment
+		 * \return    false if something is attached where the fault has occurred
+		 */
+		bool release_faulters(Fault const &, Dataspace_capability ds);
+
+		/**
+		 * Return fault that core knows of
+		 */
+		Fault fault_at_core() { return _real.fault(); }
 
 		/**
 		 * Call 'fn' with each 'Region &' in the order of addresses
@@ -117,7 +160,12 @@ class Cap_checkpoint::Virtual_region_map : public Rpc_object<Region_map>
 			_real.fault_handler(cap);
 		}
 
-		Fault fault() override { return _real.fault(); }
+		Fault fault() override
+		{
+			Fault const fault = _faults.first(*this);
+
+			return fault.type == Fault::Type::NONE ? _real.fault() : fault;
+		}
 
 		Dataspace_capability dataspace() override { return _real.dataspace(); }
 };

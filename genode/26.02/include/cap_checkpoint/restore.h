@@ -50,6 +50,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		Array<Open_session *>    _sessions   { _alloc };
 		Array<Dataspace *>       _dataspaces { _alloc };
 		Array<bool>              _kept       { _alloc };  /* dataspaces with their content */
+		Array<Virtual_region_map *> _maps    { _alloc };  /* of RM sessions */
 		Array<Thread_capability> _threads    { _alloc };
 		Array<Native_capability> _natives    { _alloc };
 		Array<uint32_t>          _badges     { _alloc };  /* of the threads' own gates */
@@ -91,6 +92,8 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _provide_roms();
 		bool _take_dataspaces();
 		void _take_shared_memory();
+		bool _create_maps();
+		void _with_map(uint32_t number, auto const &);
 		bool _provide_dataspaces();
 		bool _fill_pages();
 		bool _provide();
@@ -112,6 +115,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _install_caps();
 		void _set_timers();
 		bool _wait_for(unsigned);
+		void _hold_faulters();
 		bool _start_threads();
 		void _submit_signals();
 

@@ -89,6 +89,7 @@ class Cap_checkpoint::Save : Noncopyable
 		bool _put_roms();
 		bool _put_regions();
 		void _put_threads();
+		void _put_faults();
 		void _put_signals();
 		void _put_timers();
 		bool _put_session_pages();

@@ -24,6 +24,7 @@ namespace Cap_checkpoint {
 	struct Session_policy;
 	class  Offer;
 	class  Requests_service_session;
+	class  Rm_service_session;
 	class  Log_service_session;
 	class  Rom_service_session;
 	class  Timer_service_session;
@@ -170,12 +171,19 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual Rom_service_session   *rom_session()   { return nullptr; }
 	virtual Timer_service_session *timer_session() { return nullptr; }
 
+	virtual Rm_service_session    *rm_session()    { return nullptr; }
+
 	virtual Requests_service_session *requests_session() { return nullptr; }
 
 	/**
 	 * Call 'fn' with the 'Rom_service_session &' if it is one that does not change
 	 */
 	void with_rom(auto const &fn) { if (auto session = rom_session()) fn(*session); }
+
+	/**
+	 * Call 'fn' with the 'Rm_service_session &' if it is one
+	 */
+	void with_rm(auto const &fn) { if (auto session = rm_session()) fn(*session); }
 
 	/**
 	 * Call 'fn' with the 'Timer_service_session &' if it is one

@@ -55,6 +55,7 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 
 				bool user    = false;  /* paused in user mode */
 				bool forward = false;  /* to be executed further */
+				bool blocked = false;  /* paused, and in the kernel without a system call of its own */
 				bool parking = false;  /* sent away from 'ip' to be parked */
 
 				addr_t ip = 0;

@@ -125,7 +125,7 @@ class Cap_space_monitor::Freezer : Noncopyable
 
 		struct Tally
 		{
-			unsigned user = 0, forward = 0, window = 0, unsettled = 0, changed = 0;
+			unsigned user = 0, forward = 0, window = 0, unsettled = 0, changed = 0, blocked = 0;
 			unsigned waiting = 0, requests = 0;
 		};
 
@@ -174,6 +174,24 @@ class Cap_space_monitor::Freezer : Noncopyable
 			return state != State::USER || window;
 		}
 
+		/**
+		 * Look at the threads before any of them is paused
+		 */
+		virtual void _begin(Threads &) { }
+
+		/**
+		 * Let threads leave the kernel that wait there for the resolution of a page fault
+		 *
+		 * No thread of the component executes. Each that is let out stops in user mode, as it is
+		 * paused, and has to be one that waits then.
+		 */
+		virtual void _release_faulters(Threads &) { }
+
+		/**
+		 * Return true if a thread waits, paused, for the resolution of a page fault
+		 */
+		virtual bool _waits(Thread const &) const { return false; }
+
 	public:
 
 		Freezer(Cap_space &cap_space) : _cap_space(cap_space) { }
@@ -188,7 +206,8 @@ class Cap_space_monitor::Freezer : Noncopyable
 		Result freeze(Threads &, Bound);
 
 		/**
-		 * Let all threads go on, no matter who paused them
+		 * Let all threads go on, no matter who paused them, except for those that wait for the
+		 * resolution of a page fault
 		 */
 		void thaw(Threads &);
 

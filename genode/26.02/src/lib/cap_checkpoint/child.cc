@@ -11,6 +11,7 @@
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/child.h>
+#include <cap_checkpoint/rm_session.h>
 #include <cpu_thread/client.h>
 
 /* base-internal includes */
@@ -35,7 +36,11 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	auto add = [&] (Dataspace::Kind kind, Dataspace_capability cap, Virtual_region_map *area)
 	{
 		pd.dataspaces.add(kind, align_addr(Dataspace_client(cap).size(), AT_PAGE), CACHED, cap)
-			.with_result([&] (Dataspace *ds) { ds->area = area; }, [] (Alloc_error) { });
+			.with_result([&] (Dataspace *ds) {
+				ds->area = area;
+				if (area)
+					area->managed = ds; },
+			             [] (Alloc_error) { });
 	};
 
 	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace(),  &pd.stack);
@@ -182,6 +187,75 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 			return Start_result::OK; },
 
 		[&] (Cpu_session::Create_thread_error) { return Start_result::NO_THREAD; });
+}
+
+
+/**
+ * Let threads out of the kernel that wait for the resolution of one fault of the map
+ *
+ * \return  false if there is none
+ */
+bool Child_freezer::_release(Threads &threads, Virtual_region_map &map)
+{
+	using State = Foc_thread_state;
+
+	Region_map::Fault const fault = map.fault_at_core();
+
+	if (fault.type == Region_map::Fault::Type::NONE)
+		return false;
+
+	auto const left = [] (State const &state)
+	{
+		return state.in_exception || (state.kernel_state & (State::READY | State::IN_EXCEPTION));
+	};
+
+	/* those of them that move because of the release had the fault */
+	Thread_capability blocked[Image::MAX_THREADS] { };
+	unsigned          count = 0;
+
+	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+		if (thread.freeze.blocked && count < Image::MAX_THREADS && !left(cpu.native_state(thread)))
+			blocked[count++] = thread.cap; });
+
+	if (!map.release_faulters(fault, _pd.cap_space.ds()))
+		return false;
+
+	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+		for (unsigned i = 0; i < count; i++)
+			if (blocked[i] == thread.cap && left(cpu.native_state(thread)))
+				_pd.faults.add(thread.cap, map, fault); });
+
+	return true;
+}
+
+
+/**
+ * Forget faults of threads that the component itself has let go on
+ */
+void Child_freezer::_begin(Threads &threads)
+{
+	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+		if (_waits(thread) && !cpu.native_state(thread).paused)
+			_pd.faults.forget(thread.cap); });
+}
+
+
+void Child_freezer::_release_faulters(Threads &threads)
+{
+	auto release = [&] (Virtual_region_map &map)
+	{
+		/* without a handler, core knows of no fault to be resolved */
+		if (!map.sigh.valid())
+			return;
+
+		for (unsigned i = 0; i < Image::MAX_THREADS && _release(threads, map); i++);
+	};
+
+	_pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { release(map); });
+
+	_parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { release(map); }); }); });
 }
 
 

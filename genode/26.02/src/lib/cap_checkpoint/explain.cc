@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/save.h>
 
 using namespace Cap_checkpoint;
@@ -37,8 +38,17 @@ void Save::_number_objects()
 	_child.parent.for_each_session([&] (Open_session &session) {
 		session.for_each_memory([&] (uint32_t, Dataspace &ds) { add(ds); }); });
 
+	uint32_t num_maps = Image::Region::NUM_MAPS;
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) {
+				map.number = num_maps++;
+				add(*map.managed); }); }); });
+
+	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) { map.number = number; });
+
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind != Dataspace::Kind::ROM && ds.kind != Dataspace::Kind::SESSION)
+		if (ds.of_no_session())
 			add(ds); });
 
 	_child.parent.for_each_session([&] (Open_session &session) {
@@ -110,7 +120,8 @@ bool Save::_explain_objects()
 	size_t num_gates = 0;
 	pd.for_each_gate([&] (Cap_space_monitor::Gate const &) { num_gates++; });
 
-	size_t count = _num_dataspaces + (1 + Open_session::MAX_PARTS)*_num_sessions + 3*_num_threads + num_gates + 8;
+	/* there is a dataspace for each region map */
+	size_t count = 2*_num_dataspaces + (1 + Open_session::MAX_PARTS)*_num_sessions + 3*_num_threads + num_gates + 8;
 	pd.signals.for_each_source ([&] (Virtual_source &) { count += 2; });
 	pd.signals.for_each_context([&] (Context        &) { count++;    });
 
@@ -132,7 +143,10 @@ bool Save::_explain_objects()
 	uint32_t part_number = Meanings::NUM_FIXED_PARTS;
 	_child.parent.for_each_session([&] (Open_session &s) {
 		s.for_each_part([&] (uint32_t, Native_capability cap, uint32_t &slot) {
-			_meanings.add(cap, Kind::PART, part_number++, slot); }); });
+			_meanings.add(cap, Kind::PART, part_number++, slot); });
+		s.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) {
+				_meanings.add(map.cap(), Kind::PART, part_number++, map.slot); }); }); });
 
 	/* the component does not have the copy of a ROM module yet that has no number */
 	pd.dataspaces.for_each([&] (Dataspace &ds) {

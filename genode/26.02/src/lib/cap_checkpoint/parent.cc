@@ -16,6 +16,7 @@
 #include <cap_checkpoint/parent.h>
 #include <cap_checkpoint/printable.h>
 #include <cap_checkpoint/report_session.h>
+#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/rom_session.h>
 #include <cap_checkpoint/terminal_session.h>
 #include <util/arg_string.h>
@@ -129,6 +130,11 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                                _policy.label("Nic", label),
 		                                                _sessions, request));
 
+	if (request.service == "RM")
+		return _usable(new (_alloc) Rm_service_session(_env, _env.ep(), _pd, _alloc,
+		                                               { { SESSION_RAM }, { SESSION_CAPS } },
+		                                               _sessions, request));
+
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
@@ -172,6 +178,9 @@ static Open_session::Costs server_costs(Open_session::Request const &request)
 
 	if (request.service == "Nic")
 		return Nic_service_session::server_costs(request.args);
+
+	if (request.service == "RM")
+		return Rm_service_session::server_costs();
 
 	return { { 0 }, { 0 } };
 }

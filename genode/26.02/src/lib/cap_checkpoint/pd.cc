@@ -20,9 +20,9 @@ Virtual_pd::Virtual_pd(Entrypoint &ep, Pd_session_capability real, Name const &n
 	Monitored_pd(ep, real, name, ram, local_rm, alloc),
 	dataspaces(alloc, _account),
 	signals(ep, Pd::real(), alloc, _account),
-	space (ep, Pd::real().address_space(), alloc, _account, dataspaces),
-	stack (ep, Pd::real().stack_area(),    alloc, _account, dataspaces),
-	linker(ep, Pd::real().linker_area(),   alloc, _account, dataspaces)
+	space (ep, Pd::real().address_space(), alloc, _account, dataspaces, faults),
+	stack (ep, Pd::real().stack_area(),    alloc, _account, dataspaces, faults),
+	linker(ep, Pd::real().linker_area(),   alloc, _account, dataspaces, faults)
 { }
 
 

@@ -11,117 +11,12 @@
 /* Genode includes */
 #include <cap_checkpoint/image_writer.h>
 #include <cap_checkpoint/precopy.h>
+#include <cap_checkpoint/rm_session.h>
 
 using namespace Cap_checkpoint;
 
 using Kind = Cap_checkpoint::Dataspace::Kind;
 
-
-/************
- ** Shadow **
- ************/
-
-char *Shadow::_attach(Dataspace_capability cap, bool writeable)
-{
-	Env::Local_rm::Attach_attr attr { };
-	attr.writeable = writeable;
-
-	return _local_rm.attach(cap, attr).convert<char *>(
-		[&] (Env::Local_rm::Attachment &a) {
-			a.deallocate = false;
-			return (char *)a.ptr; },
-		[&] (Env::Local_rm::Error) { return (char *)nullptr; });
-}
-
-
-Shadow::Shadow(Owner &owner, Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc,
-               Dataspace &ds)
-:
-	_owner(owner), _ram(ram), _local_rm(local_rm), _alloc(alloc),
-	ds(&ds), num_pages(ds.size/PAGE)
-{
-	_ram.try_alloc(ds.size).with_result(
-		[&] (Ram::Allocation &a) {
-			a.deallocate = false;
-			_copy_ds = a.cap; },
-		[&] (Alloc_error) { });
-
-	if (_copy_ds.valid())
-		_copy = _attach(_copy_ds, true);
-
-	if (_copy)
-		_origin = _attach(ds.cap, false);
-
-	if (_origin)
-		_alloc.try_alloc(_bitmaps_size()).with_result(
-			[&] (Memory::Allocation &a) {
-				a.deallocate = false;
-				_marks = (Word *)a.ptr;
-				_news  = _marks + _num_words();
-				for (size_t i = 0; i < _num_words(); i++)
-					_marks[i] = _news[i] = 0; },
-			[&] (Alloc_error) { });
-
-	/* a dataspace whose pages nobody has written is zero, as the copy is */
-	if (valid() && ds.changed)
-		mark(0, num_pages);
-}
-
-
-Shadow::~Shadow()
-{
-	if (_marks)  _alloc.free(_marks, _bitmaps_size());
-	if (_copy)   Env::Local_rm::Attachment { _local_rm, { _copy, size() } };
-
-	if (_copy_ds.valid())
-		Ram::Allocation { _ram, { _copy_ds, size() } };
-
-	release_origin();
-}
-
-
-void Shadow::release_origin()
-{
-	if (_origin)
-		Env::Local_rm::Attachment { _local_rm, { _origin, size() } };
-
-	_origin = nullptr;
-
-	/* with the attachment, core forgets what it has not told */
-	if (ds) {
-		ds->shadow  = nullptr;
-		ds->changed = true;
-		ds          = nullptr;
-	}
-}
-
-
-size_t Shadow::update()
-{
-	size_t count = 0;
-
-	if (!_origin)
-		return count;
-
-	for (size_t w = 0; w < _num_words(); w++) {
-
-		_news[w] |= _marks[w];
-
-		for (; _marks[w]; count++) {
-
-			size_t const bit = size_t(__builtin_ctzll(_marks[w])), at = (w*BITS + bit)*PAGE;
-
-			_marks[w] &= _marks[w] - 1;
-			copy_page(_copy + at, _origin + at);
-		}
-	}
-	return count;
-}
-
-
-/*************
- ** Precopy **
- *************/
 
 void Precopy::release()
 {
@@ -347,20 +242,64 @@ void Precopy::_look_at(Region const &region, addr_t const at, size_t skip, size_
 
 
 /**
- * Look at the part of an area that a region shows
+ * Return true if the component has a region map of an RM session at one place only
  */
-void Precopy::_look_at_area(Region const &outer, Virtual_region_map &area, Round &round)
+static bool at_one_place(Cap_checkpoint::Dataspace const &map)
 {
-	addr_t const begin = outer.offset, end = begin + outer.range.num_bytes;
+	Region const * const region = map.regions.first();
+
+	return map.kind == Kind::REGION_MAP && region && !region->next();
+}
+
+
+/**
+ * Look at the part of a region map that a region shows
+ *
+ * \param outer       region with the region map
+ * \param at          address of the part in the component
+ * \param begin, end  part of the region map
+ */
+void Precopy::_look_at_area(Region const &outer, addr_t const at, addr_t const begin,
+                            addr_t const end, Round &round)
+{
+	Virtual_region_map &area = *outer.ds->area;
+
+	area.seen = true;
 
 	area.for_each_region([&] (Region &inner) {
 
 		addr_t const first = max(begin, inner.range.start),
 		             last  = min(end,   inner.range.start + inner.range.num_bytes);
 
-		if (first < last)
-			_look_at(inner, outer.range.start + (first - begin),
-			         (first - inner.range.start)/Shadow::PAGE, (last - first)/Shadow::PAGE, round); });
+		if (first >= last)
+			return;
+
+		addr_t const skip = first - inner.range.start, place = at + (first - begin);
+
+		if (inner.ds && at_one_place(*inner.ds))
+			_look_at_area(inner, place, inner.offset + skip, inner.offset + skip + (last - first), round);
+		else
+			_look_at(inner, place, skip/Shadow::PAGE, (last - first)/Shadow::PAGE, round); });
+}
+
+
+/**
+ * Mark what is in the region maps of RM sessions that nobody has looked at
+ */
+void Precopy::_look_at_others()
+{
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) {
+
+				bool const attached = map.managed->regions.first();
+
+				if (attached && !map.seen)
+					map.for_each_region([&] (Region &r) {
+						if (r.ds && !r.ds->area && r.writeable)
+							r.ds->forgotten(r.offset, r.range.num_bytes); });
+
+				map.seen = false; }); }); });
 }
 
 
@@ -379,8 +318,18 @@ void Precopy::_look_at_all(Round &round)
 
 		Virtual_region_map * const area = outer.ds ? outer.ds->area : nullptr;
 
+		auto look_at_area = [&] {
+			_look_at_area(outer, outer.range.start, outer.offset,
+			              outer.offset + outer.range.num_bytes, round); };
+
 		if (!area) {
 			_look_at(outer, outer.range.start, 0, outer.range.num_bytes/Shadow::PAGE, round);
+			return;
+		}
+
+		if (outer.ds->kind == Kind::REGION_MAP) {
+			if (at_one_place(*outer.ds))
+				look_at_area();
 			return;
 		}
 
@@ -388,9 +337,11 @@ void Precopy::_look_at_all(Round &round)
 
 		elsewhere |= seen;
 		if (!seen)
-			_look_at_area(outer, *area, round);
+			look_at_area();
 		seen = true;
 	});
+
+	_look_at_others();
 
 	/*
 	 * An area may be at several addresses, and within an area. A component without

@@ -76,9 +76,22 @@ void Dataspaces::remove(Dataspace &ds)
 }
 
 
+void Dataspaces::forget_within_maps()
+{
+	for_each([&] (Dataspace &ds) {
+		if (ds.area)
+			return;
+
+		for (Region *r = ds.regions.first(); r; r = r->next())
+			if (r->map.managed)
+				ds.forgotten(r->offset, r->range.num_bytes); });
+}
+
+
 Virtual_region_map::~Virtual_region_map()
 {
 	_ep.dissolve(*this);
+	_faults.map_vanishes(*this);
 
 	while (_regions.apply_any<Region>([&] (Region &region) { forget(region); }));
 }
@@ -86,9 +99,88 @@ Virtual_region_map::~Virtual_region_map()
 
 void Virtual_region_map::forgotten()
 {
+	bool nested = false;
+
 	for_each_region([&] (Region &r) {
-		if (r.ds && !r.ds->area)
+		if (r.ds && r.ds->area)
+			nested = true;
+		else if (r.ds)
 			r.ds->forgotten(r.offset, r.range.num_bytes); });
+
+	/* a map may be within another one many times, so nobody follows all ways */
+	if (nested)
+		_dataspaces.forget_within_maps();
+}
+
+
+/**
+ * Return number of maps around this one, the longest way counts
+ *
+ * \param visit  number of the visit, by which each map is looked at once
+ */
+unsigned Virtual_region_map::_levels_above(unsigned const visit)
+{
+	if (_visit == visit)
+		return _levels;
+
+	_visit  = visit;
+	_levels = 0;
+
+	if (managed)
+		for (Region *r = managed->regions.first(); r; r = r->next())
+			_levels = max(_levels, 1 + r->map._levels_above(visit));
+
+	return _levels;
+}
+
+
+/**
+ * Return number of maps within this one, the longest way counts
+ */
+unsigned Virtual_region_map::_levels_below(unsigned const visit)
+{
+	if (_visit == visit)
+		return _levels;
+
+	_visit  = visit;
+	_levels = 0;
+
+	for_each_region([&] (Region &r) {
+		if (r.ds && r.ds->area)
+			_levels = max(_levels, 1 + r.ds->area->_levels_below(visit)); });
+
+	return _levels;
+}
+
+
+/**
+ * Return false if another map would contain itself, or be too deep, if it was attached to this one
+ *
+ * Core would wait for a mutex that it has, or follow map after map.
+ */
+bool Virtual_region_map::_may_contain(Virtual_region_map &inner)
+{
+	unsigned const visit = _dataspaces.next_visit(),
+	               above = _levels_above(visit);
+
+	if (inner._visit == visit)
+		return false;
+
+	return above + 1 + inner._levels_below(_dataspaces.next_visit()) <= MAX_LEVELS;
+}
+
+
+bool Virtual_region_map::release_faulters(Fault const &fault, Dataspace_capability ds)
+{
+	addr_t const at = fault.addr & ~addr_t(Image::PAGE_SIZE - 1);
+
+	bool const attached = _real.attach(ds, { .size       = Image::PAGE_SIZE, .offset    = 0,
+	                                         .use_at     = true,             .at        = at,
+	                                         .executable = false,            .writeable = false }).ok();
+	if (attached)
+		_real.detach(at);
+
+	return attached;
 }
 
 
@@ -111,6 +203,9 @@ Region_map::Attach_result Virtual_region_map::attach(Dataspace_capability cap,
 	Dataspace *ds = nullptr;
 	_dataspaces.with_dataspace(cap, [&] (Dataspace &d) { ds = &d; }, [&] { });
 
+	if (ds && ds->area && !_may_contain(*ds->area))
+		return Attach_error::REGION_CONFLICT;
+
 	return _account.charge(sizeof(Region)).convert<Attach_result>([&] (Ok) {
 
 		return _alloc.try_alloc(sizeof(Region)).convert<Attach_result>([&] (Memory::Allocation &a) {
@@ -119,6 +214,7 @@ Region_map::Attach_result Virtual_region_map::attach(Dataspace_capability cap,
 				[&] (Range range) -> Attach_result {
 					a.deallocate = false;
 					construct_at<Region>(a.ptr, *this, _regions, ds, range, attr);
+					_faults.resolve(*this, range);
 					return range; },
 				[&] (Attach_error e) -> Attach_result {
 					_account.refund(sizeof(Region));

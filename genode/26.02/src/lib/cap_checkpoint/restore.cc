@@ -20,9 +20,14 @@ bool Restore::_reserve()
 {
 	size_t const num_threads = _image.num<Image::Thread>();
 
+	size_t num_maps = 0;
+	_image.for_each<Image::Dataspace>([&] (size_t, Image::Dataspace const &ds) {
+		num_maps += (ds.kind == Image::Dataspace::REGION_MAP); });
+
 	return (_sessions  .reserve(_image.num<Image::Session>())
 	     && _dataspaces.reserve(_image.num<Image::Dataspace>())
 	     && _kept      .reserve(_image.num<Image::Dataspace>())
+	     && _maps      .reserve(num_maps)
 	     && _threads   .reserve(num_threads)
 	     && _natives   .reserve(num_threads)
 	     && _badges    .reserve(num_threads)
@@ -233,6 +238,9 @@ bool Restore::_provide_dataspaces()
 
 	_take_shared_memory();
 
+	if (!_begins && !_create_maps())
+		return false;
+
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
 		if (ds.kind == Kind::RAM && !_dataspaces[i])
@@ -251,6 +259,8 @@ bool Restore::_provide_dataspaces()
 	/* the image decides neither about sizes of what exists, nor beyond this machine's addresses */
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 		if (ds.kind == Kind::SESSION && !_sessions[ds.owner])
+			return;
+		if (ds.kind == Kind::REGION_MAP && _begins)
 			return;
 		if (all && (!_dataspaces[i] || _dataspaces[i]->size != ds.size))
 			all = _refuse(Refused::Reason::MEMORY, "dataspace ", i); });
@@ -338,30 +348,6 @@ bool Restore::_fill_table()
 
 	return (fits && Cap_map::ok(_child.pd.cap_space.attach()))
 	    || _refuse(Refused::Reason::NO_TABLE, "cannot be filled");
-}
-
-
-bool Restore::_attach_regions()
-{
-	bool all = true;
-
-	_image.for_each<Image::Region>([&] (size_t, Image::Region const &r) {
-
-		Region_map::Attr const attr {
-			.size       = size_t(r.size),
-			.offset     = addr_t(r.offset),
-			.use_at     = true,
-			.at         = addr_t(r.at),
-			.executable = bool(r.rights & Image::Region::EXECUTE),
-			.writeable  = bool(r.rights & Image::Region::WRITE) };
-
-		_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
-			if (number == r.map && all
-			 && map.attach(_dataspaces[r.dataspace]->cap, attr).failed())
-				all = _refuse(Refused::Reason::MEMORY, "region at ", Hex(r.at), " in map ",
-				              number); }); });
-
-	return all;
 }
 
 

@@ -10,6 +10,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/restore.h>
+#include <cap_checkpoint/rm_session.h>
 #include <cpu_thread/client.h>
 
 /* base-foc */
@@ -146,7 +147,7 @@ bool Restore::_create_gates()
 
 Native_capability Restore::_cap_of(Image::Part const &part) const
 {
-	Open_session const &session = *_sessions[part.session];
+	Open_session &session = *_sessions[part.session];
 
 	Open_session::Service const &service = session.request.service;
 
@@ -162,7 +163,12 @@ Native_capability Restore::_cap_of(Image::Part const &part) const
 		case Image::Part::NUM_PD:        break;
 		}
 
-	return session.part(part.part);
+	Native_capability cap = session.part(part.part);
+
+	session.with_rm([&] (Rm_service_session &rm) {
+		rm.with_map(part.part, [&] (Virtual_region_map &map) { cap = map.cap(); }); });
+
+	return cap;
 }
 
 
@@ -292,6 +298,9 @@ void Restore::_register_handler(Image::Handler const &handler)
 		_child.cpu.exception_sigh(sigh);
 	else
 		session.handler(handler.part, sigh);
+
+	session.with_rm([&] (Rm_service_session &rm) {
+		rm.with_map(handler.part, [&] (Virtual_region_map &map) { map.fault_handler(sigh); }); });
 }
 
 
@@ -386,6 +395,7 @@ bool Restore::_start_threads()
 	if (offer)
 		offer->hold();
 
+	_hold_faulters();
 	_child.freezer.release();
 
 	if (offer)

@@ -10,6 +10,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/save.h>
 
 using namespace Cap_checkpoint;
@@ -124,7 +125,10 @@ void Save::_put_parts()
 
 	_child.parent.for_each_session([&] (Open_session &session) {
 		session.for_each_part([&] (uint32_t part, Native_capability, uint32_t slot) {
-			put(session.number, part, slot); }); });
+			put(session.number, part, slot); });
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
+				put(session.number, part, map.slot); }); }); });
 }
 
 
@@ -146,7 +150,11 @@ void Save::_put_handlers()
 			put(_cpu_session, 0, _child.cpu.sigh);
 		else
 			for (uint32_t part = 0; part < Open_session::MAX_HANDLERS; part++)
-				put(session.number, part, session.handler(part)); });
+				put(session.number, part, session.handler(part));
+
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
+				put(session.number, part, map.sigh); }); }); });
 
 	for (unsigned i = 0; i < Image::Handler::NUM_PARENT; i++)
 		put(NONE, i, _child.parent.sighs[i]);
@@ -173,8 +181,13 @@ void Save::_put_dataspaces()
 		session.for_each_memory([&] (uint32_t part, Dataspace &ds) {
 			put(ds, Kind::SESSION, session.number, part); }); });
 
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
+				put(*map.managed, Kind::REGION_MAP, session.number, part); }); }); });
+
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind != Kind::ROM && ds.kind != Kind::SESSION)
+		if (ds.of_no_session())
 			put(ds, ds.kind, 0, 0); });
 
 	uint32_t roms = 0;
@@ -210,27 +223,61 @@ bool Save::_put_regions()
 {
 	bool all = true;
 
-	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+	auto put = [&] (Virtual_region_map &map)
+	{
 		map.for_each_region([&] (Region &r) {
 
-			/* a restore would find an area at one of its places only */
-			if (!r.ds || (r.ds->area && number != Image::Region::ADDRESS_SPACE)) {
-				all = _refuse(Refused::Reason::FOREIGN_MEMORY, "map ", number, " at ",
+			/* the areas of the environment belong to the address space */
+			bool const area = r.ds && r.ds->area && r.ds->kind != Dataspace::Kind::REGION_MAP;
+
+			if (!r.ds || (area && map.number != Image::Region::ADDRESS_SPACE)) {
+				all = _refuse(Refused::Reason::FOREIGN_MEMORY, "map ", map.number, " at ",
 				              Hex(r.range.start));
 				return;
 			}
 
 			_writer.put(Image::Region {
-				.map    = number,
+				.map    = map.number,
 				.dataspace = r.ds->number,
 				.at     = r.range.start,
 				.size   = r.range.num_bytes,
 				.offset = r.offset,
 				.rights = (r.writeable  ? uint32_t(Image::Region::WRITE)   : 0)
 				        | (r.executable ? uint32_t(Image::Region::EXECUTE) : 0),
-				.zero   = 0 }); }); });
+				.zero   = 0 }); });
+	};
+
+	_child.pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { put(map); });
+
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { put(map); }); }); });
 
 	return all;
+}
+
+
+void Save::_put_faults()
+{
+	using Type = Region_map::Fault::Type;
+
+	/* in the order of threads */
+	for (uint32_t i = 0; i < _num_threads; i++)
+		_child.pd.faults.for_each([&] (Faults::Pending const &pending) {
+
+			if (pending.thread != _threads[i].thread->cap)
+				return;
+
+			Type const type = pending.fault.type;
+
+			_writer.put(Image::Fault {
+				.thread  = i,
+				.map     = pending.map->number,
+				.address = pending.fault.addr,
+				.type    = (type == Type::WRITE) ? Image::Fault::WRITE :
+				           (type == Type::EXEC)  ? Image::Fault::EXECUTE
+				                                 : Image::Fault::READ,
+				.zero    = 0 }); });
 }
 
 
@@ -331,6 +378,7 @@ bool Save::_put_state()
 		return false;
 
 	_put_threads();
+	_put_faults();
 	_put_signals();
 	_put_timers();
 

@@ -10,6 +10,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/save.h>
 
 using namespace Cap_checkpoint;
@@ -28,8 +29,12 @@ void Save::_put_base()
 	_child.parent.for_each_session([&] (Open_session &session) {
 		session.for_each_memory([&] (uint32_t, Dataspace &) { put(NONE); }); });
 
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_rm([&] (Rm_service_session &rm) {
+			rm.for_each_map([&] (uint32_t, Virtual_region_map &) { put(NONE); }); }); });
+
 	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind != Dataspace::Kind::ROM && ds.kind != Dataspace::Kind::SESSION)
+		if (ds.of_no_session())
 			put(ds.shadow ? ds.shadow->reference : NONE); });
 
 	_child.parent.for_each_session([&] (Open_session &session) {

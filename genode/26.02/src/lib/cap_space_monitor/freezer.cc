@@ -175,6 +175,11 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 
 	/* a lock that is needed in a window, a page fault, or any other call */
 	tally.window++;
+
+	if (s == State::USER && !record.window.get()) {
+		thread.freeze.blocked = true;
+		tally.blocked++;
+	}
 	return unsettled(Class::OTHER, s == State::USER ? Reason::BLOCKED : Reason::WINDOW);
 }
 
@@ -188,6 +193,8 @@ void Freezer::_look(Threads &threads, Tally &tally)
 		Foc_thread_state const state = cpu.native_state(thread);
 
 		Class c = Class::SETTLED;
+
+		thread.freeze.blocked = false;
 
 		if (state.started) {
 
@@ -319,6 +326,8 @@ bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
 		 */
 		if (tally.forward)
 			_forward(threads, result);
+		else if (tally.blocked)
+			_release_faulters(threads);
 		else if (tally.user && !tally.window)
 			_park(threads, result);
 
@@ -338,6 +347,8 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 
 	if (!_attach())
 		return _stuck;
+
+	_begin(threads);
 
 	while (result.attempts < bound.attempts && result.rounds < bound.rounds) {
 
@@ -363,6 +374,11 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 
 void Freezer::thaw(Threads &threads)
 {
+	/* one that is on its way to be parked must not go on from there */
+	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+		if (_waits(thread))
+			Cpu_thread_client(thread.cap).pause(); });
+
 	if (_area)
 		_area->hold.set(0);
 
@@ -372,7 +388,8 @@ void Freezer::thaw(Threads &threads)
 			if (Record * const record = _record(cpu.native_state(thread)))
 				record->request.set(0);
 
-		Cpu_thread_client(thread.cap).resume();
+		if (!_waits(thread))
+			Cpu_thread_client(thread.cap).resume();
 	});
 }
 

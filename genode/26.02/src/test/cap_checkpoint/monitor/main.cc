@@ -195,8 +195,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 		Careless_freezer careless { _child->pd };
 		Child::Threads   threads  { *_child };
 
-		Cap_space_monitor::Freezer &freezer = _options.ignore_windows
-		                                    ? careless : _child->freezer;
+		Cap_space_monitor::Freezer &careful = _child->freezer,
+		                           &freezer = _options.ignore_windows ? careless : careful;
 
 		auto const result = freezer.freeze(threads, { });
 		if (result.ok()) {
@@ -375,12 +375,12 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_fail("resources are lost");
 		else if (++_life < _options.lives)
 			_resting = true;
-
 		else if (_options.early && !_tally.unbound)
 			_fail("no component was saved before it could wait for signals");
-
 		else if (_options.packets && _tally.saves_in_flight*_options.packets < _round)
 			_fail("hardly any checkpoint had packets in flight");
+		else if (_options.faults && _tally.faults*_options.faults < _round)
+			_fail("hardly any image has a page fault");
 
 		/* slots of objects that are gone may keep the badge that they got before */
 		else if (!_options.thaw && !_options.hostile && (_tally.unchanged > _tally.dead || !_tally.rewritten))

@@ -16,6 +16,7 @@
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/child.h>
+#include <cap_checkpoint/rm_session.h>
 
 /* local includes */
 #include <frames.h>
@@ -154,6 +155,53 @@ struct Test::Loss
 		return lost;
 	}
 
+	/**
+	 * Call 'fn' with each region map of RM sessions
+	 */
+	void _for_each_map(auto const &fn)
+	{
+		_child.parent.for_each_session([&] (Open_session &session) {
+			session.with_rm([&] (Rm_service_session &rm) {
+				rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { fn(map); }); }); });
+	}
+
+	/**
+	 * Detach a region map from another one
+	 */
+	void _lose_nested_map()
+	{
+		Virtual_region_map *outer = nullptr;
+		addr_t              at    = 0;
+
+		_for_each_map([&] (Virtual_region_map &map) {
+			map.for_each_region([&] (Region &region) {
+				if (region.ds && region.ds->area) {
+					outer = &map;
+					at    = region.range.start;
+				} }); });
+
+		if (outer)
+			outer->detach(at);
+	}
+
+	/**
+	 * Forget the page faults that threads wait for, which go on or not
+	 */
+	void _lose_faults(bool resume)
+	{
+		Thread_capability threads[Image::MAX_THREADS] { };
+		unsigned          count = 0;
+
+		_child.pd.faults.for_each([&] (Faults::Pending const &pending) {
+			threads[count++] = pending.thread; });
+
+		for (unsigned i = 0; i < count; i++) {
+			_child.pd.faults.forget(threads[i]);
+			if (resume)
+				Cpu_thread_client(threads[i]).resume();
+		}
+	}
+
 	Loss(Child &child) : _child(child) { }
 
 	/**
@@ -185,6 +233,11 @@ struct Test::Loss
 		if (what == "blocking semaphore")
 			_child.pd.signals.for_each_source([&] (Virtual_source &source) {
 				Foc::l4_irq_detach(Cap_index(source.semaphore).kcap()); });
+
+		if (what == "nested map")
+			_lose_nested_map();
+		if (what == "fault" || what == "known fault")
+			_lose_faults(what == "known fault");
 	}
 };
 

@@ -87,6 +87,9 @@ struct Test::Options
 	/* one of so many checkpoints has to meet packets at the servers, 0 for none */
 	unsigned const packets = _value("packets", 0u);
 
+	/* one of so many images has to have a page fault that is not resolved, 0 for none */
+	unsigned const faults = _value("faults", 0u);
+
 	/* the component lies, so any failure is its own, unless a bystander suffers */
 	bool const hostile = _value("hostile", false);
 

@@ -108,6 +108,9 @@ struct Test::Tally
 	/* images of components that have yet to bind the thread that waits for signals */
 	unsigned unbound = 0;
 
+	/* images with page faults that are not resolved yet */
+	unsigned faults = 0;
+
 	Calls calls { };
 
 	/* packets that servers had when the component was saved */
@@ -135,6 +138,8 @@ struct Test::Tally
 		image.for_each<Image::Source>([&] (size_t, Image::Source const &source) {
 			bound |= (source.semaphore_slot != NONE); });
 		unbound += !bound;
+
+		faults += (image.num<Image::Fault>() > 0);
 	}
 
 	void add(Restored const &restored)
@@ -156,6 +161,8 @@ struct Test::Tally
 			    longest_us, " us");
 		if (unbound)
 			log("round ", round, ": ", unbound, " images of components that could not wait for signals yet");
+		if (faults)
+			log("round ", round, ": ", faults, " images with page faults");
 		if (calls.received || calls.queued)
 			log("round ", round, ": calls: ", calls);
 		if (in_flight)

@@ -1,0 +1,4 @@
+TARGET  := test-cap_checkpoint-regions
+SRC_CC  := main.cc
+LIBS    := base
+INC_DIR += $(PRG_DIR)
