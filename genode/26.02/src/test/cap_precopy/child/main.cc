@@ -5,8 +5,8 @@
  * The configuration says how much memory there is, how much of it is written all
  * the time, and by how many threads. With 'churn', further threads attach, detach,
  * allocate, and free dataspaces. With 'scattered', a page is attached at so many addresses
- * that are far from each other, and with 'nested', a thread writes to memory by way of areas
- * within areas.
+ * that are far from each other, with 'nested', a thread writes to memory by way of areas
+ * within areas, and with 'managed', by way of region maps of an RM session.
  */
 
 /*
@@ -20,47 +20,19 @@
 #include <base/component.h>
 #include <base/heap.h>
 #include <base/log.h>
-#include <base/thread.h>
-#include <region_map/client.h>
 #include <trace/timestamp.h>
+
+/* local includes */
+#include <managed.h>
 
 namespace Test {
 
-	using namespace Genode;
-
-	struct Random;
-	struct Work;
 	struct Writer;
 	struct Churn;
 	struct Scattered;
 	struct Nested;
 	struct Main;
-
-	static constexpr size_t PAGE = 4096;
 }
-
-
-struct Test::Random
-{
-	uint32_t _state;
-
-	unsigned operator () (unsigned limit)
-	{
-		_state = _state*1103515245 + 12345;
-		return (_state >> 8) % limit;
-	}
-};
-
-
-struct Test::Work : Thread
-{
-	static constexpr size_t STACK = 32*1024;
-
-	Random random;
-
-	Work(Env &env, char const *name, unsigned seed)
-	: Thread(env, name, Stack_size { STACK }), random { seed } { }
-};
 
 
 /**
@@ -345,6 +317,9 @@ struct Test::Main
 
 		if (_value("nested", false))
 			new (_heap) Nested(_env);
+
+		if (_value("managed", false))
+			new (_heap) Managed(_env);
 
 		_env.parent().yield_sigh(_yield_handler);
 	}

@@ -1,3 +1,4 @@
-TARGET := test-cap_precopy-child
-SRC_CC := main.cc
-LIBS   := base
+TARGET  := test-cap_precopy-child
+SRC_CC  := main.cc
+LIBS    := base
+INC_DIR += $(PRG_DIR)

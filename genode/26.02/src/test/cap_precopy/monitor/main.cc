@@ -278,7 +278,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 			         .writers = _value("writers", 2u),
 			         .churn   = _value("churn",   2u),
 			         .scattered = _scattered,
-			         .nested    = _value("nested", false) });
+			         .nested    = _value("nested",  false),
+			         .managed   = _value("managed", false) });
 	}
 };
 

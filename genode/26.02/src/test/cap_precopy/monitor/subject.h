@@ -49,6 +49,7 @@ struct Test::Load
 	unsigned writers, churn;
 	unsigned scattered = 0;
 	bool     nested    = false;
+	bool     managed   = false;
 
 	void print(Output &out) const
 	{
@@ -100,10 +101,11 @@ struct Test::Subject : Session_policy
 	        Load const &load)
 	: _monitor(monitor), _snapshot(snapshot), _exit(exit), load(load)
 	{
-		String<200> const config("config | memory: ", load.memory, " | written: ", load.written,
+		String<240> const config("config | memory: ", load.memory, " | written: ", load.written,
 		                         " | writers: ", load.writers, " | churn: ", load.churn,
 		                         " | scattered: ", load.scattered,
-		                         " | nested: ", load.nested ? "yes" : "no", "\n-\n");
+		                         " | nested: ", load.nested ? "yes" : "no",
+		                         " | managed: ", load.managed ? "yes" : "no", "\n-\n");
 		memcpy(_config.local_addr<char>(), config.string(), config.length());
 	}
 
