@@ -109,7 +109,7 @@ struct Test::Session_component : Nic::Session_component
 
 struct Test::Main
 {
-	static constexpr unsigned INTERVAL_US = 5000, ENDLESS_MS = 5000;
+	static constexpr unsigned INTERVAL_US = 5000, ENDLESS_MS = 400;
 
 	Env &_env;
 
@@ -165,7 +165,7 @@ struct Test::Main
 	unsigned _ticks = 0, _taken = 0, _restless = 0;
 
 	/**
-	 * Damage the queues of a session, and look whether they are left alone some seconds later
+	 * Damage the queues of a session, and look whether they are left alone a while later
 	 */
 	void _handle_endless(Session_component &session)
 	{
@@ -173,8 +173,10 @@ struct Test::Main
 
 		unsigned const tick = _ticks++ % PERIOD;
 
-		if (tick == 0)
+		if (tick == 0) {
 			session.endless();
+			_restless = 0;
+		}
 
 		if (tick > PERIOD/2 && session.taken() != _taken && ++_restless > PERIOD/8)
 			error("mistake: something is taken from damaged queues for ever");

@@ -39,7 +39,8 @@ struct Test::Nic_cases
 	/* of 200 ms each */
 	static constexpr unsigned MAX_ATTEMPTS = 100;
 
-	Env &_env;
+	Env       &_env;
+	Allocator &_heap;
 
 	Nic::Packet_allocator _alloc;
 
@@ -53,7 +54,7 @@ struct Test::Nic_cases
 
 	Io_signal_handler<Nic_cases> _handler { _env.ep(), *this, &Nic_cases::_handle };
 
-	Nic_cases(Env &env, Allocator &alloc) : _env(env), _alloc(&alloc)
+	Nic_cases(Env &env, Allocator &alloc) : _env(env), _heap(alloc), _alloc(&alloc)
 	{
 		_nic.tx_channel()->sigh_ack_avail(_handler);
 		_nic.tx_channel()->sigh_ready_to_submit(_handler);
@@ -93,6 +94,58 @@ struct Test::Nic_cases
 		denied("no room for a frame", "ram_quota=1M, cap_quota=9, tx_buf_size=64K, rx_buf_size=1");
 		denied("a huge buffer",       "ram_quota=1M, cap_quota=9, tx_buf_size=64K, rx_buf_size=4000000000");
 	}
+
+	/**
+	 * Session whose handler is registered when a frame is there already
+	 */
+	struct Late_handler
+	{
+		Env               &_env;
+		Timer::Connection &_timer;
+
+		Nic::Packet_allocator _alloc;
+
+		Nic::Connection _nic { _env, &_alloc, BUFFER_SIZE, BUFFER_SIZE };
+
+		bool _told = false;
+
+		void _handle() { _told = true; }
+
+		Io_signal_handler<Late_handler> _handler { _env.ep(), *this, &Late_handler::_handle };
+
+		Late_handler(Env &env, Timer::Connection &timer, Allocator &alloc)
+		: _env(env), _timer(timer), _alloc(&alloc) { }
+
+		/**
+		 * Wait until 'fn' returns true
+		 */
+		bool _waited(unsigned ms, auto const &fn)
+		{
+			uint64_t const end_ms = _timer.elapsed_ms() + ms;
+
+			for (; !fn() && _timer.elapsed_ms() < end_ms; ) {
+				_timer.trigger_once(5*1000);
+				_env.ep().wait_and_dispatch_one_io_signal();
+			}
+			return fn();
+		}
+
+		void execute()
+		{
+			/* those before it may be lost */
+			for (unsigned attempt = 0; attempt < MAX_ATTEMPTS && !_nic.rx()->packet_avail(); attempt++) {
+				(void)_nic.tx()->try_submit_packet(_nic.tx()->alloc_packet(LENGTH));
+				_nic.tx()->wakeup();
+				(void)_waited(200, [&] { return _nic.rx()->packet_avail(); });
+				while (_nic.tx()->ack_avail())
+					_nic.tx()->release_packet(_nic.tx()->try_get_acked_packet());
+			}
+			_nic.rx_channel()->sigh_packet_avail(_handler);
+
+			if (!_waited(200*MAX_ATTEMPTS, [&] { return _told; }))
+				wrong("a handler does not get to know of the frame that is there");
+		}
+	};
 
 	void _acknowledged(char const *name, Packet const &packet)
 	{
@@ -171,6 +224,7 @@ struct Test::Nic_cases
 		off_t const at = good.offset();
 
 		_open_sessions();
+		Late_handler(_env, _timer, _heap).execute();
 
 		_acknowledged("a frame in the queues",          Packet(8, LENGTH));
 		_acknowledged("a negative offset",              Packet(-4096, LENGTH));
