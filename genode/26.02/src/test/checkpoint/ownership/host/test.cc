@@ -201,7 +201,7 @@ static void for_each_next(State const &s, auto const &fn)
 				t.faults.crashes--;
 				t.sides[i] = Side(i); });
 
-		if (s.faults.crashes && side.pc == Side::BEGIN_WRITE)
+		if (s.faults.crashes && (side.pc == Side::BEGIN_WRITE || side.pc == Side::END_WRITE))
 			with([&] (State &t) {
 				t.faults.crashes--;
 				t.late[i]  = { side.ownership.pending(), sector, 1 };
