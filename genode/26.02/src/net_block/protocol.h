@@ -50,6 +50,9 @@ namespace Net_block {
  */
 struct Net_block::Medium
 {
+	/* no position in bytes, nor a sum of two, exceeds 64 bits */
+	static constexpr uint64_t MAX_BLOCK_COUNT = 1ULL << 40;
+
 	uint64_t block_count;
 	uint32_t block_size;
 	uint32_t writeable;
@@ -61,7 +64,7 @@ struct Net_block::Medium
 		bool const power_of_two = !(block_size & (block_size - 1));
 
 		return block_size >= 512 && block_size <= 4096 && power_of_two
-		    && block_count && block_count <= ~0ULL/block_size && writeable <= 1;
+		    && block_count && block_count <= MAX_BLOCK_COUNT && writeable <= 1;
 	}
 
 	uint32_t max_count() const { return uint32_t(MAX_PAYLOAD/block_size); }
@@ -94,7 +97,8 @@ struct Net_block::Greeting
 	 */
 	bool intact() const
 	{
-		return !__builtin_memcmp(magic, MAGIC, sizeof(magic)) && crc == crc_of(*this);
+		return !__builtin_memcmp(magic, MAGIC, sizeof(magic)) && !zero && !zeros
+		    && crc == crc_of(*this);
 	}
 
 	static Greeting with(uint64_t connection, Medium const &medium)
@@ -126,7 +130,7 @@ struct Net_block::Request
 	uint32_t zero;
 	uint32_t crc;
 
-	bool intact() const { return magic == MAGIC && crc == crc_of(*this); }
+	bool intact() const { return magic == MAGIC && !zero && crc == crc_of(*this); }
 
 	/**
 	 * Return true if the medium can be asked for this
@@ -182,7 +186,7 @@ struct Net_block::Answer
 	uint32_t zero;
 	uint32_t crc;
 
-	bool intact() const { return magic == MAGIC && crc == crc_of(*this); }
+	bool intact() const { return magic == MAGIC && !zero && crc == crc_of(*this); }
 
 	static Answer with(Status status, uint64_t connection, uint64_t number, uint32_t bytes,
 	                   uint32_t payload_crc)

@@ -13,6 +13,7 @@
 
 /* lwIP includes */
 #include <lwip/tcp.h>
+#include <lwip/priv/tcp_priv.h>
 
 /* local includes */
 #include <tcp.h>
@@ -25,6 +26,9 @@ using namespace Net_block;
  */
 struct Net_block::Tcp_callbacks
 {
+	/* segments, of which the window takes 80 of the usual size */
+	static constexpr unsigned MAX_OUT_OF_ORDER = 200;
+
 	static err_t received(void *arg, tcp_pcb *, pbuf *p, err_t)
 	{
 		Tcp_connection &c = *(Tcp_connection *)arg;
@@ -70,6 +74,24 @@ struct Net_block::Tcp_callbacks
 		c._events.tcp_event();
 	}
 
+	/**
+	 * Called twice a second
+	 *
+	 * The stack keeps what arrives out of order, however small the pieces are.
+	 */
+	static err_t polled(void *, tcp_pcb *pcb)
+	{
+		unsigned count = 0;
+		for (tcp_seg const *seg = pcb->ooseq; seg; seg = seg->next)
+			count++;
+
+		if (count <= MAX_OUT_OF_ORDER)
+			return ERR_OK;
+
+		tcp_abort(pcb);
+		return ERR_ABRT;
+	}
+
 	static err_t accepted(void *arg, tcp_pcb *pcb, err_t)
 	{
 		if (!pcb)
@@ -93,8 +115,8 @@ struct Net_block::Tcp_callbacks
 
 bool Ip_stack::valid(Address const &address)
 {
-	ip_addr_t ip { };
-	return ipaddr_aton(address.string(), &ip);
+	ip4_addr_t ip { };
+	return ip4addr_aton(address.string(), &ip);
 }
 
 
@@ -104,7 +126,8 @@ Ip_stack::Ip_stack(Env &env, Node const &config)
 	              netmask = config.attribute_value("netmask", Address("255.255.255.0")),
 	              gateway = config.attribute_value("gateway", Address("0.0.0.0"));
 
-	if (!valid(address) || !valid(netmask) || !valid(gateway))
+	/* the stack would wait for an address for ever */
+	if (address == "0.0.0.0" || !valid(address) || !valid(netmask) || !valid(gateway))
 		throw Invalid_address();
 
 	/* no progress is waited for within the stack */
@@ -138,6 +161,7 @@ void Tcp_connection::_prepare()
 	tcp_recv(_pcb, Tcp_callbacks::received);
 	tcp_sent(_pcb, Tcp_callbacks::acknowledged);
 	tcp_err (_pcb, Tcp_callbacks::failed);
+	tcp_poll(_pcb, Tcp_callbacks::polled, 1);
 
 	tcp_nagle_disable(_pcb);
 }
@@ -177,6 +201,7 @@ Tcp_connection::~Tcp_connection()
 	tcp_recv(_pcb, nullptr);
 	tcp_sent(_pcb, nullptr);
 	tcp_err (_pcb, nullptr);
+	tcp_poll(_pcb, nullptr, 0);
 	tcp_abort(_pcb);
 }
 

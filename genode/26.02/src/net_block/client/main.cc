@@ -210,6 +210,9 @@ struct Net_block::Main : Rpc_object<Typed_root<Block::Session>>, private Server_
 		}
 		catch (Out_of_ram)  { return Session_error::OUT_OF_RAM; }
 		catch (Out_of_caps) { return Session_error::OUT_OF_CAPS; }
+
+		/* a buffer that is too small for the queues */
+		catch (...) { return Session_error::DENIED; }
 	}
 
 	void upgrade(Session_capability, Root::Upgrade_args const &) override { }
@@ -219,7 +222,7 @@ struct Net_block::Main : Rpc_object<Typed_root<Block::Session>>, private Server_
 		if (!_session.constructed() || cap != _session->cap())
 			return;
 
-		/* what the client wanted is not executed after its session has ended */
+		/* what the client wanted is not executed after anything of a later session */
 		if (_session->outstanding())
 			_server.disconnect();
 

@@ -62,6 +62,7 @@ class Net_block::Server_link : Noncopyable
 		uint64_t _sent       = 0;      /* number of requests of this connection */
 		uint64_t _answered   = 0;
 
+		bool     _unsent     = false;  /* there is a part that could not be sent yet */
 		uint64_t _progress   = 0;
 		unsigned _idle_ms    = 0;
 		unsigned _pause_ms   = 0;
@@ -72,7 +73,7 @@ class Net_block::Server_link : Noncopyable
 		void _connect()
 		{
 			_tcp.construct(_user, _address, _port);
-			_greeted = false;
+			_greeted = _unsent = false;
 			_sent = _answered = _progress = _idle_ms = 0;
 		}
 
@@ -224,7 +225,7 @@ class Net_block::Server_link : Noncopyable
 		}
 
 		/**
-		 * End the connection, so that nothing is executed that was sent
+		 * End the connection, so that nothing that was sent is executed after what the next one sends
 		 */
 		void disconnect()
 		{
@@ -278,6 +279,8 @@ class Net_block::Server_link : Noncopyable
 			    && (_receive(transfer, with_payload) || _send(transfer, with_payload)))
 				progress = true;
 
+			_unsent = transfer.sendable() && !transfer.outstanding();
+
 			return progress;
 		}
 
@@ -295,7 +298,7 @@ class Net_block::Server_link : Noncopyable
 				return;
 			}
 
-			bool const waits = !_greeted || _sent != _answered;
+			bool const waits = !_greeted || _sent != _answered || _unsent;
 
 			_idle_ms  = waits && _tcp->progress() == _progress ? _idle_ms + period_ms : 0;
 			_progress = _tcp->progress();

@@ -39,6 +39,15 @@ struct Net_block::Execution : Block::Connection<Execution>::Job
 
 	bool done = false, success = false;
 
+	/**
+	 * Return true if the driver of the device means a part of the payload
+	 */
+	bool fits(Block::off_t offset, size_t length) const
+	{
+		return offset >= 0 && size_t(offset) <= payload.num_bytes
+		    && length <= payload.num_bytes - size_t(offset);
+	}
+
 	Execution(Block::Connection<Execution> &connection, Block::Operation const &operation,
 	          char *payload, size_t num_bytes)
 	:
@@ -67,12 +76,14 @@ struct Net_block::Block_client : Block::Connection<Execution>
 
 	void produce_write_content(Execution &job, Block::off_t offset, char *dst, size_t length)
 	{
-		memcpy(dst, job.payload.start + offset, length);
+		if (job.fits(offset, length))
+			memcpy(dst, job.payload.start + offset, length);
 	}
 
 	void consume_read_result(Execution &job, Block::off_t offset, char const *src, size_t length)
 	{
-		memcpy(job.payload.start + offset, src, length);
+		if (job.fits(offset, length))
+			memcpy(job.payload.start + offset, src, length);
 	}
 
 	void completed(Execution &job, bool success)
@@ -121,7 +132,7 @@ class Net_block::Server : Noncopyable
 		void _accept()
 		{
 			_listener.accept();
-			_connection = Trace::timestamp();
+			_connection = max(_connection + 1, uint64_t(Trace::timestamp()));
 			_next       = 0;
 			_idle_ms    = 0;
 
@@ -131,7 +142,8 @@ class Net_block::Server : Noncopyable
 
 			bool sent = false;
 			_listener.with_connection([&] (Tcp_connection &tcp) {
-				sent = tcp.room_for(sizeof(greeting)) && tcp.send(&greeting, sizeof(greeting)); });
+				sent = tcp.lost()
+				    || (tcp.room_for(sizeof(greeting)) && tcp.send(&greeting, sizeof(greeting))); });
 
 			if (!sent)
 				_close("no memory for a greeting");
@@ -289,7 +301,7 @@ struct Net_block::Main : private Tcp_events
 	Attached_rom_dataspace _config { _env, "config" };
 
 	uint16_t const _port       = _config.node().attribute_value("port", uint16_t(2601));
-	unsigned const _timeout_ms = _config.node().attribute_value("timeout_ms", 10*1000U);
+	unsigned const _timeout_ms = max(1000U, _config.node().attribute_value("timeout_ms", 10*1000U));
 	Address  const _peer       = _config.node().attribute_value("client", Address());
 
 	Heap              _heap   { _env.ram(), _env.rm() };
