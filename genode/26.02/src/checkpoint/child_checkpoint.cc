@@ -350,7 +350,7 @@ void Managed_child::_write_image()
 	uint64_t const behind = _job_tail.end;
 
 	if (!behind)
-		_expected_bytes = _job_tail.whole = _stat.image_bytes;
+		_job_tail.whole = _expected_bytes = _stat.image_bytes;
 	else
 		_job_tail.last = _stat.image_bytes;
 
