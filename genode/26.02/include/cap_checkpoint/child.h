@@ -69,9 +69,11 @@ class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Pd_freezer
 
 		void _begin(Threads &) override;
 
-		void _release_faulters(Threads &) override;
-
 		bool _waits(Thread const &thread) const override { return _pd.faults.waits(thread.cap); }
+
+	protected:
+
+		void _release_faulters(Threads &) override;
 
 	public:
 

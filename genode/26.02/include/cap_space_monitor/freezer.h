@@ -175,7 +175,7 @@ class Cap_space_monitor::Freezer : Noncopyable
 		}
 
 		/**
-		 * Look at the threads before any of them is paused
+		 * Look at the threads before an attempt pauses any of them
 		 */
 		virtual void _begin(Threads &) { }
 

@@ -348,11 +348,12 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 	if (!_attach())
 		return _stuck;
 
-	_begin(threads);
-
 	while (result.attempts < bound.attempts && result.rounds < bound.rounds) {
 
 		result.attempts++;
+
+		/* the component executes between two attempts */
+		_begin(threads);
 
 		_area->hold.set(1);
 

@@ -13,24 +13,15 @@
 #include <base/log.h>
 #include <timer_session/connection.h>
 
+/* test includes */
+#include <cap_checkpoint_test/signal_counter.h>
+
 namespace Test {
 
 	using namespace Genode;
 
-	struct Signal_counter;
 	struct Main;
 }
-
-
-/**
- * Counts signals, some of which core delivers together
- */
-struct Test::Signal_counter : Signal_dispatcher_base
-{
-	unsigned count = 0;
-
-	void dispatch(unsigned num) override { count += num; }
-};
 
 
 struct Test::Main

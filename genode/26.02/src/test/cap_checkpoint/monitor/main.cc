@@ -16,6 +16,7 @@
 
 /* local includes */
 #include <bystander.h>
+#include <freezers.h>
 #include <image_memory.h>
 #include <mistakes.h>
 #include <options.h>
@@ -105,7 +106,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 		_timer.trigger_once(1000);
 	}
 
-	bool _child_exited = false;
+	bool _child_exited = false, _signalled = false;
 
 	void _construct_child()
 	{
@@ -192,16 +193,13 @@ struct Test::Main : Virtual_parent::Exit_handler
 
 	Cap_space_monitor::Freezer::Result _freeze_child()
 	{
-		Careless_freezer careless { _child->pd };
-		Child::Threads   threads  { *_child };
+		Freezers freezers { *_child, _options };
 
-		Cap_space_monitor::Freezer &careful = _child->freezer,
-		                           &freezer = _options.ignore_windows ? careless : careful;
+		auto const result = freezers.freeze();
+		_submitted += freezers.submitted();
+		_signalled |= freezers.submitted();
 
-		auto const result = freezer.freeze(threads, { });
 		if (result.ok()) {
-			if (_options.ignore_windows)
-				(void)_child->freezer.adopt();
 			_submit_signals();
 			_child->pd.signals.drain();
 		}
@@ -381,6 +379,8 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_fail("hardly any checkpoint had packets in flight");
 		else if (_options.faults && _tally.faults*_options.faults < _round)
 			_fail("hardly any image has a page fault");
+		else if (_options.signal_faults && !_signalled)
+			_fail("no signal arrived while a thread was let out of a page fault");
 
 		/* slots of objects that are gone may keep the badge that they got before */
 		else if (!_options.thaw && !_options.hostile && (_tally.unchanged > _tally.dead || !_tally.rewritten))

@@ -29,22 +29,8 @@ namespace Test {
 
 	using namespace Cap_checkpoint;
 
-	struct Careless_freezer;
 	struct Loss;
 }
-
-
-/**
- * Freezer that parks threads wherever they are
- *
- * Such threads go on with badges that are stale after a restore.
- */
-struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
-{
-	using Cap_space_monitor::Pd_freezer::Pd_freezer;
-
-	bool _critical(addr_t, addr_t) const override { return false; }
-};
 
 
 /**
@@ -166,7 +152,7 @@ struct Test::Loss
 	}
 
 	/**
-	 * Detach a region map from another one
+	 * Detach the first region map that is within another one
 	 */
 	void _lose_nested_map()
 	{
@@ -175,7 +161,7 @@ struct Test::Loss
 
 		_for_each_map([&] (Virtual_region_map &map) {
 			map.for_each_region([&] (Region &region) {
-				if (region.ds && region.ds->area) {
+				if (!outer && region.ds && region.ds->area) {
 					outer = &map;
 					at    = region.range.start;
 				} }); });

@@ -74,9 +74,14 @@ struct Test::Options
 	/* signals that are pending in each checkpoint, and the component counts */
 	unsigned const submit = _value("submit", 0u);
 
+	/* a signal arrives while a thread is let out of a page fault, and the component counts */
+	bool const signal_faults = _value("signal_faults", false);
+
 	/* mistakes that a monitor must not make, and the component has to notice */
 	bool const ignore_windows = _value("ignore_windows", false),
-	           drop_signals   = _value("drop_signals",   false);
+	           drop_signals   = _value("drop_signals",   false),
+	           guess_faults   = _value("guess_faults",   false),
+	           keep_faults    = _value("keep_faults",    false);
 
 	/* name of the ROM module that the component gets as its configuration */
 	Name const config_rom = _value("config_rom", Name("config"));
