@@ -101,9 +101,12 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		Monitor       &_monitor;
 		Pd_connection  _real_pd;
 		Cpu_connection _real_cpu;
+		long const     _priority;
 
 		void upgrade_pd (Session::Resources const &r) override { _real_pd .upgrade(r); }
 		void upgrade_cpu(Session::Resources const &r) override { _real_cpu.upgrade(r); }
+
+		long priority() const override { return _priority; }
 
 		/*
 		 * Noncopyable

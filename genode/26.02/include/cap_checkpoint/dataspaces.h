@@ -169,6 +169,11 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 		void forget_within_maps();
 
 		/**
+		 * Take note that others, of whom core is not asked, may have written to each dataspace
+		 */
+		void written_by_others();
+
+		/**
 		 * Return number that no region map was visited with
 		 */
 		unsigned next_visit() { return ++_visit; }

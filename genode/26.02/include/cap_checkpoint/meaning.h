@@ -56,6 +56,7 @@ struct Cap_checkpoint::Refused
 		THREAD,             /* thread cannot be created at its place */
 		CAPABILITY,         /* capability cannot be created or installed */
 		NO_RESTART,         /* threads do not come to life */
+		CHILDREN,           /* component with children of its own */
 	};
 
 	Reason      reason;

@@ -40,6 +40,11 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		{
 			virtual void upgrade_pd (Session::Resources const &) = 0;
 			virtual void upgrade_cpu(Session::Resources const &) = 0;
+
+			/**
+			 * Return priority of the threads of the component, as for a CPU session
+			 */
+			virtual long priority() const = 0;
 		};
 
 		using Request = Open_session::Request;
@@ -49,6 +54,12 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		 * object with its bookkeeping, and the session capability
 		 */
 		static constexpr size_t SESSION_RAM = 4096, SESSION_CAPS = 2;
+
+		/*
+		 * PD sessions besides the one of the environment, and as many CPU sessions,
+		 * each of which may have up to 32 threads in slots of the monitor
+		 */
+		static constexpr unsigned MAX_CHILDREN = 16;
 
 		/* in the order of 'Image::Handler::Parent' */
 		Signal_context_capability sighs[Image::Handler::NUM_PARENT] { };
@@ -92,6 +103,7 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		Open_session *_usable(SESSION *);
 
 		Open_session *_create(Request const &);
+		Open_session *_create_for_child(Request const &);
 
 		void _destroy(Open_session &);
 
@@ -156,6 +168,11 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		 * Call 'fn' with each 'Open_session &' in the order of IDs
 		 */
 		void for_each_session(auto const &fn) { _sessions.for_each<Open_session>(fn); }
+
+		/**
+		 * Return number of sessions by which the component has children
+		 */
+		unsigned count(Open_session::Of_children) const;
 
 
 		/**********************

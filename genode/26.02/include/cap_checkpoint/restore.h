@@ -82,6 +82,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _begins = false;
 
 		bool _is_of_this_system();
+		bool _is_childless();
 		bool _read_clients();
 		bool _take_donations();
 		bool _reserve();

@@ -144,6 +144,11 @@ class Cap_checkpoint::Save : Noncopyable
 		~Save() { if (_pinned) _precopy->unpin(false); }
 
 		/**
+		 * Refuse a component that cannot be saved by now, whether it is frozen or not
+		 */
+		static Save_result possible(Child &);
+
+		/**
 		 * Save all but the pages that there are copies of, to be called once
 		 */
 		Save_result save_state();

@@ -59,7 +59,7 @@ class Cap_checkpoint::Server_session : Noncopyable
 		 * \param args   further arguments, each with a comma in front
 		 */
 		Server_session(Env &, char const *service, Session_label const &, Costs usual,
-		               Open_session::Args const &args = { });
+		               Open_session::Args const &args = { }, Affinity const & = { });
 
 		~Server_session();
 

@@ -168,6 +168,13 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 				fn(part, *ds);
 	}
 
+	/**
+	 * Session by which the component has children, and of which no image can tell
+	 */
+	enum class Of_children { NO, PD, CPU };
+
+	virtual Of_children of_children() const { return Of_children::NO; }
+
 	virtual Rom_service_session   *rom_session()   { return nullptr; }
 	virtual Timer_service_session *timer_session() { return nullptr; }
 

@@ -1,5 +1,6 @@
 REQUIRES := foc
 SRC_CC   := region_map.cc signals.cc pd.cc sessions.cc parent.cc child.cc
+SRC_CC   += child_sessions.cc
 SRC_CC   += server_session.cc rom.cc report.cc terminal.cc block.cc
 SRC_CC   += rm.cc file_system.cc file_packets.cc file_handles.cc nic.cc
 SRC_CC   += proxy.cc offer.cc clients.cc translate.cc shared_memory.cc provider.cc requests.cc

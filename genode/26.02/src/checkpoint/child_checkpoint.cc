@@ -258,6 +258,15 @@ void Managed_child::_checkpoint()
 {
 	_attempt_us = _common.now_us();
 
+	/* a child that has children itself would be frozen in vain */
+	bool possible = true;
+	Cap_checkpoint::Save::possible(*_child).with_error([&] (Refused const &refused) {
+		_try_again(Message("not saved: ", refused));
+		possible = false; });
+
+	if (!possible)
+		return;
+
 	/* compute hashes while the child is still running */
 	_child->parent.for_each_session([&] (Cap_checkpoint::Open_session &session) {
 		session.with_rom([&] (Cap_checkpoint::Rom_service_session &rom) {
@@ -431,18 +440,4 @@ void Managed_child::_work_on_image(uint64_t now)
 		_attempt_us = _common.now_us();
 		_try_again(reason);
 	}
-}
-
-
-bool Managed_child::give_way()
-{
-	/* what was begun ahead is begun anew once it is needed */
-	if (_begun.constructed() && !_prepared.constructed() && !busy()) {
-		_destroy_child();
-		_base.destruct();
-		return true;
-	}
-
-	return _copies.constructed() && !_making.constructed()
-	    && _copies->drop("something else needed the RAM");
 }

@@ -411,3 +411,15 @@ uint64_t Managed_child::deadline_us() const
 }
 
 
+bool Managed_child::give_way()
+{
+	/* what was begun ahead is begun anew once it is needed */
+	if (_begun.constructed() && !_prepared.constructed() && !busy()) {
+		_destroy_child();
+		_base.destruct();
+		return true;
+	}
+
+	return _copies.constructed() && !_making.constructed()
+	    && _copies->drop("something else needed the RAM");
+}

@@ -330,8 +330,28 @@ Save_result Save::_result(bool ok)
 }
 
 
+Save_result Save::possible(Child &child)
+{
+	using Of_children = Open_session::Of_children;
+
+	unsigned const pds  = child.parent.count(Of_children::PD),
+	               cpus = child.parent.count(Of_children::CPU);
+
+	if (pds || cpus)
+		return Refused { Refused::Reason::CHILDREN,
+		                 String<160>("the component has ", pds, " PD and ", cpus,
+		                             " CPU sessions for them") };
+
+	return Ok();
+}
+
+
 Save_result Save::save_state()
 {
+	Save_result const possible = Save::possible(_child);
+	if (possible.failed())
+		return possible;
+
 	_child.parent.for_each_session([&] (Open_session &session) { session.before_save(); });
 	_child.parent.with_offer([&] (Offer &offer, Offer_state &state) { offer.save_state(state); });
 

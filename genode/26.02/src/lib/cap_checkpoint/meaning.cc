@@ -31,6 +31,7 @@ char const *Refused::name(Reason reason)
 	case Reason::THREAD:           return "thread";
 	case Reason::CAPABILITY:       return "capability";
 	case Reason::NO_RESTART:       return "no restart";
+	case Reason::CHILDREN:         return "children";
 	}
 	return "unknown";
 }

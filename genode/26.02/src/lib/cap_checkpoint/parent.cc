@@ -11,6 +11,7 @@
 /* Genode includes */
 #include <base/log.h>
 #include <cap_checkpoint/block_session.h>
+#include <cap_checkpoint/child_sessions.h>
 #include <cap_checkpoint/file_system_session.h>
 #include <cap_checkpoint/nic_session.h>
 #include <cap_checkpoint/parent.h>
@@ -23,10 +24,44 @@
 
 using namespace Cap_checkpoint;
 
+using Of_children = Open_session::Of_children;
+
+
+static bool env_session(Open_session::Request const &request, Parent::Client::Id id,
+                        char const *service)
+{
+	return request.id.value == id.value && request.service == service;
+}
+
+
+/**
+ * Return true if the session comes with the component, which does not pay for it
+ */
+static bool env_session(Open_session::Request const &request)
+{
+	using Env = Parent::Env;
+
+	return env_session(request, Env::pd(),     "PD")  || env_session(request, Env::cpu(),    "CPU")
+	    || env_session(request, Env::log(),    "LOG") || env_session(request, Env::binary(), "ROM")
+	    || env_session(request, Env::linker(), "ROM");
+}
+
 
 Virtual_parent::~Virtual_parent()
 {
 	_env.ep().dissolve(*this);
+
+	/* threads of children end first, so that none misses what other sessions provide */
+	auto any_cpu = [&]
+	{
+		Open_session *cpu = nullptr;
+		for_each_session([&] (Open_session &session) {
+			if (session.of_children() == Of_children::CPU)
+				cpu = &session; });
+		return cpu;
+	};
+	while (Open_session * const cpu = any_cpu())
+		_destroy(*cpu);
 
 	while (_sessions.apply_any<Open_session>([&] (Open_session &s) { _destroy(s); }));
 }
@@ -36,8 +71,14 @@ void Virtual_parent::_destroy(Open_session &session)
 {
 	Open_session::Costs const donated = session.request.donated;
 
+	bool const pd = session.of_children() == Of_children::PD;
+
 	destroy(_alloc, &session);
 	_pd.repay(donated);
+
+	/* core tells of what the component itself has written, not of what its child has */
+	if (pd)
+		_pd.dataspaces.written_by_others();
 }
 
 
@@ -57,18 +98,45 @@ Open_session *Virtual_parent::_usable(SESSION *session)
 }
 
 
+/**
+ * Create PD or CPU session that is not one of the environment
+ */
+Open_session *Virtual_parent::_create_for_child(Request const &request)
+{
+	bool const pd = request.service == "PD";
+
+	if (count(pd ? Of_children::PD : Of_children::CPU) >= MAX_CHILDREN) {
+		warning(_pd.name, ": no more than ", MAX_CHILDREN, " sessions of the service ",
+		        request.service, " can be open");
+		return nullptr;
+	}
+
+	Session_label const label = _policy.label(request.service, request.label());
+
+	/* the component has paid at least what the session takes */
+	Open_session::Costs const quota { { request.donated.ram.value  - SESSION_RAM  },
+	                                  { request.donated.caps.value - SESSION_CAPS } };
+	if (pd)
+		return _usable(new (_alloc) Pd_service_session(_env, _env.ep(), label, quota, _sessions,
+		                                               request));
+
+	return _usable(new (_alloc) Cpu_service_session(_env, _env.ep(), label, quota,
+	                                                _core_sessions.priority(), _sessions,
+	                                                request));
+}
+
+
 Open_session *Virtual_parent::_create(Request const &request)
 {
 	Session_label const label = request.label();
 
-	if (request.id.value == Parent::Env::pd().value && request.service == "PD")
+	if (env_session(request, Parent::Env::pd(), "PD"))
 		return new (_alloc) Env_session(_sessions, request, _pd.cap());
 
-	if (request.id.value == Parent::Env::cpu().value && request.service == "CPU")
+	if (env_session(request, Parent::Env::cpu(), "CPU"))
 		return new (_alloc) Env_session(_sessions, request, _cpu.cap());
 
-	bool const env_log = request.id.value == Parent::Env::log().value
-	                  && request.service == "LOG";
+	bool const env_log = env_session(request, Parent::Env::log(), "LOG");
 
 	/* a label becomes an argument of another session, and is printed */
 	if (!env_log && !Printable(label).argument()) {
@@ -135,6 +203,9 @@ Open_session *Virtual_parent::_create(Request const &request)
 		                                               { { SESSION_RAM }, { SESSION_CAPS } },
 		                                               _sessions, request));
 
+	if (request.service == "PD" || request.service == "CPU")
+		return _create_for_child(request);
+
 	warning(_pd.name, ": service ", Printable(request.service), " (", label, ") cannot be used, "
 	        "its state would be lost");
 	return nullptr;
@@ -142,13 +213,13 @@ Open_session *Virtual_parent::_create(Request const &request)
 
 
 /**
- * Hand over to core what the component donates to a session of core
+ * Hand over to core what the component donates to a session of its environment
  */
 void Virtual_parent::_upgrade(Open_session const &session, Open_session::Costs const &amount)
 {
 	Session::Resources const resources { amount.ram, amount.caps };
 
-	if (!amount.ram.value && !amount.caps.value)
+	if (!env_session(session.request) || (!amount.ram.value && !amount.caps.value))
 		return;
 
 	if (session.request.service == "PD")  _core_sessions.upgrade_pd (resources);
@@ -181,6 +252,12 @@ static Open_session::Costs server_costs(Open_session::Request const &request)
 
 	if (request.service == "RM")
 		return Rm_service_session::server_costs();
+
+	if (request.service == "PD")
+		return Pd_service_session::server_costs();
+
+	if (request.service == "CPU")
+		return Cpu_service_session::server_costs();
 
 	return { { 0 }, { 0 } };
 }
@@ -221,8 +298,7 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 {
 	Request request = wanted;
 
-	/* the sessions of the environment come with the component */
-	bool const env = Parent::Env::session_id(wanted.id);
+	bool const env = env_session(wanted);
 
 	if (!env)
 		request.donated = costs_of_session(wanted, wanted.donated);

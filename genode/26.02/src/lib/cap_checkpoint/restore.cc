@@ -368,9 +368,28 @@ bool Restore::_is_of_this_system()
 }
 
 
+/**
+ * Refuse sessions for children, of whom an image does not tell
+ */
+bool Restore::_is_childless()
+{
+	bool result = true;
+
+	_image.for_each<Image::Session>([&] (size_t, Image::Session const &s) {
+
+		bool const pd  = !strcmp(s.service, "PD")  && s.id != Parent::Env::pd().value,
+		           cpu = !strcmp(s.service, "CPU") && s.id != Parent::Env::cpu().value;
+
+		if (pd || cpu)
+			result = _refuse(Refused::Reason::CHILDREN, Cstring(s.service), ", ", Cstring(s.args)); });
+
+	return result;
+}
+
+
 bool Restore::_provide()
 {
-	return _is_of_this_system() && _reserve() && _child.has_quota() && _read_clients()
+	return _is_of_this_system() && _is_childless() && _reserve() && _child.has_quota() && _read_clients()
 	    && _take_donations() && _open_sessions() && _provide_roms() && _provide_dataspaces() && _fill_pages();
 }
 

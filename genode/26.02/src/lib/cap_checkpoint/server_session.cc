@@ -21,7 +21,8 @@ using namespace Cap_checkpoint;
  ********************/
 
 Server_session::Server_session(Env &env, char const *service, Session_label const &label,
-                               Costs const usual, Open_session::Args const &further)
+                               Costs const usual, Open_session::Args const &further,
+                               Affinity const &affinity)
 :
 	_env(env)
 {
@@ -42,7 +43,7 @@ Server_session::Server_session(Env &env, char const *service, Session_label cons
 		}
 		again = false;
 
-		_env.try_session(service, _element.id(), args.string(), { }).with_result(
+		_env.try_session(service, _element.id(), args.string(), affinity).with_result(
 			[&] (Session_capability cap) { _cap = cap; },
 			[&] (Session_error e) {
 				if (e == Session_error::INSUFFICIENT_RAM)  { ram  += 4096; again = true; }

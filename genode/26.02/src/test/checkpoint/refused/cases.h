@@ -130,6 +130,19 @@ struct Test::Case
 				if (Genode::strcmp(s.service, "LOG")) return false;
 				return put_text(s.service, "Rt|c\nreason: fine"); }); } });
 
+		/* the record of a timer needs a session that is one */
+		fn(Case { .name = "CPU session of a child", .reason = "children: CPU",
+		          .alter = [] (Altered_image &image) {
+			uint32_t timer = 0;
+			image.alter<Image::Timer>(0, [&] (Image::Timer &t) { timer = t.session; });
+			image.alter<Image::Session>(timer, [] (Image::Session &s) { (void)put_text(s.service, "CPU"); });
+
+			for (uint32_t i = 0; i < image.num<Image::Session>(); i++)
+				image.alter<Image::Session>(i, [&] (Image::Session &s) {
+					if (Genode::strcmp(s.service, "LOG")) return;
+					(void)put_text(s.service, "Timer");
+					image.alter<Image::Timer>(0, [&] (Image::Timer &t) { t.session = i; }); }); } });
+
 		fn(Case { .name = "label that donates more quota", .reason = "session: ROM",
 		          .alter = [] (Altered_image &image) {
 			image.alter_one<Image::Session>([] (Image::Session &s) {

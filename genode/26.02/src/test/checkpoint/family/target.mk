@@ -1,0 +1,3 @@
+TARGET = test-checkpoint-family
+SRC_CC = main.cc
+LIBS   = base sandbox

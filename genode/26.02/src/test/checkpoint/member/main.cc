@@ -1,0 +1,201 @@
+/*
+ * \brief  Child of a component that is saved, or component that has children itself
+ * \date   2026-12-01
+ */
+
+/*
+ * This file is distributed under the terms of the GNU Affero General Public
+ * License version 3.
+ */
+
+/* Genode includes */
+#include <base/attached_rom_dataspace.h>
+#include <base/component.h>
+#include <base/log.h>
+#include <os/reporter.h>
+#include <timer_session/connection.h>
+
+namespace Test {
+
+	using namespace Genode;
+
+	struct Counter;
+	struct Greedy;
+	struct Leaver;
+	struct Main;
+}
+
+
+/**
+ * Reports numbers one after the other
+ */
+struct Test::Counter
+{
+	static constexpr unsigned LAST = 10;
+
+	unsigned const _phase;
+
+	Expanding_reporter _reporter;
+
+	Timer::Connection _timer;
+
+	unsigned _count = 0;
+
+	void _handle_timer()
+	{
+		if (_count == LAST)
+			return;
+
+		_count++;
+		_reporter.generate([&] (Generator &g) {
+			g.attribute("phase", _phase);
+			g.attribute("count", _count); });
+	}
+
+	Signal_handler<Counter> _timer_handler;
+
+	Counter(Env &env, unsigned phase)
+	:
+		_phase(phase), _reporter(env, "count"), _timer(env),
+		_timer_handler(env.ep(), *this, &Counter::_handle_timer)
+	{
+		_timer.sigh(_timer_handler);
+		_timer.trigger_periodic(20*1000);
+	}
+};
+
+
+/**
+ * Opens sessions until it is told that there are no more
+ */
+struct Test::Greedy
+{
+	static constexpr unsigned MAX = 64;
+
+	Env &_env;
+
+	Parent::Client _clients[MAX] { };
+
+	Constructible<Id_space<Parent::Client>::Element> _ids[MAX] { };
+
+	unsigned _open(char const *service, char const *args)
+	{
+		unsigned count = 0;
+		bool     more  = true;
+
+		while (more && count < MAX) {
+			_ids[count].construct(_clients[count], _env.id_space());
+			more = _env.try_session(service, _ids[count]->id(), args, Affinity()).ok();
+			if (more)
+				count++;
+			else
+				_ids[count].destruct();
+		}
+		return count;
+	}
+
+	void _close(unsigned count)
+	{
+		for (unsigned i = 0; i < count; i++) {
+			_env.close(_ids[i]->id());
+			_ids[i].destruct();
+		}
+	}
+
+	/**
+	 * Return how many sessions there are at a time, the same in each round
+	 */
+	void _try(char const *service, char const *args)
+	{
+		unsigned const count = _open(service, args);
+		_close(count);
+
+		unsigned const again = _open(service, args);
+		_close(again);
+
+		log(service, ": ", count, " sessions, then ", again);
+	}
+
+	Greedy(Env &env) : _env(env)
+	{
+		auto available = [&] {
+			return _env.pd().avail_ram().value + _env.pd().avail_caps().value; };
+
+		_try("PD",  "label=\"x\", ram_quota=256K, cap_quota=20");
+
+		size_t const before = available();
+
+		_try("PD",  "label=\"x\", ram_quota=256K, cap_quota=20");
+		_try("PD",  "label=\"x\", ram_quota=1M, cap_quota=20");
+		_try("CPU", "label=\"x\", ram_quota=64K, cap_quota=10");
+
+		/* the monitor takes what a session costs, whatever is donated */
+		_try("PD",  "label=\"x\"");
+		_try("CPU", "label=\"x\"");
+
+		log(available() == before ? "all that was donated is back" : "mistake: donations are lost");
+	}
+};
+
+
+/**
+ * Exits after some time
+ */
+struct Test::Leaver
+{
+	Env &_env;
+
+	int const _value;
+
+	Timer::Connection _timer { _env };
+
+	void _handle_timer() { _env.parent().exit(_value); }
+
+	Signal_handler<Leaver> _timer_handler { _env.ep(), *this, &Leaver::_handle_timer };
+
+	Leaver(Env &env, int value, unsigned ms) : _env(env), _value(value)
+	{
+		_timer.sigh(_timer_handler);
+		_timer.trigger_once(1000*ms);
+	}
+};
+
+
+struct Test::Main
+{
+	using Role = String<16>;
+
+	Attached_rom_dataspace _config;
+
+	Constructible<Counter> _counter { };
+	Constructible<Greedy>  _greedy  { };
+	Constructible<Leaver>  _leaver  { };
+
+	Main(Env &env) : _config(env, "config")
+	{
+		Node const config = _config.node();
+
+		Role     const role  = config.attribute_value("role",  Role());
+		unsigned const phase = config.attribute_value("phase", 0U);
+
+		if (role == "counter")
+			_counter.construct(env, phase);
+
+		if (role == "leaver")
+			_leaver.construct(env, int(phase), config.attribute_value("after_ms", 100U));
+
+		if (role == "faulter") {
+			log("phase ", phase, ": about to access what is not there");
+			unsigned volatile * volatile nowhere = nullptr;
+			*nowhere = phase;
+		}
+
+		if (role == "greedy") {
+			_greedy.construct(env);
+			env.parent().exit(0);
+		}
+	}
+};
+
+
+void Component::construct(Genode::Env &env) { static Test::Main main(env); }

@@ -1,0 +1,3 @@
+TARGET = test-checkpoint-member
+SRC_CC = main.cc
+LIBS   = base
