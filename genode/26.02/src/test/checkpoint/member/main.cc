@@ -12,7 +12,9 @@
 #include <base/attached_rom_dataspace.h>
 #include <base/component.h>
 #include <base/log.h>
+#include <cpu_session/cpu_session.h>
 #include <os/reporter.h>
+#include <pd_session/pd_session.h>
 #include <timer_session/connection.h>
 
 namespace Test {
@@ -103,11 +105,19 @@ struct Test::Greedy
 	}
 
 	/**
-	 * Return how many sessions there are at a time, the same in each round
+	 * Tell how many sessions there are at a time, twice
+	 *
+	 * \param least  RAM that core wants for each
 	 */
-	void _try(char const *service, char const *args)
+	void _try(char const *service, size_t least, char const *args)
 	{
+		size_t const before = _env.pd().avail_ram().value;
+
 		unsigned const count = _open(service, args);
+
+		if (before - _env.pd().avail_ram().value < count*least)
+			error("mistake: ", service, " sessions are not paid for");
+
 		_close(count);
 
 		unsigned const again = _open(service, args);
@@ -121,17 +131,19 @@ struct Test::Greedy
 		auto available = [&] {
 			return _env.pd().avail_ram().value + _env.pd().avail_caps().value; };
 
-		_try("PD",  "label=\"x\", ram_quota=256K, cap_quota=20");
+		size_t const pd = Pd_session::RAM_QUOTA, cpu = Cpu_session::RAM_QUOTA;
+
+		_try("PD",  pd,  "label=\"x\", ram_quota=256K, cap_quota=20");
 
 		size_t const before = available();
 
-		_try("PD",  "label=\"x\", ram_quota=256K, cap_quota=20");
-		_try("PD",  "label=\"x\", ram_quota=1M, cap_quota=20");
-		_try("CPU", "label=\"x\", ram_quota=64K, cap_quota=10");
+		_try("PD",  pd,  "label=\"x\", ram_quota=256K, cap_quota=20");
+		_try("PD",  pd,  "label=\"x\", ram_quota=1M, cap_quota=20");
+		_try("CPU", cpu, "label=\"x\", ram_quota=64K, cap_quota=10");
 
 		/* the monitor takes what a session costs, whatever is donated */
-		_try("PD",  "label=\"x\"");
-		_try("CPU", "label=\"x\"");
+		_try("PD",  pd,  "label=\"x\"");
+		_try("CPU", cpu, "label=\"x\"");
 
 		log(available() == before ? "all that was donated is back" : "mistake: donations are lost");
 	}
