@@ -70,10 +70,10 @@ struct Test::Visitor : Thread
 
 
 /**
- * Three threads that wait for three pages of two region maps
+ * Four threads that wait for three pages of two region maps
  *
- * One page comes after the other, and lets the thread go on that waits for it, and no other. No two threads wait for the
- * same page, as core may come to a standstill when it wakes them up.
+ * One page comes after the other, and lets those threads go on that wait for it, and no other. Two threads wait for the
+ * same page.
  */
 struct Test::Crowd
 {
@@ -99,11 +99,12 @@ struct Test::Crowd
 	Ram_dataspace_capability const _ram { _env.ram().alloc(PAGES*PAGE) };
 
 	Visitor _near  { _env, "near",  _first_start },
+	        _twin  { _env, "twin",  _first_start },
 	        _far   { _env, "far",   _first_start + PAGE },
 	        _other { _env, "other", _second_start };
 
-	struct { Visitor &visitor; unsigned page; } const _crowd[PAGES] {
-		{ _near, 0 }, { _far, 1 }, { _other, 2 } };
+	struct { Visitor &visitor; unsigned page; } const _crowd[4] {
+		{ _near, 0 }, { _twin, 0 }, { _far, 1 }, { _other, 2 } };
 
 	struct { Region_map &map; addr_t at; } const _pages[PAGES] {
 		{ _first, 0 }, { _first, PAGE }, { _second, 0 } };

@@ -1,0 +1,3 @@
+TARGET   = test-faulters
+SRC_CC   = main.cc
+LIBS     = base
