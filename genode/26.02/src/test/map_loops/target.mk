@@ -1,0 +1,3 @@
+TARGET   = test-map_loops
+SRC_CC   = main.cc
+LIBS     = base
