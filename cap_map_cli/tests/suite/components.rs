@@ -42,6 +42,9 @@ fn place(image: &[u8], section: usize) -> usize {
 }
 
 const SYSTEM: usize = 0;
+const HANDLERS: usize = 5;
+const DATASPACES: usize = 6;
+const REGIONS: usize = 8;
 const THREADS: usize = 9;
 const FAULTS: usize = 10;
 
@@ -147,7 +150,7 @@ fn images_of_components_are_compared_by_their_records() {
 fn both_readers_refuse_images_of_components_alike() {
     let folder = tempfile::tempdir().unwrap();
     type Change = fn(&mut Vec<u8>);
-    let cases: [(&str, Change); 6] = [
+    let cases: [(&str, Change); 5] = [
         ("version of the contents", |image| {
             let system = place(image, SYSTEM);
             image[system] = 2;
@@ -163,28 +166,65 @@ fn both_readers_refuse_images_of_components_alike() {
             image[threads + 2 * 112 + 4] = 1;
             seal(image, THREADS);
         }),
-        ("record 0: no such region map", |image| {
-            *image = cap_checkpoint_image_host::sample_with_maps(3);
-            let faults = place(image, FAULTS);
-            image[faults + 4] = 5;
-            seal(image, FAULTS);
-        }),
         ("bytes instead of", |image| image.truncate(5000)),
         ("checksum", |image| image[5000] ^= 1),
     ];
     for (reason, change) in cases {
-        let file = component(folder.path(), "altered", change);
-        let (offset, text) =
-            cap_checkpoint_image_host::read(&fs::read(&file).unwrap()).unwrap_err();
-        let outcome = run(&["verify"], &file);
-        assert_eq!(outcome.status.code(), Some(3), "{reason}: {}", outcome.stdout);
-        let ours = outcome.stderr;
-        assert!(
-            ours.contains(reason) && ours.contains(&format!("at offset {offset}: ")),
-            "{ours}; {text}"
-        );
-        if text.contains("section \"") {
-            assert!(ours.contains(&text), "{ours} instead of {text}");
-        }
+        refused_alike(&component(folder.path(), "altered", change), reason);
+    }
+}
+
+/// Lets both readers refuse an image, for the same field and reason.
+fn refused_alike(file: &Path, reason: &str) {
+    let (offset, text) = cap_checkpoint_image_host::read(&fs::read(file).unwrap()).unwrap_err();
+    let outcome = run(&["verify"], file);
+    assert_eq!(outcome.status.code(), Some(3), "{reason}: {}", outcome.stdout);
+    let ours = outcome.stderr;
+    assert!(
+        ours.contains(reason) && ours.contains(&format!("at offset {offset}: ")),
+        "{ours}; {text}"
+    );
+    if text.contains("section \"") {
+        assert!(ours.contains(&text), "{ours} instead of {text}");
+    }
+}
+
+#[test]
+fn both_readers_refuse_region_maps_faults_and_memory_of_sessions_alike() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("altered");
+    // Section, number and size of a record, offset and value of a field.
+    for (section, record, field, value, reason) in [
+        (HANDLERS, (1, 16), 0, 6, "record 1: no such session"),
+        (HANDLERS, (1, 16), 8, 2, "record 1: no such signal context"),
+        (DATASPACES, (5, 32), 20, 1, "record 5: memory is not the component's"),
+        (DATASPACES, (6, 32), 0, 9, "record 6: unknown kind of dataspace"),
+        (DATASPACES, (6, 32), 8, 0x8001, "record 6: is not a number of pages"),
+        (DATASPACES, (6, 32), 16, 6, "record 6: no such session"),
+        (DATASPACES, (6, 32), 16, 4, "record 6: is not an RM session"),
+        (DATASPACES, (7, 32), 20, 0, "record 7: is out of order"),
+        (DATASPACES, (7, 32), 24, 5, "record 7: slot does not lead to this"),
+        (REGIONS, (9, 40), 0, 5, "record 9: no such region map"),
+        (REGIONS, (9, 40), 0, 2, "record 9: is out of order"),
+        (REGIONS, (8, 40), 4, 3, "record 8: region map within a region map"),
+        (REGIONS, (8, 40), 8, 0x1000, "record 8: is not behind the one before"),
+        (REGIONS, (9, 40), 8, 0x4000, "record 9: does not fit in the region map"),
+        (REGIONS, (9, 40), 16, 0, "record 9: is not a number of pages"),
+        (REGIONS, (8, 40), 24, 0x2000, "record 8: does not fit in the dataspace"),
+        (REGIONS, (9, 40), 32, 4, "record 9: unknown rights"),
+        (REGIONS, (9, 40), 36, 1, "record 9: reserved field is not zero"),
+        (FAULTS, (0, 24), 0, 5, "record 0: no such thread"),
+        (FAULTS, (0, 24), 0, 3, "record 0: thread is not parked"),
+        (FAULTS, (0, 24), 4, 5, "record 0: no such region map"),
+        (FAULTS, (0, 24), 8, 0x4000, "record 0: is too large"),
+        (FAULTS, (0, 24), 16, 4, "record 0: unknown type of a fault"),
+        (FAULTS, (0, 24), 20, 1, "record 0: reserved field is not zero"),
+    ] {
+        let mut image = cap_checkpoint_image_host::sample_with_maps(3);
+        let at = place(&image, section) + record.0 * record.1 + field;
+        image[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+        seal(&mut image, section);
+        fs::write(&file, image).unwrap();
+        refused_alike(&file, reason);
     }
 }

@@ -41,6 +41,7 @@ const NO_MAP: &str = "no such region map";
 const OUT_OF_ORDER: &str = "is out of order";
 const NO_OWN_PAGES: &str = "dataspace has no pages of its own";
 const NO_PAGES: &str = "is not a number of pages";
+const OF_MONITOR: &str = "memory is not the component's";
 const TOO_LARGE: &str = "is too large";
 const UNKNOWN_PART: &str = "unknown part of the session";
 
@@ -135,6 +136,13 @@ impl<'a> Check<'a> {
     fn service(&self, session: u32, name: &str) -> bool {
         let session = self.component.sessions.get(session as usize);
         session.is_some_and(|session| session.service.is(name))
+    }
+
+    /// Whether the component must not have the memory, whose content the monitor trusts. It shares
+    /// the buffers of a session only.
+    fn of_monitor(&self, d: &Dataspace) -> bool {
+        let buffers = if self.service(d.owner, "Nic") { 2 } else { 1 };
+        d.kind == dataspace::SESSION && d.part >= buffers
     }
 
     /// Whether the slot leads to this record.
@@ -366,6 +374,7 @@ impl<'a> Check<'a> {
             if ![dataspace::SESSION, dataspace::REGION_MAP].contains(&d.kind) {
                 place.zero(d.part.into(), at.part)?;
             }
+            place.ensure(!self.of_monitor(d) || d.slot == NONE, at.slot, OF_MONITOR)?;
             self.slot(&place, d.slot, object::DATASPACE, at.slot)?;
             place.zero(d.zero.into(), at.zero)?;
         }
@@ -413,6 +422,7 @@ impl<'a> Check<'a> {
             let found = found.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
             let nested = [dataspace::STACK_AREA, dataspace::LINKER_AREA].contains(&found.kind);
             place.ensure(!nested || map == 0, at.dataspace, "region map within a region map")?;
+            place.ensure(!self.of_monitor(found), at.dataspace, OF_MONITOR)?;
             place.ensure(r.at.0.is_multiple_of(PAGE), at.at, NO_PAGES)?;
             place.ensure(r.at >= end, at.at, "is not behind the one before")?;
             place.ensure(r.size != 0 && r.size.is_multiple_of(PAGE), at.size, NO_PAGES)?;

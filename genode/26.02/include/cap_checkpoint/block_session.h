@@ -132,13 +132,30 @@ class Cap_checkpoint::Block_service_session
 			       part == IN_FLIGHT ? _relay.list_ds()   : nullptr;
 		}
 
+		/**
+		 * Provide memory for the content of an image
+		 *
+		 * An image that does not tell the device is not one of this device.
+		 */
+		Dataspace *provide_memory(uint32_t part, size_t) override
+		{
+			if (part == IN_FLIGHT)
+				_relay.traits({ 0, 0, 0, 0 });
+
+			return memory(part);
+		}
+
 		void before_save() override { _relay.before_save(); }
 		bool drained()     override { return _relay.drained(); }
 
 		void hold()   override { _relay.hold(); }
 		void thawed() override { _relay.thawed(); }
 
-		bool restorable() override { return _same_device(); }
+		bool restorable() override
+		{
+			_relay.limit();
+			return _same_device();
+		}
 
 		void after_restore() override { _relay.after_restore(); }
 

@@ -265,6 +265,12 @@ class Cap_checkpoint::File_system_service_session
 		void hold()   override { _relay.hold(); }
 		void thawed() override { _relay.thawed(); }
 
+		bool restorable() override
+		{
+			_relay.limit();
+			return true;
+		}
+
 		void after_restore() override
 		{
 			_reopen_all();

@@ -189,6 +189,7 @@ class Cap_checkpoint::Image::Reader : private Container
 		uint32_t _slot_of(Object const &) const;
 		bool     _leads_to(uint32_t slot, Kind, size_t number) const;
 		bool     _service(uint32_t session, char const *) const;
+		bool     _of_monitor(Dataspace const &) const;
 		bool     _circle(size_t thread) const;
 
 		bool _check_system();

@@ -268,6 +268,19 @@ class Cap_checkpoint::Nic_service_session
 			       part == STATE     ? _state_memory.ds() : nullptr;
 		}
 
+		/**
+		 * Provide memory for the content of an image
+		 *
+		 * An image that tells no MAC address is not one of this server.
+		 */
+		Dataspace *provide_memory(uint32_t part, size_t) override
+		{
+			if (part == STATE)
+				_state() = { };
+
+			return memory(part);
+		}
+
 		void before_save() override { hold(); }
 
 		/**

@@ -414,6 +414,9 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 			_handler.local_submit();
 		}
 
+		/* the list comes from an image */
+		void limit() { _list().count = min(_list().count, uint32_t(List::MAX_ENTRIES)); }
+
 		/**
 		 * Let the server, which is another one, execute what was in flight
 		 */
@@ -421,10 +424,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		{
 			_held = false;
 
-			/* the memory comes from an image */
 			List &list = _list();
-
-			list.count = min(list.count, uint32_t(List::MAX_ENTRIES));
 
 			for (unsigned i = 0; i < list.count; i++) {
 

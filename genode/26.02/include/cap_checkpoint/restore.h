@@ -95,6 +95,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		void _take_shared_memory();
 		bool _create_maps();
 		void _with_map(uint32_t number, auto const &);
+		bool _memory_is_complete();
 		bool _provide_dataspaces();
 		bool _fill_pages();
 		bool _provide();
@@ -102,13 +103,14 @@ class Cap_checkpoint::Restore : Noncopyable
 		bool _fill_parent_cap();
 		bool _fill_table();
 		bool _attach_regions();
+		bool _faults_are_open();
 		bool _create_threads();
 		bool _create_sources();
 		bool _create_contexts();
 		bool _create_gates();
 		void _resume_clients();
-		void _register_handlers();
-		void _register_handler(Image::Handler const &);
+		bool _register_handlers();
+		bool _register_handler(Image::Handler const &);
 
 		Native_capability _cap_of(Image::Part   const &) const;
 		Native_capability _cap_of(Image::Object const &) const;

@@ -147,7 +147,9 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual void thawed() { }
 
 	/**
-	 * Return false if the server is not what the memory of an image tells
+	 * Look at memory that comes from an image before anything else does
+	 *
+	 * \return  false if the server is not what the memory tells
 	 */
 	virtual bool restorable() { return true; }
 

@@ -265,7 +265,7 @@ bool Restore::_provide_dataspaces()
 		if (all && (!_dataspaces[i] || _dataspaces[i]->size != ds.size))
 			all = _refuse(Refused::Reason::MEMORY, "dataspace ", i); });
 
-	return all;
+	return all && (_begins || _memory_is_complete());
 }
 
 
@@ -297,19 +297,6 @@ bool Restore::_fill_pages()
 			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "dataspace ", i);
 	}
 	_filled = _chain.length();
-
-	return all;
-}
-
-
-bool Restore::_servers_fit()
-{
-	bool all = true;
-
-	_child.parent.for_each_session([&] (Open_session &session) {
-		if (all && !session.restorable())
-			all = _refuse(Refused::Reason::SESSION, session.request.service, ", ",
-			              session.request.args, ": the server has something else"); });
 
 	return all;
 }
@@ -351,42 +338,6 @@ bool Restore::_fill_table()
 }
 
 
-/**
- * Refuse the image of another kind of machine or another Genode
- */
-bool Restore::_is_of_this_system()
-{
-	Image::System const system = _image.system();
-
-	if (system.architecture != This_system::ARCHITECTURE)
-		return _refuse(Refused::Reason::IMAGE, "architecture ", system.architecture);
-
-	if (strcmp(system.release, This_system::RELEASE))
-		return _refuse(Refused::Reason::IMAGE, "release ", Cstring(system.release));
-
-	return true;
-}
-
-
-/**
- * Refuse sessions for children, of whom an image does not tell
- */
-bool Restore::_is_childless()
-{
-	bool result = true;
-
-	_image.for_each<Image::Session>([&] (size_t, Image::Session const &s) {
-
-		bool const pd  = !strcmp(s.service, "PD")  && s.id != Parent::Env::pd().value,
-		           cpu = !strcmp(s.service, "CPU") && s.id != Parent::Env::cpu().value;
-
-		if (pd || cpu)
-			result = _refuse(Refused::Reason::CHILDREN, Cstring(s.service), ", ", Cstring(s.args)); });
-
-	return result;
-}
-
-
 bool Restore::_provide()
 {
 	return _is_of_this_system() && _is_childless() && _reserve() && _child.has_quota() && _read_clients()
@@ -405,13 +356,12 @@ bool Restore::prepare()
 {
 	bool const ok =
 		_provide() && _servers_fit() && _fill_parent_cap() && _fill_table()
-		&& _attach_regions() && _create_threads()  && _create_sources()
-		&& _create_contexts() && _create_gates()   && _install_caps();
+		&& _attach_regions()  && _faults_are_open() && _create_threads() && _create_sources()
+		&& _create_contexts() && _create_gates()    && _install_caps()   && _register_handlers();
 
-	if (ok) {
-		_register_handlers();
+	if (ok)
 		_resume_clients();
-	} else if (!_refused.constructed())
+	else if (!_refused.constructed())
 		(void)_refuse(Refused::Reason::MEMORY, "quota exceeds what the monitor has");
 
 	return ok;

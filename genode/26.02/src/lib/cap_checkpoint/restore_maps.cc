@@ -81,6 +81,31 @@ bool Restore::_attach_regions()
 
 
 /**
+ * Return false if a thread waits for a page fault where something is attached
+ *
+ * Nothing else would be attached there, so it would wait for ever.
+ */
+bool Restore::_faults_are_open()
+{
+	bool all = true;
+
+	_image.for_each<Image::Fault>([&] (size_t, Image::Fault const &fault) {
+
+		_with_map(fault.map, [&] (Virtual_region_map &map) {
+			map.for_each_region([&] (Region &r) {
+
+				bool const within = fault.address >= r.range.start
+				                 && fault.address - r.range.start < r.range.num_bytes;
+
+				if (all && within)
+					all = _refuse(Refused::Reason::MEMORY, "page fault at ", Hex(fault.address),
+					              " in map ", fault.map, ", where something is attached"); }); }); });
+
+	return all;
+}
+
+
+/**
  * Let the threads that wait for the resolution of a page fault do so
  *
  * They have not got to the instruction with the fault yet.

@@ -279,35 +279,51 @@ bool Restore::_install_caps()
 }
 
 
-void Restore::_register_handler(Image::Handler const &handler)
+bool Restore::_register_handler(Image::Handler const &handler)
 {
 	Signal_context_capability const sigh = _contexts[handler.context]->cap;
 
 	if (handler.session == NONE) {
 		_child.parent.sighs[handler.part] = sigh;
-		return;
+		return true;
 	}
 
 	Open_session &session = *_sessions[handler.session];
 
+	bool known = false;
+
 	if (session.request.service == "PD")
 		_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
-			if (number == handler.part)
-				map.fault_handler(sigh); });
-	else if (session.request.service == "CPU")
+			if (number == handler.part) {
+				map.fault_handler(sigh);
+				known = true;
+			} });
+	else if (session.request.service == "CPU") {
 		_child.cpu.exception_sigh(sigh);
-	else
+		known = true;
+	} else {
 		session.handler(handler.part, sigh);
+		known = (session.handler(handler.part) == sigh);
+	}
 
 	session.with_rm([&] (Rm_service_session &rm) {
-		rm.with_map(handler.part, [&] (Virtual_region_map &map) { map.fault_handler(sigh); }); });
+		rm.with_map(handler.part, [&] (Virtual_region_map &map) {
+			map.fault_handler(sigh);
+			known = true; }); });
+
+	return known || _refuse(Refused::Reason::SESSION, "handler ", handler.part, " of session ",
+	                        session.request.id.value, " is unknown");
 }
 
 
-void Restore::_register_handlers()
+bool Restore::_register_handlers()
 {
+	bool all = true;
+
 	_image.for_each<Image::Handler>([&] (size_t, Image::Handler const &handler) {
-		_register_handler(handler); });
+		all = all && _register_handler(handler); });
+
+	return all;
 }
 
 

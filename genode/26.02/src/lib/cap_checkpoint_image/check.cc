@@ -16,7 +16,8 @@
 using namespace Cap_checkpoint::Image;
 
 
-static constexpr char const *NO_PAGES = "is not a number of pages";
+static constexpr char const *NO_PAGES   = "is not a number of pages",
+                            *OF_MONITOR = "memory is not the component's";
 
 
 /**
@@ -46,6 +47,19 @@ static bool exceeds(uint64_t start, uint64_t size, uint64_t limit)
 bool Reader::_service(uint32_t session, char const *name) const
 {
 	return session < num<Session>() && equal(get<Session>(session).service, name);
+}
+
+
+/**
+ * Return true if the component must not have the memory
+ *
+ * The monitor trusts the content. It shares the buffers of a session only.
+ */
+bool Reader::_of_monitor(Dataspace const &ds) const
+{
+	uint32_t const num_buffers = _service(ds.owner, "Nic") ? 2 : 1;
+
+	return ds.kind == Dataspace::SESSION && ds.part >= num_buffers;
 }
 
 
@@ -261,6 +275,9 @@ bool Reader::_check_dataspaces()
 
 		_num_maps += map;
 
+		if (_of_monitor(d) && d.slot != NONE)
+			return item.refuse(d.slot, OF_MONITOR);
+
 		return item.slot(d.slot, Object::DATASPACE) && item.zero(d.zero);
 	});
 
@@ -344,6 +361,8 @@ bool Reader::_check_regions()
 		bool const nested = ds.kind == Dataspace::STACK_AREA || ds.kind == Dataspace::LINKER_AREA;
 		if (nested && map != Region::ADDRESS_SPACE)
 			return item.refuse(r.dataspace, "region map within a region map");
+		if (_of_monitor(ds))
+			return item.refuse(r.dataspace, OF_MONITOR);
 
 		if (unaligned(r.at))
 			return item.refuse(r.at, NO_PAGES);

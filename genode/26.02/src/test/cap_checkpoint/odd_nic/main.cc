@@ -3,7 +3,8 @@
  * \date   2026-12-01
  *
  * It neither takes nor acknowledges anything. If its configuration says so, it writes random values to the queues, and
- * submits frames that make no sense, or it lets the queues never be empty, and looks at what is taken from them. The configuration has the MAC address as well.
+ * submits frames that make no sense, or it lets the queues never be empty, and looks at what is taken from them, or it submits two frames of zeros at first.
+ * The configuration has the MAC address as well.
  */
 
 /*
@@ -97,6 +98,18 @@ struct Test::Session_component : Nic::Session_component
 	 */
 	unsigned taken() { return _tail(_tx_ds, ACK_QUEUE) << 16 ^ _tail(_rx_ds, 0); }
 
+	/**
+	 * Submit a frame of zeros
+	 */
+	void greet()
+	{
+		_rx.source()->alloc_packet_attempt(64).with_result(
+			[&] (Packet_descriptor const &frame) {
+				(void)_rx.source()->try_submit_packet(frame);
+				_rx.source()->wakeup(); },
+			[&] (auto) { error("no room for a frame"); });
+	}
+
 	void misbehave(auto const &random_fn)
 	{
 		_submit(Packet_descriptor((Genode::off_t)(random_fn() % 300000), random_fn() % 2000));
@@ -118,7 +131,8 @@ struct Test::Main
 	Attached_rom_dataspace _config { _env, "config" };
 
 	bool const _misbehave = _config.node().attribute_value("misbehave", false),
-	           _endless   = _config.node().attribute_value("endless",   false);
+	           _endless   = _config.node().attribute_value("endless",   false),
+	           _greets    = _config.node().attribute_value("greets",    false);
 
 	struct Root : Root_component<Session_component>
 	{
@@ -132,10 +146,15 @@ struct Test::Main
 
 		Nic::Mac_address const _mac;
 
+		bool const _greets;
+
 		Session_component *_latest = nullptr;
 
-		Root(Env &env, Allocator &alloc, Nic::Mac_address const &mac)
-		: Root_component<Session_component>(&env.ep().rpc_ep(), &alloc), _env(env), _mac(mac) { }
+		Root(Env &env, Allocator &alloc, Nic::Mac_address const &mac, bool greets)
+		:
+			Root_component<Session_component>(&env.ep().rpc_ep(), &alloc), _env(env), _mac(mac),
+			_greets(greets)
+		{ }
 
 		Create_result _create_session(char const *args) override
 		{
@@ -144,6 +163,10 @@ struct Test::Main
 
 			_latest = new (md_alloc()) Session_component(_env, *md_alloc(), size("tx_buf_size"),
 			                                            size("rx_buf_size"), _mac);
+
+			for (unsigned i = 0; _greets && i < 2; i++)
+				_latest->greet();
+
 			return *_latest;
 		}
 
@@ -156,7 +179,7 @@ struct Test::Main
 		}
 	};
 
-	Root _root { _env, _heap, _config.node().attribute_value("mac", Nic::Mac_address((uint8_t)2)) };
+	Root _root { _env, _heap, _config.node().attribute_value("mac", Nic::Mac_address((uint8_t)2)), _greets };
 
 	Timer::Connection _timer { _env };
 

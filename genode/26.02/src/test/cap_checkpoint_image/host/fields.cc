@@ -229,6 +229,24 @@ static void test_memory()
 		s.all<D>().push_back({ D::ROM, 0, 0x1000, 1, 0, NONE, 0 });
 		return s.all<D>()[6].owner; });
 
+	/* memory that the monitor shares with nobody, and buffers */
+	altered<D>("memory is not the component's", 5, [] (Sample &s) -> auto & {
+		s.all<D>()[5].part = 1; return s.all<D>()[5].slot; });
+	altered<D>("memory is not the component's", 5, [] (Sample &s) -> auto & {
+		put_text(s.all<Session>()[2].service, "Nic");
+		s.all<D>()[5].part = 2; return s.all<D>()[5].slot; });
+	altered<Region>("memory is not the component's", 5, [] (Sample &s) -> auto & {
+		s.all<D>().push_back({ D::SESSION, 0, 0x1000, 2, 1, NONE, 0 });
+		return s.all<Region>()[5].dataspace = 6; });
+
+	Sample buffers { };
+	put_text(buffers.all<Session>()[2].service, "Nic");
+	buffers.all<D>()[5].part           = 1;
+	buffers.all<Region>()[5].dataspace = 5;
+	Bytes const of_buffers = buffers.image();
+	if (!Reader(of_buffers.data(), of_buffers.size()).valid())
+		refused(of_buffers, 0, "nothing");
+
 	using M = Rom;
 
 	altered<M>("ROM module without a dataspace", 1, [] (Sample &s) -> auto & {

@@ -191,7 +191,7 @@ struct Cap_checkpoint::Image::Sample
 			{ Dataspace::ROM,         Dataspace::CACHED,   0x5000,   0, 0, ROM_DS,    0 },
 			{ Dataspace::STACK_AREA,  Dataspace::CACHED,   0x100000, 0, 0, NONE,      0 },
 			{ Dataspace::LINKER_AREA, Dataspace::CACHED,   0x100000, 0, 0, NONE,      0 },
-			{ Dataspace::SESSION,     Dataspace::UNCACHED, 0x1000,   2, 1, REPORT_DS, 0 } };
+			{ Dataspace::SESSION,     Dataspace::UNCACHED, 0x1000,   2, 0, REPORT_DS, 0 } };
 
 		Rom rom { { }, 0x5000, 3, 0, Sha256::of("module", 6) };
 		put_text(rom.name, "sample");

@@ -124,11 +124,29 @@ class Test::Altered_image : Noncopyable
 		size_t num() const { return _length(RECORD::SECTION)/sizeof(RECORD); }
 
 		/**
+		 * Return number of the first record that 'fn' returns true for
+		 */
+		template <typename RECORD>
+		size_t find(auto const &fn) const
+		{
+			size_t i = 0;
+			while (i < num<RECORD>()
+			    && !fn(_read<RECORD>(offset(RECORD::SECTION) + i*sizeof(RECORD))))
+				i++;
+
+			return i;
+		}
+
+		/**
 		 * Alter a record
 		 */
 		template <typename RECORD>
 		void alter(size_t number, auto const &fn)
 		{
+			if (number >= num<RECORD>()) {
+				error("there is no record ", number, " to be altered");
+				return;
+			}
 			size_t const at = offset(RECORD::SECTION) + number*sizeof(RECORD);
 
 			RECORD record = _read<RECORD>(at);

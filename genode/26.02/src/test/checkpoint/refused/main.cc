@@ -47,9 +47,17 @@ struct Test::Main
 
 	size_t _image_bytes = 0;
 
-	/* images are cut where each section begins, then come the other cases */
-	unsigned _case = 0, _mistakes = 0;
+	/* behind the first case, images are cut where each section begins, then come the other cases */
+	unsigned _case = 0, _num_cases = 0, _mistakes = 0;
 	bool     _provided = false;
+
+	bool _cut()  const { return _case && _case <= Altered_image::NUM_SECTIONS; }
+	bool _last() const { return _case + 1 == _num_cases; }
+
+	Image::Section _section() const { return Altered_image::section(_case - 1); }
+
+	/* checkpoints of the first child by which it should have all that it gets */
+	unsigned _enough = 3;
 
 	enum class Step { SAVE, REST, CASES, END } _step { Step::SAVE };
 
@@ -64,9 +72,12 @@ struct Test::Main
 	void _with_case(auto const &fn)
 	{
 		unsigned i = 0;
-		Case::for_each([&] (Case const &c) {
-			if (i++ + Altered_image::NUM_SECTIONS == _case)
-				fn(c); });
+		for_each_case([&] (Case const &c) {
+			if (i == _case)
+				fn(c);
+			i += i ? 1 : 1 + Altered_image::NUM_SECTIONS; });
+
+		_num_cases = i;
 	}
 
 	/**
@@ -82,9 +93,9 @@ struct Test::Main
 
 			g.node("start", [&] {
 				g.attribute("name", "good");
-				g.attribute("ram",  "2M");
-				g.attribute("caps", "300");
-				g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
+				g.attribute("ram",  "4M");
+				g.attribute("caps", "400");
+				g.node("binary", [&] { g.attribute("name", "test-checkpoint-still"); });
 				g.node("checkpoint", [&] {
 					g.attribute("image", "/images/good");
 
@@ -101,9 +112,9 @@ struct Test::Main
 		g.node("start", [&] {
 			g.attribute("name",    "victim");
 			g.attribute("ram",     c.ram);
-			g.attribute("caps",    "300");
+			g.attribute("caps",    "400");
 			g.attribute("version", name);
-			g.node("binary", [&] { g.attribute("name", "test-cap_checkpoint-child"); });
+			g.node("binary", [&] { g.attribute("name", "test-checkpoint-still"); });
 			if (c.provides)
 				g.node("provides", [&] {
 					g.node("service", [&] { g.attribute("name", "Count"); }); });
@@ -131,12 +142,12 @@ struct Test::Main
 	{
 		Altered_image image { _env, *_image, _image_bytes };
 
-		if (_case < Altered_image::NUM_SECTIONS) {
+		if (_cut()) {
 
-			image.num_bytes = image.offset(Altered_image::section(_case));
+			image.num_bytes = image.offset(_section());
 			image.store(_root, "/images/victim.0");
 
-			Name const name("cut in front of ", Image::SECTION_NAMES[Altered_image::section(_case)]);
+			Name const name("cut in front of ", Image::SECTION_NAMES[_section()]);
 			_configure(false, [&] (Generator &g) { _start_second(g, name, Case { }); });
 			return;
 		}
@@ -172,8 +183,8 @@ struct Test::Main
 	 */
 	void _check_refusal(Text const &reason)
 	{
-		if (_case < Altered_image::NUM_SECTIONS) {
-			log("cut in front of ", Image::SECTION_NAMES[Altered_image::section(_case)], ": ", reason);
+		if (_cut()) {
+			log("cut in front of ", Image::SECTION_NAMES[_section()], ": ", reason);
 			if (!_contains(reason, "the file has not the length that its header says")
 			 && !_contains(reason, "the file ends within its header"))
 				_mistake("unexpected reason");
@@ -186,7 +197,7 @@ struct Test::Main
 	}
 
 	/**
-	 * Compare what 'checkpoint' uses, which keeps something after the first cases
+	 * Compare what 'checkpoint' uses, which keeps something after the first case, and the first refusal
 	 */
 	void _check_resources(Node const &state)
 	{
@@ -236,9 +247,8 @@ struct Test::Main
 		if (!fresh)
 			return;
 
-		bool last = false, expect_reason = true;
+		bool expect_reason = true;
 		_with_case([&] (Case const &c) {
-			last          = !c.reason;
 			expect_reason = c.reason;
 			if (running != c.restored)
 				_mistake(c.name, running ? " is not refused" : " is not restored"); });
@@ -248,7 +258,7 @@ struct Test::Main
 		else if (expect_reason)
 			_check_refusal(reason);
 
-		if (last) {
+		if (_last()) {
 			_finish();
 			return;
 		}
@@ -275,15 +285,24 @@ struct Test::Main
 			if (good && _step != Step::SAVE && child.attribute_value("state", Name()) != "running")
 				_mistake("the first child does not go on");
 
-			if (good && _step == Step::SAVE && child.attribute_value("checkpoints", 0U) >= 3) {
+			unsigned const checkpoints = child.attribute_value("checkpoints", 0U);
+
+			if (good && _step == Step::SAVE && checkpoints >= _enough) {
 				_step = Step::REST;
 				_configure(false, [] (Generator &) { });
 
 			} else if (good && _step == Step::REST && !child.has_sub_node("write")
 			        && state.attribute_value("vfs", Name()) == "idle") {
-				_step = Step::CASES;
 				_load_image("/images/good.0");
-				_begin_case();
+
+				if (has_fault_and_frame(Altered_image { _env, *_image, _image_bytes })) {
+					_step = Step::CASES;
+					_begin_case();
+				} else {
+					_step   = Step::SAVE;
+					_enough = checkpoints + 2;
+					_configure(true, [] (Generator &) { });
+				}
 
 			} else if (!good && _step == Step::CASES) {
 				_handle_second(state, child);

@@ -1,0 +1,4 @@
+TARGET := test-checkpoint-still
+SRC_CC := main.cc
+LIBS   := base
+INC_DIR += $(PRG_DIR)/../../cap_checkpoint/include
