@@ -107,7 +107,6 @@ class Cap_checkpoint::Nic_service_session
 
 		using Frame        = Nic::Packet_descriptor;
 		using Submit_queue = Nic::Session::Policy::Submit_queue;
-		using Ack_queue    = Nic::Session::Policy::Ack_queue;
 
 		/* others get their turn after so many frames */
 		static constexpr unsigned MAX_AT_ONCE = 256;
@@ -128,16 +127,9 @@ class Cap_checkpoint::Nic_service_session
 
 			Frame_slots slots { sent, BEGIN, tx.source()->ds_size() };
 
-			/*
-			 * The server can write the positions of its queues at any time
-			 */
+			bool ack_avail() { return acks_avail<Tx>(*tx.source()); }
 
-			bool ack_avail()
-			{
-				return queue_avail(*(Ack_queue *)(tx.source()->ds_local_base()
-				                                  + sizeof(Submit_queue)));
-			}
-
+			/* the server can write the positions of the queue at any time */
 			bool packet_avail()
 			{
 				return queue_avail(*(Submit_queue *)rx.sink()->ds_local_base());

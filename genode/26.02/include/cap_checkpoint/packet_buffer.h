@@ -31,6 +31,18 @@ namespace Cap_checkpoint {
 	{
 		return !queue.empty() && queue.slots_free() < unsigned(SIZE);
 	}
+
+	/**
+	 * Return true if a server has acknowledged packets, by a queue that it can write as well
+	 */
+	template <typename TX>
+	static inline bool acks_avail(typename TX::Source &source)
+	{
+		using Submit_queue = typename TX::Sink::Submit_queue;
+		using Ack_queue    = typename TX::Sink::Ack_queue;
+
+		return queue_avail(*(Ack_queue *)(source.ds_local_base() + sizeof(Submit_queue)));
+	}
 }
 
 

@@ -96,7 +96,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		{
 			List &list = _list();
 
-			for (unsigned i = 0; i < List::MAX_ENTRIES && _source().ack_avail(); i++) {
+			for (unsigned i = 0; i < List::MAX_ENTRIES && acks_avail<TX>(_source()); i++) {
 
 				Packet const answer = _source().try_get_acked_packet();
 
@@ -234,7 +234,7 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 			_source().wakeup();
 
 			/* others get their turn in between */
-			if (_source().ack_avail()
+			if (acks_avail<TX>(_source())
 			 || (_buffer.packet_avail() && _list().count < List::MAX_ENTRIES))
 				_handler.local_submit();
 		}

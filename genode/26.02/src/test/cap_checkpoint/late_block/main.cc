@@ -4,7 +4,8 @@
  *
  * This is what a device may do that has its own memory. Once a session has submitted a request, no
  * write of another one may be executed. The configuration can let the server execute nothing for a while, or
- * let it be an ordinary one.
+ * let it be an ordinary one. It can also let it damage the queue of acknowledgements again and again for a while, and look at what is
+ * taken from it.
  */
 
 /*
@@ -22,6 +23,9 @@
 #include <block/request_stream.h>
 #include <root/root.h>
 #include <timer_session/connection.h>
+
+/* test includes */
+#include <cap_checkpoint_test/random.h>
 
 namespace Test {
 
@@ -77,14 +81,36 @@ struct Test::Late_request
 struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 {
 	static constexpr size_t   BLOCK_SIZE = Late_request::BLOCK_SIZE;
-	static constexpr unsigned MAX_LATE = 300, INTERVAL_US = 2000, LATE_MS = 40, VERY_LATE_MS = 800;
+	static constexpr unsigned MAX_LATE = 300, INTERVAL_US = 2000, LATE_MS = 40, VERY_LATE_MS = 800,
+	                          DAMAGE_MS = 200, MAX_RESTLESS = 10;
 
 	using Type = Block::Operation::Type;
+
+	/* positions in a queue, which both sides can write */
+	struct Queue { unsigned volatile head, tail; };
+
+	/**
+	 * What is known of a queue of acknowledgements that is damaged
+	 */
+	struct Damage
+	{
+		bool     present;
+		uint64_t since_ms;
+		unsigned head, tail;  /* before */
+		unsigned taken;       /* what the position was at last */
+		unsigned restless;    /* how often it has changed since the client had the time to notice */
+	};
 
 	struct Session : Interface
 	{
 		Attached_ram_dataspace buffer;
 		Session_component      component;
+		Damage                 damage { };
+
+		Queue &acks()
+		{
+			return *(Queue *)(buffer.local_addr<char>() + sizeof(Block::Session::Tx::Sink::Submit_queue));
+		}
 
 		Session(Env &env, size_t size, Signal_context_capability sigh, Block::Session::Info const &info)
 		: buffer(env.ram(), env.rm(), size), component(env, buffer.cap(), sigh, info) { }
@@ -108,21 +134,20 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 	Late_request _late[MAX_LATE] { };
 
 	unsigned _latest = 0, _num_requests = 0;
-	uint64_t _stalled_until_ms = 0;
+	uint64_t _stalled_until_ms = 0, _next_damage_ms = 0;
 
-	uint32_t _random = 815;
+	Random _random { };
 
 	Timer::Connection _timer { _env };
 
-	unsigned _any(unsigned limit)
-	{
-		_random = _random*1103515245 + 12345;
-		return (_random >> 8) % limit;
-	}
-
 	bool const _late_enabled = _config.node().attribute_value("late", true);
 
-	uint64_t _delay_ms() { return !_late_enabled ? 0 : _any(15) ? _any(LATE_MS) : VERY_LATE_MS; }
+	bool const _endless = _config.node().attribute_value("endless", false);
+
+	uint64_t _delay_ms()
+	{
+		return !_late_enabled ? 0 : _random.any(15) ? _random.any(LATE_MS) : VERY_LATE_MS;
+	}
 
 	char *_block(Block::Request const &r)
 	{
@@ -208,6 +233,50 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 			} });
 	}
 
+	/**
+	 * Let the queue of acknowledgements never be empty, when there is one that the client is told of
+	 */
+	void _damage(Session &s, uint64_t now_ms)
+	{
+		Queue &acks = s.acks();
+
+		if (!_endless || now_ms < _next_damage_ms || acks.head == acks.tail)
+			return;
+
+		/* a restored client has a session of its own, and has to get on */
+		_next_damage_ms = now_ms + 8*DAMAGE_MS;
+
+		s.damage = { .present = true,      .since_ms = now_ms,    .head     = acks.head,
+		             .tail    = acks.tail, .taken    = acks.tail, .restless = 0 };
+
+		acks.head = Block::Session::TX_QUEUE_SIZE + 1;
+	}
+
+	/**
+	 * Return true if the queue is damaged, which ends after a while
+	 */
+	bool _damaged(Session &s, uint64_t now_ms)
+	{
+		Queue  &acks   = s.acks();
+		Damage &damage = s.damage;
+
+		if (!damage.present)
+			return false;
+
+		if (now_ms >= damage.since_ms + DAMAGE_MS/2 && acks.tail != damage.taken
+		 && ++damage.restless == MAX_RESTLESS)
+			error("mistake: something is taken from a damaged queue for ever");
+
+		damage.taken = acks.tail;
+
+		/* what was in the queue is taken, unless nothing is */
+		if (now_ms >= damage.since_ms + DAMAGE_MS) {
+			acks.head      = (acks.tail == damage.tail) ? damage.head : unsigned(acks.tail);
+			damage.present = false;
+		}
+		return damage.present;
+	}
+
 	void _handle()
 	{
 		uint64_t const now_ms = _timer.elapsed_ms();
@@ -222,8 +291,13 @@ struct Test::Main : Rpc_object<Typed_root<Block::Session>>
 		}
 
 		_sessions.for_each([&] (Session &s) {
+
+			if (_damaged(s, now_ms))
+				return;
+
 			s.component.with_requests([&] (Block::Request const &r) { return _take(s.component, r); });
 			_answer(s.component);
+			_damage(s, now_ms);
 			s.component.wakeup_client_if_needed(); });
 	}
 

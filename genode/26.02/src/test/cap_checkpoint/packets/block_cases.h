@@ -11,10 +11,8 @@
 #ifndef _BLOCK_CASES_H_
 #define _BLOCK_CASES_H_
 
-/* Genode includes */
-#include <base/allocator_avl.h>
-#include <base/connection.h>
-#include <block_session/client.h>
+/* test includes */
+#include <cap_checkpoint_test/block_device.h>
 
 /* local includes */
 #include <stream.h>
@@ -29,21 +27,11 @@ struct Test::Block_cases
 
 	static constexpr size_t BUFFER_SIZE = 128*1024, LENGTH = 4096;
 
-	struct Device : Connection<Block::Session>, Block::Session_client
-	{
-		Device(Env &env, Range_allocator &alloc)
-		:
-			Connection<Block::Session>(env, Label(), Ram_quota { 14*1024 + BUFFER_SIZE },
-			                           Args("tx_buf_size=", BUFFER_SIZE)),
-			Session_client(cap(), alloc, env.rm())
-		{ }
-	};
-
 	Env &_env;
 
 	Allocator_avl _alloc;
 
-	Device _device { _env, _alloc };
+	Device _device { _env, _alloc, BUFFER_SIZE };
 
 	Block::Session::Info const _info { _device.info() };
 
