@@ -107,7 +107,7 @@ struct Test::Managed : Work
 
 				/* the outer map is at two addresses */
 				_with_outer([&] (addr_t other) {
-					for (unsigned i = random(10*1000); i; i--)
+					for (unsigned i = random(100*1000); i; i--)
 						_write_both(other); });
 
 				/* the inner map is nowhere for a moment */

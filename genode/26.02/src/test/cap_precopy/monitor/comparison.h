@@ -13,6 +13,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
+#include <cap_checkpoint/rm_session.h>
 
 /* local includes */
 #include <chain.h>
@@ -94,6 +95,16 @@ struct Test::Comparison
 			if (ds.kind == Dataspace::Kind::RAM)
 				(void)with_attached(_subject._monitor.env.rm(), ds.cap, Access::READ,
 				                    [&] (char *, size_t) { }); });
+	}
+
+	/**
+	 * Pretend that each region map of an RM session was looked at
+	 */
+	void _look_away()
+	{
+		_subject.child->parent.for_each_session([&] (Open_session &session) {
+			session.with_rm([&] (Rm_service_session &rm) {
+				rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { map.seen = true; }); }); });
 	}
 
 	/**
@@ -186,6 +197,7 @@ struct Test::Comparison
 		if (_subject.ready() && checkpoints++ >= ROUND_OF_MISTAKE) {
 			if (_mistake == "round lost") _lose_round();
 			if (_mistake == "detached")   _detach();
+			if (_mistake == "looked away") _look_away();
 			if (_mistake == "page lost")  _lose_pages();
 			if (_mistake == "other origin") _swap_origins();
 		}
