@@ -217,6 +217,14 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		bool drained();
 
 		/**
+		 * Close what the frozen, saved, and drained component opens anew if it goes on elsewhere
+		 *
+		 * A server may not let it do everything there as long as this is open here, for example not use the name of a
+		 * file that it deletes.
+		 */
+		void leave();
+
+		/**
 		 * Let the component go on as if nothing had been
 		 */
 		void thaw();

@@ -37,8 +37,10 @@ class Cap_checkpoint::File_handles : Noncopyable
 		 * DEAD:     the server does not know it
 		 * STREAM:   file that is no plain data, on which a read waits for what somebody writes
 		 * LATE:     a call has waited for the packets in flight in vain
+		 * LEFT:     closed at the server because the component may go on elsewhere, in no image
 		 */
-		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8, STREAM = 16, LATE = 32 };
+		enum Flag : uint32_t { UNLINKED = 1, CLOSING = 2, CHANGED = 4, DEAD = 8, STREAM = 16, LATE = 32,
+		                       LEFT = 64 };
 
 		static constexpr size_t RECORD_SIZE = 1024, MAX_PATH = RECORD_SIZE - 24,
 		                        MAX_SIZE    = 1024*RECORD_SIZE;

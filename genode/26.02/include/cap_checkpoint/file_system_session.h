@@ -108,12 +108,14 @@ class Cap_checkpoint::File_system_service_session
 		using Record_path    = File_handles::Path;
 
 		Entrypoint    &_ep;
+		Virtual_pd    &_pd;
 		size_t   const _extra_ram, _extra_caps;  /* donated beyond the usual */
 		Relay          _relay;
 		Server_session _server;  /* closed before what it sends signals to is gone */
 		File_handles   _handles;
 
 		bool _awaited = false;  /* there may be nodes that are closing, or late */
+		bool _left    = false;  /* some nodes are closed because the component may go on elsewhere */
 
 		Constructible<File_system_client> mutable _client { };
 
@@ -161,8 +163,9 @@ class Cap_checkpoint::File_system_service_session
 		bool        _pending(Record const &) const;
 		void        _close_at_server(Record &);
 		void        _note_kind(Record &);
-		bool        _reopen(Record &);
-		void        _reopen_all();
+		bool        _upgrade_for_nodes(Costs const &, unsigned &budget);
+		void        _open_again(Record &);
+		void        _reopen(Record &, unsigned &budget);
 
 
 		/*******************************
@@ -263,7 +266,8 @@ class Cap_checkpoint::File_system_service_session
 		bool drained()     override { return _relay.drained(); }
 
 		void hold()   override { _relay.hold(); }
-		void thawed() override { _relay.thawed(); }
+		void leave()  override;
+		void thawed() override;
 
 		bool restorable() override
 		{
@@ -271,11 +275,7 @@ class Cap_checkpoint::File_system_service_session
 			return true;
 		}
 
-		void after_restore() override
-		{
-			_reopen_all();
-			_relay.after_restore();
-		}
+		void after_restore() override;
 
 
 		/***********************************

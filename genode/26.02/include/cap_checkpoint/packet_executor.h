@@ -136,6 +136,16 @@ struct Cap_checkpoint::Packet_list
 	}
 
 	/**
+	 * Call 'fn' with the 'Entry &' of each packet that is not executed
+	 */
+	void for_each_to_execute(auto const &fn)
+	{
+		for (unsigned i = 0; i < count; i++)
+			if (entries[i].state != EXECUTED)
+				fn(entries[i]);
+	}
+
+	/**
 	 * Remove each entry for which 'fn' returns true, which is called once for each in order
 	 */
 	void remove(auto const &fn)

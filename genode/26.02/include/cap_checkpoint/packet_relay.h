@@ -101,14 +101,10 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 				Packet const answer = _source().try_get_acked_packet();
 
 				Entry *found = nullptr;
-				for (unsigned k = 0; k < list.count && !found; k++) {
-
-					Entry &entry = list.entries[k];
-
-					if (entry.state == List::SUBMITTED
+				list.for_each_to_execute([&] (Entry &entry) {
+					if (!found && entry.state == List::SUBMITTED
 					 && _executor.answers(answer, entry.packet, entry.serial))
-						found = &entry;
-				}
+						found = &entry; });
 
 				if (!found) {
 					_executor.note(answer);
@@ -345,11 +341,9 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 		{
 			_note_executed();
 
-			for (unsigned i = 0; i < _list().count; i++) {
-				Entry &entry = _list().entries[i];
-				if (entry.state != List::EXECUTED && fn(entry))
-					_conclude(entry, _executor.failed(entry.packet));
-			}
+			_list().for_each_to_execute([&] (Entry &entry) {
+				if (fn(entry))
+					_conclude(entry, _executor.failed(entry.packet)); });
 		}
 
 		/**
@@ -426,19 +420,14 @@ class Cap_checkpoint::Packet_relay : Noncopyable
 
 			List &list = _list();
 
-			for (unsigned i = 0; i < list.count; i++) {
+			for (unsigned i = 0; i < list.count; i++)
+				list.entries[i].serial = ++_serial;
 
-				Entry &entry = list.entries[i];
-
-				entry.serial = ++_serial;
-
-				if (entry.state == List::EXECUTED)
-					continue;
-
+			list.for_each_to_execute([&] (Entry &entry) {
 				entry.state = List::TAKEN;
 				if (!_valid(entry.packet))
-					_conclude(entry, _executor.failed(entry.packet));
-			}
+					_conclude(entry, _executor.failed(entry.packet)); });
+
 			_process();
 
 			/* whatever it missed */

@@ -137,6 +137,13 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	virtual bool drained() { return true; }
 
 	/**
+	 * Give back to the server what the component gets anew where it goes on
+	 *
+	 * The component is frozen, saved, and drained. If it goes on here nevertheless, 'thawed' gets the same anew.
+	 */
+	virtual void leave() { }
+
+	/**
 	 * Do nothing for a component that is being restored before it goes on
 	 */
 	virtual void hold() { }

@@ -382,6 +382,8 @@ void Managed_child::_write_image()
 
 	_submit(Operation::WRITE, _job_place);
 	_common.store->write(_job_place, _job_tail.slot, behind, _stat.image_bytes, !frozen, !offered);
+	if (offered)
+		_child->leave(); /* while the medium is at work */
 }
 
 

@@ -304,6 +304,12 @@ bool Child::drained()
 }
 
 
+void Child::leave()
+{
+	parent.for_each_session([&] (Open_session &session) { session.leave(); });
+}
+
+
 void Child::thaw()
 {
 	Threads threads { *this };

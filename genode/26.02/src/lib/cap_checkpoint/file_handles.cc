@@ -120,7 +120,7 @@ void File_handles::sanitize()
 
 		record.path[MAX_PATH - 1] = 0;
 		record.mode  &= File_system::READ_WRITE;
-		record.flags &= ~uint32_t(LATE);
+		record.flags &= ~uint32_t(LATE | LEFT);
 		record.compute_hash();
 
 		if (record.kind >= NUM_KINDS || record.path[0] != '/')

@@ -39,7 +39,7 @@ File_system_service_session::File_system_service_session(Env &env, Entrypoint &e
                                                          Id_space<Open_session> &space,
                                                          Request const &request)
 :
-	Open_session(space, request), _ep(ep),
+	Open_session(space, request), _ep(ep), _pd(pd),
 	_extra_ram (beyond(request.donated.ram.value,
 	                   Virtual_parent::SESSION_RAM + server_costs(request.args).ram.value)),
 	_extra_caps(beyond(request.donated.caps.value,
@@ -168,75 +168,6 @@ void File_system_service_session::_note_kind(Record &record)
 			record.flags |= File_handles::STREAM;
 	}
 	catch (...) { }
-}
-
-
-/**
- * Open a node again at the server
- */
-bool File_system_service_session::_reopen(Record &record)
-{
-	if (record.is(File_handles::UNLINKED) || record.is(File_handles::DEAD))
-		return false;
-
-	/* a path has a slash */
-	size_t last = 0;
-	for (size_t i = 0; record.path[i]; i++)
-		if (record.path[i] == '/')
-			last = i;
-
-	Record_path const parent(Cstring(record.path, last ? last : 1));
-	char const * const name = record.path + last + 1;
-
-	auto in_parent = [&] (auto const &fn)
-	{
-		Dir_handle const dir = _client->dir(parent.string(), false);
-		try { record.server = fn(dir).value; }
-		catch (...) {
-			_client->close(dir);
-			throw;
-		}
-		_client->close(dir);
-	};
-
-	try {
-		switch (record.kind) {
-		case File_handles::DIRECTORY:
-			record.server = _client->dir(record.path, false).value;
-			break;
-		case File_handles::FILE:
-			in_parent([&] (Dir_handle dir) {
-				return _client->file(dir, name, Mode(record.mode), false); });
-			_note_kind(record);
-			break;
-		case File_handles::SYMLINK:
-			in_parent([&] (Dir_handle dir) { return _client->symlink(dir, name, false); });
-			break;
-		case File_handles::NODE:
-			record.server = _client->node(record.path).value;
-			break;
-		case File_handles::WATCH:
-			record.server = _client->watch(record.path).value;
-
-			/* it may have changed since */
-			record.flags |= File_handles::CHANGED;
-			break;
-		}
-	}
-	catch (...) { return false; }
-
-	return true;
-}
-
-
-void File_system_service_session::_reopen_all()
-{
-	_handles.sanitize();
-	_awaited = true;
-
-	_handles.for_each([&] (unsigned long, Record &record) {
-		if (!_reopen(record))
-			record.flags |= File_handles::DEAD; });
 }
 
 
