@@ -1,0 +1,3 @@
+TARGET := test-cap_checkpoint-calls
+SRC_CC := main.cc
+LIBS   := base
