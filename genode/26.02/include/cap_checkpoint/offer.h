@@ -292,7 +292,7 @@ class Cap_checkpoint::Offer : private List<Offer>::Element, private Virtual_pd::
 		void attach(Virtual_pd &pd) { pd.outside = this; }
 
 		/**
-		 * Begin with a component that is started anew
+		 * Begin with a component that knows no client, as it is started, or restored from before it asked for requests
 		 */
 		void start(Virtual_pd &);
 

@@ -125,7 +125,7 @@ void Restore::_resume_clients()
 {
 	Offer * const offer = _child.parent.offer();
 
-	if (!offer || !_clients.count())
+	if (!offer)
 		return;
 
 	Image::System const system = _image.system();
@@ -133,6 +133,10 @@ void Restore::_resume_clients()
 	/* what was begun ahead may have had more */
 	_child.limit_donations({ { size_t(missing(system.ram_quota, _child.quota.ram.value))  },
 	                         { size_t(missing(system.cap_quota, _child.quota.caps.value)) } });
+
+	/* a component that has not asked for requests yet knows no client, as one that starts */
+	if (!_clients.count())
+		return offer->start(_child.pd);
 
 	offer->resume(_child.pd, _clients[0], _gates, _child.donated);
 }
