@@ -16,8 +16,7 @@
 #include <base/component.h>
 #include <base/log.h>
 #include <base/thread.h>
-#include <region_map/client.h>
-#include <rm_session/connection.h>
+#include <cap_checkpoint_test/region_maps.h>
 #include <timer_session/connection.h>
 #include <util/reconstructible.h>
 
@@ -25,26 +24,10 @@ namespace Test {
 
 	using namespace Genode;
 
-	static constexpr size_t PAGE = 4096;
-
-	struct Rm;
 	struct Faulter;
 	struct Group;
 	struct Main;
 }
-
-
-/**
- * Session that has what core takes for attachments, too, for which nobody upgrades it
- */
-struct Test::Rm : Rm_connection
-{
-	Rm(Env &env) : Rm_connection(env)
-	{
-		upgrade_ram(256*1024);
-		upgrade_caps(20);
-	}
-};
 
 
 /**
@@ -198,24 +181,14 @@ struct Test::Main
 
 	Env &_env;
 
-	Rm _rm { _env };
+	Rm _rm { _env, 256*1024, 20 };
 
 	Region_map_client _plain { _rm.create(3*Group::SIZE) },
 	                  _outer { _rm.create(2*Group::SIZE) },
 	                  _inner { _rm.create(2*Group::SIZE) };
 
-	char *_attach(Dataspace_capability ds)
-	{
-		return _env.rm().attach(ds, { .size       = { }, .offset    = { },
-		                              .use_at     = { }, .at        = { },
-		                              .executable = { }, .writeable = true })
-			.convert<char *>(
-				[&] (Env::Local_rm::Attachment &a) { a.deallocate = false; return (char *)a.ptr; },
-				[&] (Env::Local_rm::Error)         { return (char *)nullptr; });
-	}
-
-	char * const _plain_start { _attach(_plain.dataspace()) },
-	     * const _outer_start { _attach(_outer.dataspace()) };
+	char * const _plain_start { attach(_env, _plain.dataspace()) },
+	     * const _outer_start { attach(_env, _outer.dataspace()) };
 
 	/* without a handler, core would not let the threads wait */
 	unsigned _faults = 0;

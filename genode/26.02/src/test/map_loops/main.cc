@@ -18,34 +18,17 @@
 #include <base/log.h>
 #include <base/sleep.h>
 #include <base/thread.h>
-#include <region_map/client.h>
-#include <rm_session/connection.h>
+#include <cap_checkpoint_test/region_maps.h>
 #include <timer_session/connection.h>
 
 namespace Test {
 
 	using namespace Genode;
 
-	static constexpr size_t PAGE = 4096;
-
-	struct Rm;
 	struct Visitor;
 	struct Map;
 	struct Main;
 }
-
-
-/**
- * Session that has what core takes for attachments, too, for which nobody upgrades it
- */
-struct Test::Rm : Rm_connection
-{
-	Rm(Env &env) : Rm_connection(env)
-	{
-		upgrade_ram(128*1024);
-		upgrade_caps(10);
-	}
-};
 
 
 /**
@@ -138,7 +121,7 @@ struct Test::Main
 
 	void _round()
 	{
-		Rm rm { _env };
+		Rm rm { _env, 128*1024, 10 };
 
 		/* a map within itself, and two maps within each other */
 		Map self { _env, rm }, left { _env, rm }, right { _env, rm };
