@@ -165,7 +165,8 @@ class Cap_checkpoint::File_system_service_session
 		void        _note_kind(Record &);
 		bool        _upgrade_for_nodes(Costs const &, unsigned &budget);
 		void        _open_again(Record &);
-		void        _reopen(Record &, unsigned &budget);
+		bool        _reopen(Record &, unsigned &budget);
+		void        _reopen_all(auto const &);
 
 
 		/*******************************

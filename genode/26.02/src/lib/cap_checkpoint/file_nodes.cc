@@ -102,32 +102,53 @@ void File_system_service_session::_open_again(Record &record)
 
 /**
  * Open a node again, or let the component see that the server does not know it
+ *
+ * \return  false if the node had a path that does not lead to it any more
  */
-void File_system_service_session::_reopen(Record &record, unsigned &budget)
+bool File_system_service_session::_reopen(Record &record, unsigned &budget)
 {
-	bool again = !record.is(File_handles::UNLINKED) && !record.is(File_handles::DEAD);
+	bool const had_path = !record.is(File_handles::UNLINKED) && !record.is(File_handles::DEAD);
 
-	while (again) {
+	for (bool again = had_path; again; ) {
 		try {
 			_open_again(record);
-			return;
+			return true;
 		}
 		catch (Out_of_ram)  { again = _upgrade_for_nodes({ { UPGRADE_RAM }, { 0 } }, budget); }
 		catch (Out_of_caps) { again = _upgrade_for_nodes({ { 0 }, { UPGRADE_CAPS } }, budget); }
 		catch (...)         { again = false; }
 	}
 	record.flags |= File_handles::DEAD;
+
+	return !had_path;
+}
+
+
+/**
+ * Open the nodes again for which 'wanted' returns true, and say if some of them are lost
+ */
+void File_system_service_session::_reopen_all(auto const &wanted)
+{
+	unsigned budget = MAX_UPGRADES, lost = 0;
+
+	Record const *first = nullptr;
+
+	_handles.for_each([&] (unsigned long, Record &record) {
+		if (wanted(record) && !_reopen(record, budget) && !lost++)
+			first = &record; });
+
+	if (first)
+		warning(_pd.name, ": ", lost, " of the nodes of its file system '", request.label(),
+		        "' cannot be opened again, among them '", Cstring(first->path), "'");
 }
 
 
 void File_system_service_session::after_restore()
 {
-	unsigned budget = MAX_UPGRADES;
-
 	_handles.sanitize();
 	_awaited = true;
 
-	_handles.for_each([&] (unsigned long, Record &record) { _reopen(record, budget); });
+	_reopen_all([] (Record const &) { return true; });
 
 	_relay.after_restore();
 }
@@ -167,20 +188,16 @@ void File_system_service_session::leave()
 
 void File_system_service_session::thawed()
 {
-	unsigned budget = MAX_UPGRADES;
+	if (_left) {
+		_reopen_all([] (Record &record) {
+			bool const left = record.is(File_handles::LEFT);
+			record.flags &= ~uint32_t(File_handles::LEFT);
+			return left; });
 
-	if (_left)
-		_handles.for_each([&] (unsigned long, Record &record) {
-			if (record.is(File_handles::LEFT)) {
-				record.flags &= ~uint32_t(File_handles::LEFT);
-				_reopen(record, budget);
-			} });
-
-	if (_left)
 		_relay.fail([&] (Relay::List::Entry const &entry) {
 			Record const * const record = _record(entry.packet);
 			return record && record->is(File_handles::DEAD); });
-
+	}
 	_left = false;
 	_relay.thawed();
 }

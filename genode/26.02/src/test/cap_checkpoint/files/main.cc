@@ -323,19 +323,19 @@ struct Test::Main
 
 		if (_stopping && !_outstanding && !_exited) {
 
-			/* who comes next finds no files */
+			if (!_notifications)
+				_wrong("no changes were told");
+
+			if (!_limited())
+				_wrong("more nodes can be open than a session has room for");
+
+			/* who comes next finds no files, not even if it continues an image of a moment ago */
 			for (File &file : _files) {
 				if (!file.size_right())
 					_wrong("file ", file.id, " does not have ", file.num_chunks, " chunks");
 				file.close();
 				file.unlink();
 			}
-
-			if (!_notifications)
-				_wrong("no changes were told");
-
-			if (!_limited())
-				_wrong("more nodes can be open than a session has room for");
 
 			log(_num_acks, " requests executed, ", _num_calls, " calls, ", _notifications,
 			    " changes");
