@@ -173,7 +173,8 @@ pub(crate) fn run(command: Command) -> Result<End> {
             Ok(End::Bytes(if let Some(section) = section {
                 image.section(&section)?.to_vec()
             } else if lines {
-                image.table.lines().flat_map(|line| (line + "\n").into_bytes()).collect()
+                let lines = image.tables().flat_map(|(_, table)| table.lines());
+                lines.flat_map(|line| (line + "\n").into_bytes()).collect()
             } else if json {
                 image.json(&choice)?.into_bytes()
             } else {

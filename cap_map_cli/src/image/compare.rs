@@ -9,7 +9,7 @@ use super::text::object;
 use super::{Image, Row, State, Target, UNKNOWN_CREATOR, kind_name};
 use crate::checkpoint::component::Component;
 use crate::checkpoint::{Checkpoint, ObjectState, RESERVED};
-use crate::table::escaped;
+use crate::table::{Table, escaped};
 
 /// What came, went, and changed from one image to another, by slots.
 #[derive(Debug, Serialize)]
@@ -36,8 +36,8 @@ pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Differ
         general.map(|((name, before), (_, after))| Fact { name: name.to_owned(), before, after });
     let facts =
         general.chain(records(before, after)).filter(|fact| fact.before != fact.after).collect();
-    let by_slot = |image: &Image| -> BTreeMap<u32, Row> {
-        image.rows.iter().map(|row| (row.slot, row.clone())).collect()
+    let by_slot = |image: &Image| -> BTreeMap<(Option<String>, u32), Row> {
+        image.rows.iter().map(|row| ((row.member.clone(), row.slot), row.clone())).collect()
     };
     let (before, mut after) = (by_slot(before), by_slot(after));
     let mut difference = Difference { came: vec![], went: vec![], changed: vec![], facts };
@@ -60,7 +60,12 @@ pub(crate) fn diff(before: &Image, after: &Image, ignore_badges: bool) -> Differ
 
 /// The records of two components by name, in the order of the first, then of the second.
 fn records(before: &Image, after: &Image) -> Vec<Fact> {
-    let of = |image: &Image| image.component.as_ref().map_or_else(Vec::new, Component::facts);
+    let of = |image: &Image| {
+        let mut facts = image.component.as_ref().map_or_else(Vec::new, Component::facts);
+        facts
+            .extend(image.tables().filter_map(|(member, table)| Some(table_facts(member?, table))));
+        facts
+    };
     let mut rest: HashMap<_, _> = of(after).into_iter().collect();
     let nothing = || "nothing".to_owned();
     let mut facts: Vec<_> = of(before)
@@ -73,6 +78,18 @@ fn records(before: &Image, after: &Image) -> Vec<Fact> {
     let new = of(after).into_iter().filter(|(name, _)| rest.contains_key(name));
     facts.extend(new.map(|(name, after)| Fact { name, before: nothing(), after }));
     facts
+}
+
+/// What the header of a member's table says.
+fn table_facts(member: &str, table: &Table) -> (String, String) {
+    let (identity, geometry) = (&table.header.identity, &table.header.geometry);
+    let label = escaped(identity.label());
+    let (slots, first, boot) = (geometry.capacity, geometry.first_user, identity.boot);
+    let facts = format!(
+        "label \"{label}\", {slots} slots, {first} static, boot {boot:#x}, instance {}",
+        identity.instance
+    );
+    (format!("table of \"{}\"", escaped(member)), facts)
 }
 
 /// What an image says besides its slots: the same names in the same order for each.
@@ -120,10 +137,10 @@ impl Difference {
             writeln!(text, "~ {name}: {before} -> {after}")?;
         }
         for row in &self.went {
-            writeln!(text, "- slot {}: {}", row.slot, known(row))?;
+            writeln!(text, "- {}: {}", row.place(), known(row))?;
         }
         for row in &self.came {
-            writeln!(text, "+ slot {}: {}", row.slot, known(row))?;
+            writeln!(text, "+ {}: {}", row.place(), known(row))?;
         }
         for (old, new) in &self.changed {
             let facts = facts(old).into_iter().zip(facts(new));
@@ -134,7 +151,7 @@ impl Difference {
                     format!("{old} -> {new}")
                 })
                 .collect();
-            writeln!(text, "~ slot {}: {}", old.slot, changes.join(", "))?;
+            writeln!(text, "~ {}: {}", old.place(), changes.join(", "))?;
         }
         writeln!(
             text,
@@ -167,23 +184,55 @@ pub(crate) fn verify(image: &Image) -> Vec<String> {
     let mut faults = Vec::new();
     let mut seen = HashMap::new();
     for row in &image.rows {
-        let slot = row.slot;
+        let place = row.place();
         if row.state == State::Corrupt {
-            faults.push(format!("slot {slot}: is corrupt"));
+            faults.push(format!("{place}: is corrupt"));
         } else if row.state.is_found()
-            && let Some(other) = seen.insert(row.badge, slot)
+            && let Some(other) = seen.insert((&row.member, row.badge), row.slot)
         {
-            faults.push(format!("slot {slot}: has badge {} of slot {other}", row.badge));
+            faults.push(format!("{place}: has badge {} of slot {other}", row.badge));
         }
     }
-    for slot in &image.table.behind_mark {
-        faults.push(format!("slot {slot}: is not zero, but behind the high-water mark"));
+    for (member, table) in image.tables() {
+        let of_member = member.map_or(String::new(), |name| format!(" of \"{}\"", escaped(name)));
+        for slot in &table.behind_mark {
+            let reason = "is not zero, but behind the high-water mark";
+            faults.push(format!("slot {slot}{of_member}: {reason}"));
+        }
+    }
+    if let Some(component) = &image.component {
+        check_badges(image, component, &mut faults);
     }
     if let Some(checkpoint) = &image.checkpoint {
         check_slots(image, checkpoint, &mut faults);
         check_clients(image, checkpoint, &mut faults);
     }
     faults
+}
+
+/// Whether the members of a unit know each object by one badge, and no others by it.
+fn check_badges(image: &Image, component: &Component, faults: &mut Vec<String>) {
+    if !component.is_unit() {
+        return;
+    }
+    // There is an object for each row with a badge, in the same order.
+    let rows = image.rows.iter().filter(|row| row.badge != 0);
+    let objects = rows.zip(&component.objects).filter(|(_, object)| object.has_record());
+    let (mut by_badge, mut by_object) = (HashMap::new(), HashMap::new());
+    for (row, object) in objects {
+        let (place, key) = (row.place(), (object.kind, object.number));
+        let (other, before) = by_badge.entry(row.badge).or_insert((key, place.clone()));
+        if *other != key {
+            let badge = row.badge;
+            faults.push(format!("{place}: has badge {badge} of {before}, which leads elsewhere"));
+        }
+        let (badge, before) = by_object.entry(key).or_insert((row.badge, place.clone()));
+        if *badge != row.badge {
+            faults.push(format!(
+                "{place}: has not badge {badge} of {before}, which leads there, too"
+            ));
+        }
+    }
 }
 
 /// References and objects of the slots.

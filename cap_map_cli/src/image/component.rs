@@ -1,13 +1,11 @@
 //! The image of a Genode component for people: tables of its records.
 
-use super::Target;
+use super::names::{address, name_of, number};
 use super::text::columns;
-use crate::checkpoint::component::{
-    Component, Dataspace, FIXED_MAPS, NONE, Object, Part, dataspace, object,
-};
+use crate::checkpoint::component::{Component, NONE};
 use crate::table::escaped;
 
-const COLUMNS: usize = 8;
+const COLUMNS: usize = 10;
 
 type Cells = [String; COLUMNS];
 
@@ -21,7 +19,8 @@ struct Table {
 }
 
 /// Columns with words.
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 16] = [
+    "member",
     "fault",
     "service",
     "label",
@@ -38,18 +37,6 @@ const WORDS: [&str; 15] = [
     "handler",
     "of",
 ];
-
-fn number(number: u32) -> String {
-    if number == NONE { String::new() } else { number.to_string() }
-}
-
-fn address(address: u64) -> String {
-    format!("{address:#x}")
-}
-
-fn name_of(names: &[&'static str], number: u32) -> String {
-    names.get(number as usize).map_or_else(|| number.to_string(), |name| (*name).to_owned())
-}
 
 fn list(numbers: &[u32]) -> String {
     numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ")
@@ -73,8 +60,12 @@ impl Component {
     pub(super) fn summary(&self) -> String {
         let system = self.system();
         let architecture = name_of(&["", "x86_64", "ARMv7"], system.architecture);
+        let what = match self.members.len() {
+            0 => "component".to_owned(),
+            count => format!("unit of {count} components"),
+        };
         format!(
-            "component \"{}\" of Genode {} for {architecture} on Fiasco.OC, checkpoint {}\n\
+            "{what} \"{}\" of Genode {} for {architecture} on Fiasco.OC, checkpoint {}\n\
              quota: {} bytes, {} capabilities; {} threads, {} sessions, {} regions, \
              {} dataspaces, {} pages that are not zero\n",
             escaped(&system.label.text()),
@@ -129,18 +120,6 @@ impl Component {
         facts
     }
 
-    fn service(&self, session: u32) -> String {
-        match self.sessions.get(session as usize) {
-            Some(session) => format!("{} {}", session.id, escaped(&session.service.text())),
-            None => "parent".to_owned(),
-        }
-    }
-
-    fn thread(&self, thread: u32) -> String {
-        let thread = self.threads.get(thread as usize);
-        thread.map_or(String::new(), |thread| escaped(&thread.name.text()))
-    }
-
     /// Number and sum of the pages of a dataspace.
     fn pages(&self, dataspace: usize) -> [String; 2] {
         // They are in the order of dataspaces.
@@ -158,13 +137,48 @@ impl Component {
     }
 
     fn tables(&self) -> Vec<Table> {
-        vec![self.session_table(), self.part_table(), self.handler_table(), self.timer_table()]
-            .into_iter()
-            .chain([self.dataspace_table(), self.rom_table(), self.region_table()])
-            .chain([self.thread_table(), self.fault_table()])
-            .chain([self.gate_table(), self.source_table()])
-            .chain([self.context_table()])
-            .collect()
+        vec![
+            self.member_table(),
+            self.session_table(),
+            self.part_table(),
+            self.handler_table(),
+            self.timer_table(),
+        ]
+        .into_iter()
+        .chain([self.dataspace_table(), self.rom_table(), self.region_table()])
+        .chain([self.thread_table(), self.fault_table()])
+        .chain([self.gate_table(), self.source_table()])
+        .chain([self.context_table()])
+        .collect()
+    }
+
+    fn member_table(&self) -> Table {
+        let members = (0u32..).zip(&self.members).map(|(i, m)| {
+            let id = self.sessions.get(m.session as usize).map_or(0, |session| session.id);
+            [
+                self.member(i),
+                i.to_string(),
+                id.to_string(),
+                number(m.account),
+                number(m.parent),
+                number(m.parent_dataspace),
+                address(m.parent_offset),
+                m.ram_quota.to_string(),
+                m.cap_quota.to_string(),
+            ]
+        });
+        let head = head([
+            "member",
+            "number",
+            "ID",
+            "account",
+            "gate",
+            "dataspace",
+            "offset",
+            "RAM",
+            "caps",
+        ]);
+        Table { title: "members", head, key: 1, rows: rows(members) }
     }
 
     fn session_table(&self) -> Table {
@@ -173,7 +187,7 @@ impl Component {
                 s.id.to_string(),
                 escaped(&s.service.text()),
                 escaped(&s.label.text()),
-                number(s.slot),
+                self.slot(s.slot),
                 s.ram_quota.to_string(),
                 s.cap_quota.to_string(),
                 list(&s.affinity),
@@ -188,7 +202,7 @@ impl Component {
     fn part_table(&self) -> Table {
         let parts = self.parts.iter().map(|p| {
             let [session, part] = self.part(p);
-            [session, part, number(p.slot)]
+            [session, part, self.slot(p.slot)]
         });
         let head = head(["session", "part", "slot"]);
         Table { title: "parts of sessions", head, key: 2, rows: rows(parts) }
@@ -215,61 +229,26 @@ impl Component {
         Table { title: "timers", head, key: 1, rows: rows(timers) }
     }
 
-    /// Session and name of a part.
-    fn part(&self, p: &Part) -> [String; 2] {
-        let session = self.service(p.session);
-        let names: &[_] = match session.split_once(' ') {
-            Some((_, "PD")) => &["address space", "stack area", "linker area", "native PD"],
-            Some((_, "CPU")) => &["native CPU"],
-            _ => &[],
-        };
-        [session, name_of(names, p.part)]
-    }
-
-    /// Kind and owner of a dataspace.
-    fn space(&self, d: &Dataspace) -> [String; 2] {
-        const KINDS: [&str; 9] = [
-            "",
-            "RAM",
-            "ROM",
-            "stack area",
-            "linker area",
-            "table",
-            "trace control",
-            "session",
-            "region map",
-        ];
-        let owner = match d.kind {
-            dataspace::ROM => {
-                let rom = self.roms.get(d.owner as usize);
-                rom.map_or(String::new(), |rom| escaped(&rom.name.text()))
-            }
-            dataspace::SESSION | dataspace::REGION_MAP => {
-                format!("{} part {}", self.service(d.owner), d.part)
-            }
-            _ => String::new(),
-        };
-        [name_of(&KINDS, d.kind), owner]
-    }
-
     fn dataspace_table(&self) -> Table {
         const CACHES: [&str; 3] = ["uncached", "write combined", "cached"];
         let spaces = self.dataspaces.iter().enumerate().map(|(i, d)| {
             let [kind, owner] = self.space(d);
             let [pages, sum] = self.pages(i);
             [
+                self.member(d.member),
                 i.to_string(),
                 kind,
                 name_of(&CACHES, d.cache),
                 address(d.size),
                 owner,
-                number(d.slot),
+                self.slot(d.slot),
                 pages,
                 sum,
             ]
         });
-        let head = head(["number", "kind", "cache", "size", "of", "slot", "pages", "CRC-32"]);
-        Table { title: "dataspaces", head, key: 1, rows: rows(spaces) }
+        let head =
+            head(["member", "number", "kind", "cache", "size", "of", "slot", "pages", "CRC-32"]);
+        Table { title: "dataspaces", head, key: 2, rows: rows(spaces) }
     }
 
     fn rom_table(&self) -> Table {
@@ -282,20 +261,11 @@ impl Component {
         Table { title: "ROM modules", head, key: 1, rows: rows(roms) }
     }
 
-    /// Name of a region map, for one of an RM session with client ID and part.
-    fn map(&self, number: u32) -> String {
-        const MAPS: [&str; FIXED_MAPS] = ["address space", "stack area", "linker area"];
-        let own = (number as usize).checked_sub(FIXED_MAPS);
-        match own.and_then(|own| self.region_maps().nth(own)) {
-            Some(d) => format!("{} part {}", self.service(d.owner), d.part),
-            None => name_of(&MAPS, number),
-        }
-    }
-
     fn region_table(&self) -> Table {
         const RIGHTS: [&str; 4] = ["r", "rw", "rx", "rwx"];
         let regions = self.regions.iter().map(|r| {
             [
+                self.member_of_map(r.map),
                 self.map(r.map),
                 address(r.at.0),
                 address(r.size),
@@ -304,8 +274,8 @@ impl Component {
                 address(r.offset),
             ]
         });
-        let head = head(["map", "address", "size", "rights", "dataspace", "offset"]);
-        Table { title: "regions", head, key: 2, rows: rows(regions) }
+        let head = head(["member", "map", "address", "size", "rights", "dataspace", "offset"]);
+        Table { title: "regions", head, key: 3, rows: rows(regions) }
     }
 
     fn thread_table(&self) -> Table {
@@ -318,91 +288,66 @@ impl Component {
                 _ => state,
             };
             [
+                self.member(t.member),
                 t.index.to_string(),
                 escaped(&t.name.text()),
                 state,
-                number(t.slot),
+                self.slot(t.slot),
                 address(t.utcb.0),
                 address(t.ip.0),
                 address(t.sp.0),
                 list(&t.affinity),
+                // Of a single component, there is one.
+                if self.is_unit() { self.service(t.session) } else { String::new() },
             ]
         });
-        let head = head(["index", "name", "state", "slot", "UTCB", "ip", "sp", "affinity"]);
-        Table { title: "threads", head, key: 1, rows: rows(threads) }
+        let head = head([
+            "member", "index", "name", "state", "slot", "UTCB", "ip", "sp", "affinity", "session",
+        ]);
+        Table { title: "threads", head, key: 2, rows: rows(threads) }
     }
 
     fn fault_table(&self) -> Table {
         const TYPES: [&str; 4] = ["", "read", "write", "execute"];
         let faults = self.faults.iter().map(|f| {
-            let index = self.threads.get(f.thread as usize).map(|thread| thread.index);
+            let thread = self.threads.get(f.thread as usize);
             [
-                number(index.unwrap_or(NONE)),
+                thread.map_or(String::new(), |thread| self.member(thread.member)),
+                thread.map_or(String::new(), |thread| thread.index.to_string()),
                 self.thread(f.thread),
                 self.map(f.map),
                 address(f.address.0),
                 name_of(&TYPES, f.r#type),
             ]
         });
-        let head = head(["index", "name", "map", "address", "fault"]);
-        Table { title: "page faults to be resolved", head, key: 1, rows: rows(faults) }
+        let head = head(["member", "index", "name", "map", "address", "fault"]);
+        Table { title: "page faults to be resolved", head, key: 2, rows: rows(faults) }
     }
 
     fn gate_table(&self) -> Table {
-        let gates = self.gates.iter().enumerate();
-        let gates = gates.map(|(i, g)| [i.to_string(), self.thread(g.thread), number(g.slot)]);
-        Table { title: "gates", head: head(["number", "name", "slot"]), key: 1, rows: rows(gates) }
+        let gates = self.gates.iter().enumerate().map(|(i, g)| {
+            let member = self.member(self.member_of_gate(i));
+            [member, i.to_string(), self.thread(g.thread), self.slot(g.slot)]
+        });
+        let head = head(["member", "number", "name", "slot"]);
+        Table { title: "gates", head, key: 2, rows: rows(gates) }
     }
 
     fn source_table(&self) -> Table {
         let sources = self.sources.iter().enumerate().map(|(i, s)| {
-            [i.to_string(), self.thread(s.thread), number(s.slot), number(s.semaphore_slot)]
+            let [slot, semaphore] = [s.slot, s.semaphore_slot].map(|slot| self.slot(slot));
+            [self.member(s.member), i.to_string(), self.thread(s.thread), slot, semaphore]
         });
-        let head = head(["number", "name", "slot", "semaphore"]);
-        Table { title: "signal sources", head, key: 1, rows: rows(sources) }
+        let head = head(["member", "number", "name", "slot", "semaphore"]);
+        Table { title: "signal sources", head, key: 2, rows: rows(sources) }
     }
 
     fn context_table(&self) -> Table {
         let contexts = self.contexts.iter().enumerate().map(|(i, c)| {
             let imprint = address(c.imprint.0);
-            [i.to_string(), number(c.source), number(c.slot), imprint, c.pending.to_string()]
+            [i.to_string(), number(c.source), self.slot(c.slot), imprint, c.pending.to_string()]
         });
         let head = head(["number", "source", "slot", "imprint", "pending"]);
         Table { title: "signal contexts", head, key: 1, rows: rows(contexts) }
-    }
-
-    /// What a slot leads to.
-    pub(super) fn target(&self, object: &Object) -> Target {
-        let number = object.number;
-        let at = number as usize;
-        let thread = || self.thread(number);
-        let (what, name) = match object.kind {
-            object::DEAD => return Target::Dead,
-            object::PSEUDO => return Target::Thread,
-            object::PARENT => ("parent", String::new()),
-            object::SESSION => ("session", self.service(number)),
-            object::PART => {
-                let part = self.parts.get(at).map(|part| self.part(part));
-                let [session, part] = part.unwrap_or_default();
-                ("part", format!("{part} of {session}"))
-            }
-            object::DATASPACE => {
-                let space = self.dataspaces.get(at).map(|space| self.space(space));
-                ("dataspace", space.unwrap_or_default().join(" ").trim_end().to_owned())
-            }
-            object::THREAD => ("thread", thread()),
-            object::NATIVE_THREAD => ("native thread", thread()),
-            object::THREAD_GATE => ("gate of thread", thread()),
-            object::GATE => {
-                ("gate", self.gates.get(at).map_or(String::new(), |gate| self.thread(gate.thread)))
-            }
-            object::SOURCE => ("signal source", String::new()),
-            object::SEMAPHORE => ("semaphore", String::new()),
-            _ => {
-                let context = self.contexts.get(at);
-                ("context", context.map_or(String::new(), |context| address(context.imprint.0)))
-            }
-        };
-        Target::Record { what, number, name }
     }
 }

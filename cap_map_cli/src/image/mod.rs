@@ -2,13 +2,14 @@
 
 mod compare;
 mod component;
+mod names;
 mod text;
 
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use cap_map_rs::{Kind, Slot};
+use cap_map_rs::{Header, Kind, Slot};
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -104,6 +105,9 @@ fn hexadecimal<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::O
 /// One slot that is not free.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Row {
+    /// Name of the member of a unit whose slot it is, none for the root.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) member: Option<String>,
     pub(crate) slot: u32,
     pub(crate) selector: u64,
     pub(crate) state: State,
@@ -114,6 +118,15 @@ pub(crate) struct Row {
     pub(crate) references: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) object: Option<Target>,
+}
+
+impl Row {
+    /// The slot, for people.
+    fn place(&self) -> String {
+        let slot = self.slot;
+        let of_member = |name: &String| format!("slot {slot} of \"{}\"", escaped(name));
+        self.member.as_ref().map_or_else(|| format!("slot {slot}"), of_member)
+    }
 }
 
 /// The containers of a component's image, and what they are followed by.
@@ -129,7 +142,10 @@ pub(crate) struct Image {
     bytes: Vec<u8>,
     /// Where the sections of a checkpoint are: in the last container, if there are several.
     container: Range<usize>,
+    /// Of a unit, the table of the root.
     pub(crate) table: Table,
+    /// Members of a unit besides the root: name, and table of one that executes.
+    others: Vec<(String, Option<Table>)>,
     /// What a file has that is a checkpoint of the testbed.
     pub(crate) checkpoint: Option<Checkpoint>,
     /// What a file has that is the image of a Genode component.
@@ -176,29 +192,52 @@ impl Image {
         let refused = |status: cap_map_rs::Status| Refusal::at(0, status.message());
         if !bytes.starts_with(&container::MAGIC) {
             let table = table::read(&bytes).map_err(refused)?;
-            return Ok(Image::new(bytes, table, None, None));
+            return Ok(Image::new(bytes, table, Vec::new(), None, None));
         }
         if is_component(&bytes)? {
             let chain = chain(&bytes, most)?;
             let (containers, place) = (Containers::of(&chain), chain.place_of_last());
-            let (component, table) = chain.into_component()?;
-            let image = Image::new(bytes, table, None, Some(component));
+            let (component, tables) = chain.into_component()?;
+            let others = (1..).zip(tables.others);
+            let others =
+                others.filter_map(|(i, table)| Some((component.name_of_member(i)?, table)));
+            let others = others.collect();
+            let image = Image::new(bytes, tables.root, others, None, Some(component));
             return Ok(Image { container: place, containers: Some(containers), ..image });
         }
         let checkpoint = Checkpoint::decode(&bytes)?;
         let table = table::read(&checkpoint.table).map_err(refused)?;
-        Ok(Image::new(bytes, table, Some(checkpoint), None))
+        Ok(Image::new(bytes, table, Vec::new(), Some(checkpoint), None))
     }
 
     fn new(
         bytes: Vec<u8>,
         table: Table,
+        others: Vec<(String, Option<Table>)>,
         checkpoint: Option<Checkpoint>,
         component: Option<Component>,
     ) -> Self {
-        let rows = rows(&table, checkpoint.as_ref(), component.as_ref());
         let container = 0..bytes.len();
-        Image { bytes, container, table, checkpoint, component, containers: None, rows }
+        let rows = Vec::new();
+        let mut image = Image {
+            bytes,
+            container,
+            table,
+            others,
+            checkpoint,
+            component,
+            containers: None,
+            rows,
+        };
+        image.rows = rows_of(&image);
+        image
+    }
+
+    /// All tables, each with the name of the member, none for the root.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = (Option<&str>, &Table)> {
+        let others = self.others.iter();
+        let others = others.filter_map(|(name, table)| Some((Some(&**name), table.as_ref()?)));
+        std::iter::once((None, &self.table)).chain(others)
     }
 
     /// The bytes of one section of a checkpoint.
@@ -235,24 +274,48 @@ impl Image {
             component: Option<&'a Component>,
             #[serde(flatten)]
             containers: Option<&'a Containers>,
-            label: &'a str,
-            kind: &'static str,
-            capacity: u32,
-            first_user: u32,
-            badge_bits: u32,
-            #[serde(serialize_with = "hexadecimal")]
-            boot: u64,
-            instance: u64,
-            pd: u32,
-            parent: u32,
+            #[serde(flatten)]
+            table: Facts<'a>,
+            /// Those of the other members of a unit.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            tables: Vec<Facts<'a>>,
             slots: Vec<&'a Row>,
         }
-        let header = &self.table.header;
+        let mut tables = self.tables().map(|(member, table)| Facts::of(member, &table.header));
         let shown = Shown {
             format: self.is_checkpoint().then_some(container::VERSION),
             meta: self.checkpoint.as_ref().map(|checkpoint| &checkpoint.meta),
             component: self.component.as_ref(),
             containers: self.containers.as_ref(),
+            table: tables.next().unwrap_or_else(|| Facts::of(None, &self.table.header)),
+            tables: tables.collect(),
+            slots: self.rows.iter().filter(|row| choice.has(row)).collect(),
+        };
+        table::json(&shown)
+    }
+}
+
+/// What the header of a table says.
+#[derive(Serialize)]
+struct Facts<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<&'a str>,
+    label: &'a str,
+    kind: &'static str,
+    capacity: u32,
+    first_user: u32,
+    badge_bits: u32,
+    #[serde(serialize_with = "hexadecimal")]
+    boot: u64,
+    instance: u64,
+    pd: u32,
+    parent: u32,
+}
+
+impl<'a> Facts<'a> {
+    fn of(member: Option<&'a str>, header: &'a Header) -> Self {
+        Facts {
+            member,
             label: header.identity.label(),
             kind: kind_name(header.kind),
             capacity: header.geometry.capacity,
@@ -262,9 +325,7 @@ impl Image {
             instance: header.identity.instance,
             pd: header.identity.pd,
             parent: header.identity.parent,
-            slots: self.rows.iter().filter(|row| choice.has(row)).collect(),
-        };
-        table::json(&shown)
+        }
     }
 }
 
@@ -321,17 +382,29 @@ pub(crate) fn kind_name(kind: Kind) -> &'static str {
 }
 
 /// All slots that are not free.
-fn rows(table: &Table, checkpoint: Option<&Checkpoint>, component: Option<&Component>) -> Vec<Row> {
-    let geometry = &table.header.geometry;
-    let kernel = checkpoint.into_iter().flat_map(|checkpoint| &checkpoint.kernel);
-    let records = component
-        .into_iter()
-        .flat_map(|component| component.objects.iter().map(|object| component.target(object)));
+fn rows_of(image: &Image) -> Vec<Row> {
+    let kernel = image.checkpoint.iter().flat_map(|checkpoint| &checkpoint.kernel);
+    let records = image.component.iter().flat_map(|component| {
+        let objects = component.objects.iter();
+        objects.map(|object| component.target(object))
+    });
     let mut objects = kernel.map(|entry| entry.object.into()).chain(records);
+    let references = image.checkpoint.as_ref().map_or(&[][..], |found| found.references.as_slice());
+    let tables = image.tables();
+    tables.flat_map(|(member, table)| rows(member, table, references, &mut objects)).collect()
+}
+
+/// The slots of a table, with what those that carry a badge lead to.
+fn rows(
+    member: Option<&str>,
+    table: &Table,
+    references: &[u16],
+    objects: &mut impl Iterator<Item = Target>,
+) -> Vec<Row> {
+    let geometry = &table.header.geometry;
     let mut rows = Vec::new();
     for (slot, content) in (0u32..).zip(&table.slots) {
-        let counted =
-            checkpoint.and_then(|checkpoint| checkpoint.references.get(slot as usize).copied());
+        let counted = references.get(slot as usize).copied();
         let (state, badge) = match *content {
             Slot::Free | Slot::Reserved if counted == Some(RESERVED) => (State::Reserved, 0),
             Slot::Free | Slot::Reserved => continue,
@@ -341,6 +414,7 @@ fn rows(table: &Table, checkpoint: Option<&Checkpoint>, component: Option<&Compo
             Slot::Corrupt => (State::Corrupt, 0),
         };
         rows.push(Row {
+            member: member.map(str::to_owned),
             slot,
             selector: u64::from(slot) << geometry.shift,
             state,

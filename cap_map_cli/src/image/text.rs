@@ -5,14 +5,14 @@ use std::fmt::Write;
 use super::{Choice, Containers, Image, Row, State, Target, kind_name};
 use crate::checkpoint::component::Container;
 use crate::checkpoint::container;
-use crate::table::escaped;
+use crate::table::{Table, escaped};
 
 /// Escape sequences of a terminal, for states that deserve a look.
 const YELLOW: &str = "\u{1b}[33m";
 const RED: &str = "\u{1b}[31m";
 const PLAIN: &str = "\u{1b}[0m";
 
-const COLUMNS: usize = 6;
+const COLUMNS: usize = 7;
 
 impl Image {
     /// A summary, and one line for each chosen slot. Colours are for terminals.
@@ -50,7 +50,8 @@ impl Image {
         }
         if let Some(component) = &self.component {
             let (version, bytes) = (container::VERSION, self.bytes.len());
-            writeln!(text, "checkpoint of format {version}, {bytes} bytes, of a component")?;
+            let what = if component.is_unit() { "unit of components" } else { "component" };
+            writeln!(text, "checkpoint of format {version}, {bytes} bytes, of a {what}")?;
             text += &component.summary();
             if let Some(Containers { left_over: left_over @ 1.., .. }) = &self.containers {
                 writeln!(text, "{left_over} bytes of an earlier chain behind it")?;
@@ -64,12 +65,26 @@ impl Image {
                 .collect();
             writeln!(text, "sections with their bytes: {}", sections.join(", "))?;
         }
-        let header = &self.table.header;
-        let (identity, geometry) = (&header.identity, &header.geometry);
+        for (member, table) in self.tables() {
+            if let Some(name) = member {
+                writeln!(text, "member \"{}\":", escaped(name))?;
+            }
+            text += &self.summary_of(member, table)?;
+        }
+        for name in self.others.iter().filter(|(_, table)| table.is_none()).map(|(name, _)| name) {
+            writeln!(text, "member \"{}\": has no table", escaped(name))?;
+        }
+        Ok(text)
+    }
+
+    /// What a table is, and how many of its slots are in which state.
+    fn summary_of(&self, member: Option<&str>, table: &Table) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        let (identity, geometry) = (&table.header.identity, &table.header.geometry);
         writeln!(
             text,
             "{} table of \"{}\": {} slots, those in front of {} static, badges of {} bits",
-            kind_name(header.kind),
+            kind_name(table.header.kind),
             escaped(identity.label()),
             geometry.capacity,
             geometry.first_user,
@@ -81,9 +96,10 @@ impl Image {
             identity.boot, identity.instance, identity.pd, identity.parent
         )?;
         let states = [State::Static, State::Used, State::Detached, State::Reserved, State::Corrupt];
+        let rows = || self.rows.iter().filter(|row| row.member.as_deref() == member);
         let counts: Vec<_> = states
             .iter()
-            .map(|state| (state, self.rows.iter().filter(|row| row.state == *state).count()))
+            .map(|state| (state, rows().filter(|row| row.state == *state).count()))
             .filter(|(_, count)| *count != 0)
             .map(|(state, count)| format!("{count} {}", state.name()))
             .collect();
@@ -121,9 +137,9 @@ impl Containers {
 
 /// The rows as lines. States that deserve a look have a colour.
 fn table_of(rows: &[&Row], colours: bool) -> String {
-    let head = ["slot", "selector", "state", "badge", "references", "object"];
+    let head = ["member", "slot", "selector", "state", "badge", "references", "object"];
     let cells: Vec<_> = rows.iter().map(|row| cells(row)).collect();
-    let lines = columns(&head, &["state", "object"], &cells);
+    let lines = columns(&head, &["member", "state", "object"], &cells);
     let states = std::iter::once(None).chain(rows.iter().map(|row| Some(row.state)));
     let mut text = String::new();
     for (line, state) in lines.iter().zip(states) {
@@ -165,6 +181,7 @@ pub(crate) fn columns<const N: usize>(
 fn cells(row: &Row) -> [String; COLUMNS] {
     let badge = if row.badge == 0 { String::new() } else { row.badge.to_string() };
     [
+        row.member.as_deref().map_or(String::new(), escaped),
         row.slot.to_string(),
         format!("{:#x}", row.selector),
         row.state.name().to_owned(),

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cap_checkpoint_image_host::{Rest, history, read_chain};
+use cap_checkpoint_image_host::{Rest, history, history_of_unit, read_chain};
 use serde_json::Value;
 
 use crate::{Outcome, cap_map};
@@ -87,13 +87,14 @@ fn both_refuse(folder: &Path, chain: &[u8], intact: usize, reason: &str) {
 fn merged_chains_are_the_images_that_could_have_been_saved_instead() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("out");
-    for seed in 0..12 {
-        let (chain, complete) = history(seed, 1 + seed);
+    let components = (0..12).map(|seed| (1 + seed, history(seed, 1 + seed)));
+    let units = (0..4).map(|seed| (2 + seed, history_of_unit(seed, 2 + seed)));
+    for (count, (chain, complete)) in components.chain(units) {
         let file = write(folder.path(), "chain", &chain);
         let outcome = run(&["merge"], &[&file, &out]).expect_success();
-        assert_eq!(fs::read(&out).unwrap(), complete, "history {seed}");
-        assert!(outcome.stdout.contains(&format!(" of {} containers, ", 1 + seed)), "{seed}");
-        assert_eq!(read_chain(&chain), (1 + seed as usize, Rest::Nothing, complete));
+        assert_eq!(fs::read(&out).unwrap(), complete, "history of {count} containers");
+        assert!(outcome.stdout.contains(&format!(" of {count} containers, ")), "{count}");
+        assert_eq!(read_chain(&chain), (count as usize, Rest::Nothing, complete));
         let same = run(&["diff"], &[&file, &out]).expect_success();
         assert_eq!(same.stdout, "0 came, 0 went, 0 changed\n");
         run(&["verify"], &[&out]).expect_success();

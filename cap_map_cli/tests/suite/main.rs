@@ -8,6 +8,7 @@ mod live;
 mod machine;
 mod processes;
 mod restore;
+mod units;
 
 use std::io::Read;
 use std::path::Path;

@@ -5,22 +5,19 @@
 //!
 //! Longer than 450 lines because all checks stand in that one order.
 
-use cap_map_rs::{Slot, layout};
-
-use super::reader::{find, read_table, refuse};
+use super::reader::{find, refuse};
 use super::{
-    Address, Base, Component, Context, Dataspace, FIXED_MAPS, Fault, Gate, Handler, INCREMENT,
-    NONE, Object, Origin, PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System,
-    Text, Thread, Timer, dataspace, object,
+    Address, Base, Component, Context, Dataspace, FIXED_MAPS, Fault, Gate, Handler, NONE, Origin,
+    PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Tables, Text, Thread,
+    Timer, dataspace, is_increment, object,
 };
 use crate::checkpoint::{Refusal, Section};
-use crate::table::Table;
 
 const X86_64: u32 = 1;
 const ARM_V7: u32 = 2;
 const FIASCO_OC: u32 = 1;
 /// Bytes of the parent capability as passed to a component.
-const PARENT_CAP: u64 = 32;
+pub(super) const PARENT_CAP: u64 = 32;
 const CALL: u32 = 2;
 const PARKED: u32 = 6;
 /// Last type of a page fault.
@@ -33,12 +30,14 @@ const TIME_LIMIT: u64 = 1 << 62;
 const PAGE: u64 = PAGE_BYTES as u64;
 
 const NO_SESSION: &str = "no such session";
-const NO_THREAD: &str = "no such thread";
-const NO_DATASPACE: &str = "no such dataspace";
+pub(super) const NO_THREAD: &str = "no such thread";
+pub(super) const NO_DATASPACE: &str = "no such dataspace";
 const NO_CONTEXT: &str = "no such signal context";
 const NO_SLOT: &str = "slot does not lead to this";
 const NO_MAP: &str = "no such region map";
-const OUT_OF_ORDER: &str = "is out of order";
+pub(super) const NO_MEMBER: &str = "no such member";
+const NO_CPU_SESSION: &str = "is not a CPU session";
+pub(super) const OUT_OF_ORDER: &str = "is out of order";
 const NO_OWN_PAGES: &str = "dataspace has no pages of its own";
 const NO_PAGES: &str = "is not a number of pages";
 const OF_MONITOR: &str = "memory is not the component's";
@@ -46,25 +45,25 @@ const TOO_LARGE: &str = "is too large";
 const UNKNOWN_PART: &str = "unknown part of the session";
 
 /// Where a record is, to refuse its fields.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     section: Section<'a>,
-    number: usize,
+    pub(super) number: usize,
     bytes: usize,
 }
 
-type Checked = Result<(), Refusal>;
+pub(super) type Checked = Result<(), Refusal>;
 
 impl Place<'_> {
-    fn refuse(&self, field: usize, reason: &str) -> Refusal {
+    pub(super) fn refuse(&self, field: usize, reason: &str) -> Refusal {
         let reason = format!("record {}: {reason}", self.number);
         refuse(&self.section, self.number * self.bytes + field, &reason)
     }
 
-    fn ensure(&self, condition: bool, field: usize, reason: &str) -> Checked {
+    pub(super) fn ensure(&self, condition: bool, field: usize, reason: &str) -> Checked {
         if condition { Ok(()) } else { Err(self.refuse(field, reason)) }
     }
 
-    fn zero(&self, value: u64, field: usize) -> Checked {
+    pub(super) fn zero(&self, value: u64, field: usize) -> Checked {
         self.ensure(value == 0, field, "reserved field is not zero")
     }
 
@@ -72,11 +71,17 @@ impl Place<'_> {
         self.ensure(text.is_well_formed(), field, "text is malformed")
     }
 
-    fn names(&self, number: u32, count: usize, field: usize, reason: &str) -> Checked {
+    pub(super) fn names(&self, number: u32, count: usize, field: usize, reason: &str) -> Checked {
         self.ensure((number as usize) < count, field, reason)
     }
 
-    fn names_or_none(&self, number: u32, count: usize, field: usize, reason: &str) -> Checked {
+    pub(super) fn names_or_none(
+        &self,
+        number: u32,
+        count: usize,
+        field: usize,
+        reason: &str,
+    ) -> Checked {
         self.ensure(number == NONE || (number as usize) < count, field, reason)
     }
 }
@@ -87,12 +92,13 @@ pub(super) struct Check<'a> {
     pub(super) sections: &'a [Section<'a>],
 }
 
-/// Checks everything, and returns the component's table.
-pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<Table, Refusal> {
+/// Checks everything, and returns the tables.
+pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<Tables, Refusal> {
     let check = Check { component, sections };
     check.system()?;
-    let table = check.table()?;
-    check.objects(&table)?;
+    check.members()?;
+    let tables = check.tables()?;
+    check.objects(&tables)?;
     check.start()?;
     check.sessions()?;
     check.parts()?;
@@ -104,21 +110,21 @@ pub(super) fn check(component: &Component, sections: &[Section<'_>]) -> Result<T
     check.faults()?;
     check.signals()?;
     check.timers()?;
-    if component.system().version == INCREMENT {
+    if is_increment(component.system().version) {
         check.increment()?;
     }
     check.pages()?;
-    Ok(table)
+    Ok(tables)
 }
 
 /// Whether a range is within the limit.
-fn fits(start: u64, size: u64, limit: u64) -> bool {
+pub(super) fn fits(start: u64, size: u64, limit: u64) -> bool {
     start.checked_add(size).is_some_and(|end| end <= limit)
 }
 
 impl<'a> Check<'a> {
     /// Each record with its place.
-    fn each<R: Record>(
+    pub(super) fn each<R: Record>(
         &self,
         records: &'a [R],
     ) -> Result<impl Iterator<Item = (Place<'a>, &'a R)>, Refusal> {
@@ -133,7 +139,7 @@ impl<'a> Check<'a> {
         if self.component.system().architecture == X86_64 { 1 << 47 } else { 1 << 32 }
     }
 
-    fn service(&self, session: u32, name: &str) -> bool {
+    pub(super) fn service(&self, session: u32, name: &str) -> bool {
         let session = self.component.sessions.get(session as usize);
         session.is_some_and(|session| session.service.is(name))
     }
@@ -145,11 +151,21 @@ impl<'a> Check<'a> {
         d.kind == dataspace::SESSION && d.part >= buffers
     }
 
-    /// Whether the slot leads to this record.
-    fn leads_to(&self, slot: u32, kind: u32, number: usize) -> bool {
+    /// The member that a record belongs to, which is checked before anything else depends on it.
+    pub(super) fn member(&self, place: &Place<'_>, member: u32, field: usize) -> Checked {
+        place.names(member, self.component.num_members(), field, NO_MEMBER)
+    }
+
+    /// Whether the slot, as it is in a record, leads to this record.
+    pub(super) fn leads_to(&self, slot: u32, kind: u32, number: usize) -> bool {
         let objects = &self.component.objects;
-        let found = objects.binary_search_by_key(&slot, |object| object.slot);
-        found.is_ok_and(|at| objects[at].kind == kind && objects[at].number as usize == number)
+        let found = if self.component.is_unit() {
+            objects.get(slot as usize)
+        } else {
+            let at = objects.binary_search_by_key(&slot, |object| object.slot).ok();
+            at.map(|at| &objects[at])
+        };
+        found.is_some_and(|object| object.kind == kind && object.number as usize == number)
     }
 
     fn slot(&self, place: &Place<'_>, slot: u32, kind: u32, field: usize) -> Checked {
@@ -171,112 +187,30 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
-    fn table(&self) -> Result<Table, Refusal> {
-        let section = find(self.sections, "table")?;
-        let table = read_table(&section)?;
-        match table.slots.iter().position(|slot| *slot == Slot::Corrupt) {
-            None => Ok(table),
-            Some(slot) => {
-                let at = layout::SLOTS + layout::WORD_BYTES * slot;
-                Err(refuse(&section, at, "slot is corrupt"))
-            }
-        }
-    }
-
-    fn objects(&self, table: &Table) -> Checked {
-        let at = Object::AT;
-        let first_user = table.header.geometry.first_user;
-        let mut badges = table.badges().peekable();
-        let mut next = 0;
-        for (place, o) in self.each(&self.component.objects)? {
-            place.names(o.slot, table.slots.len(), at.slot, "no such slot")?;
-            place.ensure(o.slot >= next, at.slot, OUT_OF_ORDER)?;
-            let missing = badges.peek().is_some_and(|(slot, _)| *slot < o.slot);
-            place.ensure(!missing, at.slot, "a slot with a badge is missing in front of it")?;
-            let badge = badges.next_if(|(slot, _)| *slot == o.slot).map(|(_, badge)| badge);
-            place.ensure(badge.is_some(), at.slot, "slot carries no badge")?;
-            place.ensure(badge == Some(o.badge), at.badge, "badge is not the one of the slot")?;
-            let known = (object::PARENT..=object::DEAD).contains(&o.kind);
-            place.ensure(known, at.kind, "unknown kind of object")?;
-            let detached = matches!(table.slots[o.slot as usize], Slot::Detached(_));
-            let reason = "detached slot does not lead to a dead object";
-            place.ensure(!detached || o.kind == object::DEAD, at.kind, reason)?;
-            let pseudo = o.slot < first_user && o.badge == 1;
-            let reason = "not the slot of a pseudo badge";
-            place.ensure(o.kind != object::PSEUDO || pseudo, at.kind, reason)?;
-            let named = self.slot_of(o).ok_or_else(|| place.refuse(at.number, "no such record"))?;
-            place.ensure(named == o.slot, at.number, "record does not name this slot")?;
-            place.zero(o.zero, at.zero)?;
-            next = o.slot + 1;
-        }
-        if badges.next().is_some() {
-            let section = find(self.sections, Object::SECTION)?;
-            return Err(refuse(&section, section.bytes.len(), "slots with badges are missing"));
-        }
-        Ok(())
-    }
-
-    /// The slot that the record of an object names; none if there is no such record.
-    fn slot_of(&self, o: &Object) -> Option<u32> {
-        let number = o.number as usize;
-        let c = self.component;
-        let thread = || c.threads.get(number);
-        let source = || c.sources.get(number);
-        match o.kind {
-            object::SESSION => c.sessions.get(number).map(|record| record.slot),
-            object::PART => c.parts.get(number).map(|record| record.slot),
-            object::DATASPACE => c.dataspaces.get(number).map(|record| record.slot),
-            object::THREAD => thread().map(|thread| thread.slot),
-            object::NATIVE_THREAD => thread().map(|thread| thread.native_slot),
-            object::THREAD_GATE => thread().map(|thread| thread.gate_slot),
-            object::GATE => c.gates.get(number).map(|record| record.slot),
-            object::SOURCE => source().map(|source| source.slot),
-            object::SEMAPHORE => source().map(|source| source.semaphore_slot),
-            object::CONTEXT => c.contexts.get(number).map(|record| record.slot),
-            _ if number != 0 => None,
-            object::PARENT => Some(c.system().parent_slot),
-            _ => Some(o.slot),
-        }
-    }
-
-    /// What the component is started with.
-    fn start(&self) -> Checked {
-        let at = System::AT;
-        let c = self.component;
-        for (place, s) in self.each(&c.system)? {
-            let good = (s.main_thread as usize) < c.threads.len();
-            place.ensure(good, at.main_thread, NO_THREAD)?;
-            let good = self.leads_to(s.parent_slot, object::PARENT, 0);
-            place.ensure(good, at.parent_slot, NO_SLOT)?;
-            let found = c.dataspaces.get(s.parent_dataspace as usize);
-            let found = found.ok_or_else(|| place.refuse(at.parent_dataspace, NO_DATASPACE))?;
-            let ram = found.kind == dataspace::RAM;
-            place.ensure(ram, at.parent_dataspace, "dataspace is not RAM")?;
-            let reason = "dataspace is the component's to free";
-            place.ensure(found.slot == NONE, at.parent_dataspace, reason)?;
-            let good = fits(s.parent_offset, PARENT_CAP, found.size);
-            place.ensure(good, at.parent_offset, "does not fit in the dataspace")?;
-        }
-        Ok(())
-    }
-
     fn sessions(&self) -> Checked {
         let at = Session::AT;
-        let (mut last, mut pd) = (None, false);
+        let (mut last, mut pds) = (None, 0);
         for (place, s) in self.each(&self.component.sessions)? {
             place.ensure(last < Some(s.id), at.id, OUT_OF_ORDER)?;
             last = Some(s.id);
             self.slot(&place, s.slot, object::SESSION, at.slot)?;
             place.zero(s.zero.into(), at.zero)?;
             place.text(&s.service, at.service)?;
-            let is_pd = s.service.is("PD");
-            place.ensure(!(is_pd && pd), at.service, "is a second PD session")?;
-            pd |= is_pd;
+            if s.service.is("PD") {
+                let members = &self.component.members;
+                let known = members.get(pds).is_some_and(|m| m.session as usize == place.number);
+                if self.component.is_unit() {
+                    place.ensure(known, at.service, "is the PD session of no member")?;
+                } else {
+                    place.ensure(pds == 0, at.service, "is a second PD session")?;
+                }
+                pds += 1;
+            }
             place.text(&s.label, at.label)?;
             place.text(&s.args, at.args)?;
         }
         let section = find(self.sections, Session::SECTION)?;
-        if pd { Ok(()) } else { Err(refuse(&section, 0, "there is no PD session")) }
+        if pds != 0 { Ok(()) } else { Err(refuse(&section, 0, "there is no PD session")) }
     }
 
     fn parts(&self) -> Checked {
@@ -324,27 +258,40 @@ impl<'a> Check<'a> {
         Ok(())
     }
 
+    /// RAM that the dataspaces of each member may have: what it has received, and for the root what
+    /// the others have left.
+    fn ram(&self) -> Vec<u64> {
+        let quota = self.component.system().ram_quota;
+        let others: Vec<_> = self.component.members.iter().skip(1).map(|m| m.ram_quota).collect();
+        std::iter::once(quota - others.iter().sum::<u64>()).chain(others).collect()
+    }
+
     fn dataspaces(&self) -> Checked {
         let at = Dataspace::AT;
         let c = self.component;
-        let (mut ram, mut roms, mut seen) = (0u64, 0, Vec::new());
-        let (mut last, mut last_map) = (None, None);
+        let (mut ram, tables) = (self.ram(), c.table_sizes());
+        let (mut roms, mut seen) = (0, Vec::new());
+        let (mut last, mut last_map, mut last_trace) = (None, None, None);
         for (place, d) in self.each(&c.dataspaces)? {
+            self.member(&place, d.member, at.member)?;
+            let member = d.member as usize;
             let known = (dataspace::RAM..=dataspace::REGION_MAP).contains(&d.kind);
             place.ensure(known, at.kind, "unknown kind of dataspace")?;
-            if (dataspace::STACK_AREA..=dataspace::TRACE).contains(&d.kind) {
-                place.ensure(!seen.contains(&d.kind), at.kind, "is a second one of its kind")?;
-                seen.push(d.kind);
+            // The trace control is the one of a component, or of a CPU session.
+            let trace = d.kind == dataspace::TRACE && c.is_unit();
+            if (dataspace::STACK_AREA..=dataspace::TRACE).contains(&d.kind) && !trace {
+                let kind = (d.member, d.kind);
+                place.ensure(!seen.contains(&kind), at.kind, "is a second one of its kind")?;
+                seen.push(kind);
             }
             place.ensure(d.cache < 3, at.cache, "unknown cache attribute")?;
             place.ensure(d.size != 0 && d.size.is_multiple_of(PAGE), at.size, NO_PAGES)?;
             if d.kind == dataspace::RAM {
-                let good = fits(ram, d.size, c.system().ram_quota);
-                place.ensure(good, at.size, "exceeds the RAM quota")?;
-                ram += d.size;
+                place.ensure(d.size <= ram[member], at.size, "exceeds the RAM quota")?;
+                ram[member] -= d.size;
             }
             if d.kind == dataspace::CAP_SPACE {
-                let good = d.size == c.table.len() as u64;
+                let good = d.size == tables[member];
                 place.ensure(good, at.size, "is not the size of the table")?;
             }
             if d.kind == dataspace::TRACE {
@@ -369,6 +316,11 @@ impl<'a> Check<'a> {
                     place.ensure(*last < Some((d.owner, d.part)), at.owner, OUT_OF_ORDER)?;
                     *last = Some((d.owner, d.part));
                 }
+                dataspace::TRACE if trace => {
+                    place.ensure(self.service(d.owner, "CPU"), at.owner, NO_CPU_SESSION)?;
+                    place.ensure(last_trace < Some(d.owner), at.owner, OUT_OF_ORDER)?;
+                    last_trace = Some(d.owner);
+                }
                 _ => place.zero(d.owner.into(), at.owner)?,
             }
             if ![dataspace::SESSION, dataspace::REGION_MAP].contains(&d.kind) {
@@ -376,7 +328,9 @@ impl<'a> Check<'a> {
             }
             place.ensure(!self.of_monitor(d) || d.slot == NONE, at.slot, OF_MONITOR)?;
             self.slot(&place, d.slot, object::DATASPACE, at.slot)?;
-            place.zero(d.zero.into(), at.zero)?;
+            if d.is_of_session() {
+                place.zero(d.member.into(), at.member)?;
+            }
         }
         match self.each(&c.roms)?.nth(roms) {
             None => Ok(()),
@@ -401,16 +355,24 @@ impl<'a> Check<'a> {
     /// Sizes of the region maps, in the order of their numbers.
     fn map_sizes(&self) -> Vec<u64> {
         let spaces = &self.component.dataspaces;
-        let size_of = |kind| spaces.iter().find(|d| d.kind == kind).map_or(0, |d| d.size);
-        let fixed: [_; FIXED_MAPS] =
-            [self.address_limit(), size_of(dataspace::STACK_AREA), size_of(dataspace::LINKER_AREA)];
-        fixed.into_iter().chain(self.component.region_maps().map(|d| d.size)).collect()
+        let size_of = |member, kind| {
+            let found = spaces.iter().find(|d| (d.member, d.kind) == (member, kind));
+            found.map_or(0, |d| d.size)
+        };
+        let of_member = |member| -> [_; FIXED_MAPS] {
+            let areas = [dataspace::STACK_AREA, dataspace::LINKER_AREA];
+            let [stack, linker] = areas.map(|kind| size_of(member, kind));
+            [self.address_limit(), stack, linker]
+        };
+        let fixed = (0u32..).take(self.component.num_members()).flat_map(of_member);
+        fixed.chain(self.component.region_maps().map(|d| d.size)).collect()
     }
 
     fn regions(&self) -> Checked {
         let at = Region::AT;
         let spaces = &self.component.dataspaces;
         let limits = self.map_sizes();
+        let fixed = FIXED_MAPS * self.component.num_members();
         let (mut map, mut end) = (0, Address(0));
         for (place, r) in self.each(&self.component.regions)? {
             place.names(r.map, limits.len(), at.map, NO_MAP)?;
@@ -421,7 +383,11 @@ impl<'a> Check<'a> {
             let found = spaces.get(r.dataspace as usize);
             let found = found.ok_or_else(|| place.refuse(at.dataspace, NO_DATASPACE))?;
             let nested = [dataspace::STACK_AREA, dataspace::LINKER_AREA].contains(&found.kind);
-            place.ensure(!nested || map == 0, at.dataspace, "region map within a region map")?;
+            let (member, kind) = (map as usize / FIXED_MAPS, map as usize % FIXED_MAPS);
+            let good = !nested || (map as usize) < fixed && kind == 0;
+            place.ensure(good, at.dataspace, "region map within a region map")?;
+            let good = !nested || member == found.member as usize;
+            place.ensure(good, at.dataspace, "area of another member")?;
             place.ensure(!self.of_monitor(found), at.dataspace, OF_MONITOR)?;
             place.ensure(r.at.0.is_multiple_of(PAGE), at.at, NO_PAGES)?;
             place.ensure(r.at >= end, at.at, "is not behind the one before")?;
@@ -442,7 +408,8 @@ impl<'a> Check<'a> {
     fn waits_for_itself(&self, thread: usize) -> bool {
         let threads = &self.component.threads;
         let called = |at: &usize| threads.get(*at).map(|thread| thread.called as usize);
-        let mut chain = std::iter::successors(called(&thread), called).take(MAX_THREADS as usize);
+        let most = self.component.num_members() * MAX_THREADS as usize;
+        let mut chain = std::iter::successors(called(&thread), called).take(most);
         chain.any(|at| at == thread)
     }
 
@@ -450,14 +417,18 @@ impl<'a> Check<'a> {
         let at = Thread::AT;
         let threads = &self.component.threads;
         let limit = Address(self.address_limit());
+        let tables = self.component.table_sizes();
         let mut last = None;
         for (place, t) in self.each(threads)? {
+            self.member(&place, t.member, at.member)?;
             place.ensure(t.index < MAX_THREADS, at.index, TOO_LARGE)?;
-            place.ensure(last < Some(t.index), at.index, OUT_OF_ORDER)?;
-            last = Some(t.index);
+            place.ensure(last < Some((t.member, t.index)), at.index, OUT_OF_ORDER)?;
+            last = Some((t.member, t.index));
             let known = t.state == 0 || (CALL..=PARKED).contains(&t.state);
             place.ensure(known, at.state, "unknown state of a thread")?;
-            place.ensure(self.service(t.session, "CPU"), at.session, "is not a CPU session")?;
+            let executes = t.state == 0 || tables[t.member as usize] != 0;
+            place.ensure(executes, at.state, "member has no table")?;
+            place.ensure(self.service(t.session, "CPU"), at.session, NO_CPU_SESSION)?;
             let number = u32::try_from(place.number).unwrap_or(NONE);
             place.names_or_none(t.called, threads.len(), at.called, NO_THREAD)?;
             if let Some(other) = threads.get(t.called as usize) {
@@ -478,7 +449,6 @@ impl<'a> Check<'a> {
             self.slot(&place, t.slot, object::THREAD, at.slot)?;
             self.slot(&place, t.native_slot, object::NATIVE_THREAD, at.native_slot)?;
             self.slot(&place, t.gate_slot, object::THREAD_GATE, at.gate_slot)?;
-            place.zero(t.zero.into(), at.zero)?;
             place.ensure(t.utcb < limit, at.utcb, TOO_LARGE)?;
             place.ensure(t.ip < limit, at.ip, TOO_LARGE)?;
             let good = (t.ip.0 == 0) == (t.state == 0);
@@ -523,10 +493,10 @@ impl<'a> Check<'a> {
         }
         let at = Source::AT;
         for (place, s) in self.each(&c.sources)? {
+            self.member(&place, s.member, at.member)?;
             place.names_or_none(s.thread, c.threads.len(), at.thread, NO_THREAD)?;
             self.slot(&place, s.slot, object::SOURCE, at.slot)?;
             self.slot(&place, s.semaphore_slot, object::SEMAPHORE, at.semaphore_slot)?;
-            place.zero(s.zero.into(), at.zero)?;
         }
         let at = Context::AT;
         for (place, x) in self.each(&c.contexts)? {

@@ -2,20 +2,33 @@
 
 mod check;
 mod reader;
+mod units;
 
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer};
 
 pub(crate) use self::reader::{Chain, Container, Rest};
+use crate::table::Table;
 
 /// In place of a number or slot: there is none.
 pub(crate) const NONE: u32 = u32::MAX;
 /// Bytes of a page.
 pub(crate) const PAGE_BYTES: usize = 4096;
-/// Contents of an image, and of what differs from a container before.
+/// Contents of an image, and of what differs from a container before; and the same for a unit of
+/// several components.
 pub(crate) const COMPLETE: u32 = 1;
 const INCREMENT: u32 = 2;
+const UNIT: u32 = 3;
+const UNIT_INCREMENT: u32 = 4;
+
+fn is_increment(contents: u32) -> bool {
+    [INCREMENT, UNIT_INCREMENT].contains(&contents)
+}
+
+fn is_unit(contents: u32) -> bool {
+    [UNIT, UNIT_INCREMENT].contains(&contents)
+}
 
 /// What a section consists of.
 trait Record: Sized {
@@ -178,12 +191,25 @@ records! {
         label 96 Text<160>;
         - zero 84 u32;
     }
+    Member MemberAt "members" 56 {
+        session 0 u32;
+        account 4 u32;
+        parent 8 u32;
+        parent_dataspace 12 u32;
+        parent_offset 16 u64;
+        table_size 24 u64;
+        ram_quota 32 u64;
+        cap_quota 40 u64;
+        num_gates 48 u32;
+        - zero 52 u32;
+    }
     Object ObjectAt "objects" 24 {
         slot 0 u32;
         badge 4 u32;
         kind 8 u32;
         number 12 u32;
-        - zero 16 u64;
+        member 16 u32;
+        previous 20 u32;
     }
     Session SessionAt "sessions" 440 {
         id 0 u64;
@@ -215,7 +241,7 @@ records! {
         owner 16 u32;
         part 20 u32;
         slot 24 u32;
-        - zero 28 u32;
+        member 28 u32;
     }
     Rom RomAt "roms" 208 {
         name 0 Text<160>;
@@ -243,12 +269,12 @@ records! {
         slot 24 u32;
         native_slot 28 u32;
         gate_slot 32 u32;
+        member 36 u32;
         utcb 40 Address;
         ip 48 Address;
         sp 56 Address;
         affinity 64 [u32; 4];
         name 80 Text<32>;
-        - zero 36 u32;
     }
     Fault FaultAt "faults" 24 {
         thread 0 u32;
@@ -265,7 +291,7 @@ records! {
         thread 0 u32;
         slot 4 u32;
         semaphore_slot 8 u32;
-        - zero 12 u32;
+        member 12 u32;
     }
     Context ContextAt "contexts" 24 {
         source 0 u32;
@@ -324,21 +350,38 @@ pub(crate) mod dataspace {
     pub(crate) const REGION_MAP: u32 = 8;
 }
 
-/// Region maps in front of those of RM sessions: address space, stack area, linker area.
+/// Region maps of each member, in front of those of RM sessions: address space, stack area,
+/// linker area.
 pub(crate) const FIXED_MAPS: usize = 3;
 
+impl Object {
+    /// Whether there is a record of what the slot leads to.
+    pub(crate) fn has_record(&self) -> bool {
+        ![object::PSEUDO, object::DEAD].contains(&self.kind)
+    }
+}
+
 impl Dataspace {
+    /// Whether it belongs to a session, and to no member.
+    fn is_of_session(&self) -> bool {
+        use dataspace::{REGION_MAP, ROM, SESSION, TRACE};
+        [ROM, TRACE, SESSION, REGION_MAP].contains(&self.kind)
+    }
+
     fn has_pages(&self) -> bool {
         [dataspace::RAM, dataspace::TRACE, dataspace::SESSION].contains(&self.kind)
     }
 }
 
-/// A component, from an image that was completely checked.
+/// A component or a unit of several ones, from an image that was completely checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Component {
     /// One record.
     pub(crate) system: Vec<System>,
-    /// The memory of the capability table.
+    /// Those of a unit, the root first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) members: Vec<Member>,
+    /// The memory of the capability tables of all members.
     #[serde(skip)]
     pub(crate) table: Vec<u8>,
     pub(crate) objects: Vec<Object>,
@@ -362,6 +405,19 @@ pub(crate) struct Component {
     pub(crate) pages: Vec<Page>,
     /// CRC-32 of the contents of each page.
     pub(crate) page_sums: Vec<u32>,
+}
+
+/// Capability tables of a component, or of the members of a unit.
+pub(crate) struct Tables {
+    pub(crate) root: Table,
+    /// A member that does not execute yet has none.
+    pub(crate) others: Vec<Option<Table>>,
+}
+
+impl Tables {
+    fn all(&self) -> impl Iterator<Item = Option<&Table>> {
+        std::iter::once(Some(&self.root)).chain(self.others.iter().map(Option::as_ref))
+    }
 }
 
 impl Component {

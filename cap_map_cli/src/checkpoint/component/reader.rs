@@ -1,13 +1,15 @@
 //! Reads the containers of a component: a complete image, and increments behind it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde::Serialize;
 
 use super::check::{self, Check};
 use super::{
-    Base, COMPLETE, Component, Context, Dataspace, Fault, Field, Gate, Handler, INCREMENT, Object,
-    Origin, PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Thread, Timer,
+    Base, COMPLETE, Component, Context, Dataspace, Fault, Field, Gate, Handler, INCREMENT, Member,
+    Object, Origin, PAGE_BYTES, Page, Part, Record, Region, Rom, Session, Source, System, Tables,
+    Thread, Timer, UNIT, UNIT_INCREMENT, is_increment, is_unit,
 };
 use crate::checkpoint::{Refusal, Section, container};
 use crate::table::{self, Table};
@@ -20,8 +22,9 @@ const ALIGN: usize = 4096;
 const MAX_BYTES: usize = 128 << 20;
 
 /// The sections, in the order in which they are checked.
-const SECTIONS: [(&str, usize); 18] = [
+const SECTIONS: [(&str, usize); 19] = [
     (System::SECTION, System::BYTES),
+    (Member::SECTION, Member::BYTES),
     ("table", 1),
     (Object::SECTION, Object::BYTES),
     (Session::SECTION, Session::BYTES),
@@ -43,14 +46,31 @@ const SECTIONS: [(&str, usize); 18] = [
 
 /// The sections of contents of that version.
 fn sections_of(contents: u32) -> impl Iterator<Item = (&'static str, usize)> {
-    let every =
-        move |name| contents == INCREMENT || ![Base::SECTION, Origin::SECTION].contains(&name);
-    SECTIONS.into_iter().filter(move |(name, _)| every(*name))
+    let has = move |name| match name {
+        Base::SECTION | Origin::SECTION => is_increment(contents),
+        Member::SECTION => is_unit(contents),
+        _ => true,
+    };
+    SECTIONS.into_iter().filter(move |(name, _)| has(*name))
 }
 
 pub(super) fn find<'a>(sections: &[Section<'a>], name: &str) -> Result<Section<'a>, Refusal> {
     let found = sections.iter().find(|section| section.name == name).copied();
     found.ok_or_else(|| Refusal::at(0, format!("section \"{name}\": is missing")))
+}
+
+/// Contents as `system` names them, if they are those of a component or of a unit as expected.
+fn contents_of(system: &Section<'_>, expected: u32) -> Result<u32, Refusal> {
+    if system.bytes.len() < 4 {
+        return Ok(expected);
+    }
+    let version = u32::parse(system.bytes);
+    let known = (COMPLETE..=UNIT_INCREMENT).contains(&version);
+    if known && is_increment(version) == is_increment(expected) {
+        return Ok(version);
+    }
+    // Other versions may have other sections and records.
+    Err(refuse(system, 0, "version of the contents is not the one that is read"))
 }
 
 /// The section, `None` if it is missing and may be: images were written without it.
@@ -71,24 +91,17 @@ impl Component {
         sections.iter().any(|section| section.name == System::SECTION)
     }
 
-    /// The component in the sections of an image, and its table, both completely checked.
+    /// The component or unit in the sections of an image, and its tables, all completely checked.
     ///
     /// # Errors
     /// What is wrong, and where.
     pub(crate) fn decode(
         sections: &[Section<'_>],
-        contents: u32,
-    ) -> Result<(Self, Table), Refusal> {
+        expected: u32,
+    ) -> Result<(Self, Tables), Refusal> {
+        let contents = contents_of(&find(sections, System::SECTION)?, expected)?;
         for (name, _) in sections_of(contents) {
-            let Some(section) = find_or_none(sections, name)? else { continue };
-            // Other versions may have other sections and records.
-            if name == System::SECTION
-                && section.bytes.len() >= 4
-                && u32::parse(section.bytes) != contents
-            {
-                let reason = "version of the contents is not the one that is read";
-                return Err(refuse(&section, 0, reason));
-            }
+            find_or_none(sections, name)?;
         }
         for (name, bytes) in sections_of(contents) {
             let Some(section) = find_or_none(sections, name)? else { continue };
@@ -99,7 +112,7 @@ impl Component {
             }
         }
         let records = [(System::SECTION, System::BYTES), (Base::SECTION, Base::BYTES)];
-        let increment = contents == INCREMENT;
+        let increment = is_increment(contents);
         for (name, bytes) in records.into_iter().take(1 + usize::from(increment)) {
             let section = find(sections, name)?;
             if section.bytes.len() != bytes {
@@ -108,6 +121,7 @@ impl Component {
         }
         let component = Component {
             system: parse(sections)?,
+            members: if is_unit(contents) { parse(sections)? } else { Vec::new() },
             table: find(sections, "table")?.bytes.to_vec(),
             objects: parse(sections)?,
             sessions: parse(sections)?,
@@ -130,8 +144,8 @@ impl Component {
             pages: parse(sections)?,
             page_sums: pages(sections)?.map(crc32fast::hash).collect(),
         };
-        let table = check::check(&component, sections)?;
-        Ok((component, table))
+        let tables = check::check(&component, sections)?;
+        Ok((component, tables))
     }
 }
 
@@ -145,12 +159,13 @@ fn pages<'a>(sections: &[Section<'a>]) -> Result<impl Iterator<Item = &'a [u8]>,
     Ok(section.bytes.chunks_exact(PAGE_ENTRY).map(|entry| &entry[PAGE_ENTRY - PAGE_BYTES..]))
 }
 
-/// The table in the memory of one, which a monitor handed out.
-pub(super) fn read_table(section: &Section<'_>) -> Result<Table, Refusal> {
-    let table =
-        table::read(section.bytes).map_err(|status| refuse(section, 0, status.message()))?;
+/// The table in the memory of one, which a monitor handed out, at that place of the section.
+pub(super) fn read_table(section: &Section<'_>, place: Range<usize>) -> Result<Table, Refusal> {
+    let at = place.start;
+    let table = table::read(&section.bytes[place])
+        .map_err(|status| refuse(section, at, status.message()))?;
     if table.header.kind != cap_map_rs::Kind::Published {
-        return Err(refuse(section, 0, "table is not published"));
+        return Err(refuse(section, at, "table is not published"));
     }
     Ok(table)
 }
@@ -203,8 +218,8 @@ pub(crate) struct Container {
 pub(crate) struct Chain<'a> {
     bytes: &'a [u8],
     links: Vec<Link<'a>>,
-    /// Table of the last container.
-    table: Table,
+    /// Tables of the last container.
+    tables: Tables,
     pub(crate) rest: Rest,
 }
 
@@ -216,9 +231,9 @@ impl<'a> Chain<'a> {
     pub(crate) fn decode(bytes: &'a [u8], most: usize) -> Result<Self, Refusal> {
         let image = &bytes[..container::extent(bytes)];
         let sections = container::decode(image)?;
-        let (component, table) = Component::decode(&sections, COMPLETE)?;
+        let (component, tables) = Component::decode(&sections, COMPLETE)?;
         let first = Link { offset: 0, bytes: image, sections, component };
-        let mut chain = Chain { bytes, links: vec![first], table, rest: Rest::Nothing };
+        let mut chain = Chain { bytes, links: vec![first], tables, rest: Rest::Nothing };
         while chain.links.len() < most && chain.append() {}
         Ok(chain)
     }
@@ -226,9 +241,9 @@ impl<'a> Chain<'a> {
     /// Adds the container behind the last one if it is the next increment.
     fn append(&mut self) -> bool {
         match self.next() {
-            Ok((link, table)) => {
+            Ok((link, tables)) => {
                 self.links.push(link);
-                self.table = table;
+                self.tables = tables;
                 true
             }
             Err(rest) => {
@@ -238,7 +253,7 @@ impl<'a> Chain<'a> {
         }
     }
 
-    fn next(&self) -> Result<(Link<'a>, Table), Rest> {
+    fn next(&self) -> Result<(Link<'a>, Tables), Rest> {
         let position = self.links.len();
         let end = self.last().end();
         let offset = end.next_multiple_of(ALIGN);
@@ -260,10 +275,10 @@ impl<'a> Chain<'a> {
         if offset + bytes.len() > MAX_BYTES {
             return Err(damaged(Refusal::at(0, "chain is too long")));
         }
-        let (component, table) = Component::decode(&sections, INCREMENT).map_err(damaged)?;
+        let (component, tables) = Component::decode(&sections, INCREMENT).map_err(damaged)?;
         let check = Check { component: &component, sections: &sections };
         check.follows(&self.last().component, position).map_err(damaged)?;
-        Ok((Link { offset, bytes, sections, component }, table))
+        Ok((Link { offset, bytes, sections, component }, tables))
     }
 
     fn last(&self) -> &Link<'a> {
@@ -271,7 +286,7 @@ impl<'a> Chain<'a> {
     }
 
     /// Where the last container is.
-    pub(crate) fn place_of_last(&self) -> std::ops::Range<usize> {
+    pub(crate) fn place_of_last(&self) -> Range<usize> {
         self.last().offset..self.last().end()
     }
 
@@ -317,8 +332,9 @@ impl<'a> Chain<'a> {
     /// The bytes of a complete image that was saved instead of the last container.
     pub(crate) fn merge(&self) -> Result<Vec<u8>, Refusal> {
         let last = &self.last().sections;
+        let contents = if self.last().component.is_unit() { UNIT } else { COMPLETE };
         let mut system = find(last, System::SECTION)?.bytes.to_vec();
-        system[System::AT.version..][..4].copy_from_slice(&COMPLETE.to_le_bytes());
+        system[System::AT.version..][..4].copy_from_slice(&contents.to_le_bytes());
         let mut pages = Vec::new();
         for ((dataspace, page), bytes) in self.pages()? {
             pages.extend(dataspace.to_le_bytes());
@@ -326,7 +342,7 @@ impl<'a> Chain<'a> {
             pages.extend(bytes);
         }
         let mut sections = Vec::new();
-        for (name, _) in sections_of(COMPLETE) {
+        for (name, _) in sections_of(contents) {
             let bytes = match name {
                 System::SECTION => &system,
                 Page::SECTION => &pages,
@@ -338,8 +354,8 @@ impl<'a> Chain<'a> {
         Ok(container::encode(&sections))
     }
 
-    /// The component as the last container leaves it, with all its pages, and its table.
-    pub(crate) fn into_component(mut self) -> Result<(Component, Table), Refusal> {
+    /// The component as the last container leaves it, with all its pages, and the tables.
+    pub(crate) fn into_component(mut self) -> Result<(Component, Tables), Refusal> {
         let (places, contents): (Vec<_>, Vec<_>) = self.pages()?.into_iter().unzip();
         let last = self.links.swap_remove(self.links.len() - 1);
         let component = Component {
@@ -350,7 +366,7 @@ impl<'a> Chain<'a> {
             page_sums: contents.into_iter().map(crc32fast::hash).collect(),
             ..last.component
         };
-        Ok((component, self.table))
+        Ok((component, self.tables))
     }
 }
 

@@ -16,7 +16,6 @@
 #define _INCLUDE__CAP_CHECKPOINT__IMAGE_H_
 
 /* Genode includes */
-#include <base/output.h>
 #include <base/stdint.h>
 
 /* checkpoint includes */
@@ -24,7 +23,6 @@
 
 namespace Cap_checkpoint { namespace Image {
 
-	using Genode::Output;
 	using Genode::uint8_t;
 	using Genode::uint32_t;
 	using Genode::uint64_t;
@@ -39,11 +37,25 @@ namespace Cap_checkpoint { namespace Image {
 	                          NAME_SIZE      = 16,
 	                          SECTION_ALIGN  = 8;
 
-	/* versions of the contents: a whole component, or what differs from a container before */
-	enum Contents : uint32_t { COMPLETE = 1, INCREMENT = 2 };
+	/*
+	 * Versions of the contents: a whole component, or what differs from a container
+	 * before, and the same for a unit of several components
+	 */
+	enum Contents : uint32_t { COMPLETE = 1, INCREMENT = 2, UNIT = 3, UNIT_INCREMENT = 4 };
+
+	static constexpr bool is_increment(Contents contents)
+	{
+		return contents == INCREMENT || contents == UNIT_INCREMENT;
+	}
+
+	static constexpr bool is_unit(Contents contents)
+	{
+		return contents == UNIT || contents == UNIT_INCREMENT;
+	}
 
 	static constexpr uint32_t NONE        = ~0U,
-	                          MAX_THREADS = 128;
+	                          MAX_THREADS = 128,  /* of a component */
+	                          MAX_MEMBERS = 8;    /* of a unit */
 	static constexpr size_t   PAGE_SIZE   = 4096;
 
 	/* complete image with the increments behind it */
@@ -52,11 +64,11 @@ namespace Cap_checkpoint { namespace Image {
 	                          CHAIN_ALIGN      = 4096;
 
 	enum Section : unsigned {
-		SYSTEM, TABLE, OBJECTS, SESSIONS, PARTS, HANDLERS, DATASPACES, ROMS, REGIONS,
+		SYSTEM, MEMBERS, TABLE, OBJECTS, SESSIONS, PARTS, HANDLERS, DATASPACES, ROMS, REGIONS,
 		THREADS, FAULTS, GATES, SOURCES, CONTEXTS, TIMERS, BASE, ORIGINS, PAGES, NUM_SECTIONS };
 
 	static constexpr char const *SECTION_NAMES[NUM_SECTIONS] = {
-		"system", "table", "objects", "sessions", "parts", "handlers", "dataspaces",
+		"system", "members", "table", "objects", "sessions", "parts", "handlers", "dataspaces",
 		"roms", "regions", "threads", "faults", "gates", "sources", "contexts", "timers", "base",
 		"origins", "pages" };
 
@@ -65,7 +77,8 @@ namespace Cap_checkpoint { namespace Image {
 	 */
 	static inline bool has_section(Contents contents, unsigned section)
 	{
-		return contents == INCREMENT || (section != BASE && section != ORIGINS);
+		return (is_increment(contents) || (section != BASE && section != ORIGINS))
+		    && (is_unit(contents)      ||  section != MEMBERS);
 	}
 
 	/**
@@ -75,15 +88,17 @@ namespace Cap_checkpoint { namespace Image {
 
 	static constexpr unsigned num_sections(Contents contents)
 	{
-		return contents == INCREMENT ? NUM_SECTIONS : NUM_SECTIONS - 2;
+		return NUM_SECTIONS - (is_increment(contents) ? 0 : 2) - (is_unit(contents) ? 0 : 1);
 	}
 
 	/*
 	 * Records, as they are in an image
 	 *
 	 * A number is the position of a record in its section. A slot is the one in
-	 * which the component holds the capability of the object, or 'NONE'. Texts
-	 * end with a zero, and what follows are zeros.
+	 * which the component holds the capability of the object, or 'NONE'. As several
+	 * members of a unit may hold it, a slot in the image of a unit is the number of the
+	 * last object that leads to the record. Texts end with a zero, and what follows are
+	 * zeros. A member is 0 in the image of a single component.
 	 */
 
 	struct System
@@ -106,10 +121,33 @@ namespace Cap_checkpoint { namespace Image {
 		uint64_t checkpoint;       /* counts the checkpoints of the component */
 		uint32_t main_thread;      /* number of thread */
 		uint32_t parent_slot;
-		uint32_t parent_dataspace; /* number of dataspace with the parent capability */
+		uint32_t parent_dataspace; /* number of dataspace with the parent capability, which
+		                              is up to the members of a unit */
 		uint32_t zero;
 		uint64_t parent_offset;    /* where in the dataspace */
 		char     label[160];
+	};
+
+	/**
+	 * Component of a unit
+	 *
+	 * The first one is the root. It has the sessions of all, and what is left of the
+	 * quota.
+	 */
+	struct Member
+	{
+		static constexpr Section SECTION = MEMBERS;
+
+		uint32_t session;          /* number of the PD session */
+		uint32_t account;          /* member that its quota comes from, 'NONE' for the root */
+		uint32_t parent;           /* number of the gate, 'NONE' for the root */
+		uint32_t parent_dataspace;
+		uint64_t parent_offset;
+		uint64_t table_size;       /* bytes in the section of tables, 0 for none */
+		uint64_t ram_quota;
+		uint64_t cap_quota;
+		uint32_t num_gates;        /* gates are in the order of members */
+		uint32_t zero;
 	};
 
 	/**
@@ -127,7 +165,8 @@ namespace Cap_checkpoint { namespace Image {
 		uint32_t badge;  /* at the time of the checkpoint */
 		uint32_t kind;
 		uint32_t number; /* of the record in the section that belongs to the kind */
-		uint64_t zero;
+		uint32_t member;
+		uint32_t previous; /* in a unit, object of an earlier member that leads to the record */
 	};
 
 	struct Session
@@ -192,7 +231,7 @@ namespace Cap_checkpoint { namespace Image {
 		uint32_t owner;  /* number of ROM module or session */
 		uint32_t part;   /* of the session, also that of the region map whose content it is */
 		uint32_t slot;
-		uint32_t zero;
+		uint32_t member; /* that has allocated it, or whose area or table it is */
 
 		bool has_pages() const { return kind == RAM || kind == TRACE || kind == SESSION; }
 	};
@@ -212,7 +251,10 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		static constexpr Section SECTION = REGIONS;
 
-		/* those of RM sessions follow, in the order of their dataspaces */
+		/*
+		 * In a unit, those of each member follow each other. Those of RM sessions are the
+		 * last ones, in the order of their dataspaces.
+		 */
 		enum Map    : uint32_t { ADDRESS_SPACE, STACK_AREA, LINKER_AREA, NUM_MAPS };
 		enum Rights : uint32_t { WRITE = 1, EXECUTE = 2 };
 
@@ -241,7 +283,7 @@ namespace Cap_checkpoint { namespace Image {
 		uint32_t slot;
 		uint32_t native_slot;
 		uint32_t gate_slot;
-		uint32_t zero;
+		uint32_t member;
 		uint64_t utcb;
 		uint64_t ip;          /* values to start the thread with */
 		uint64_t sp;
@@ -280,7 +322,7 @@ namespace Cap_checkpoint { namespace Image {
 		uint32_t thread;
 		uint32_t slot;
 		uint32_t semaphore_slot;
-		uint32_t zero;
+		uint32_t member;
 	};
 
 	struct Context
@@ -344,7 +386,7 @@ namespace Cap_checkpoint { namespace Image {
 	static_assert(sizeof(System)    == 256 && sizeof(Object) ==  24 && sizeof(Session) == 440 &&
 	              sizeof(Part)      ==  16 && sizeof(Handler) == 16 && sizeof(Rom)     == 208 &&
 	              sizeof(Dataspace) ==  32 && sizeof(Region)  == 40 && sizeof(Thread)  == 112 &&
-	              sizeof(Fault)     ==  24 &&
+	              sizeof(Fault)     ==  24 && sizeof(Member) == 56 &&
 	              sizeof(Gate)      ==   8 && sizeof(Source)  == 16 && sizeof(Context) ==  24 &&
 	              sizeof(Timer)     ==  32 && sizeof(Base)    == 16 && sizeof(Origin)  ==   4 &&
 	              sizeof(Page)      == 4104);
@@ -357,10 +399,10 @@ namespace Cap_checkpoint { namespace Image {
 	static inline size_t record_size(Section section)
 	{
 		static constexpr size_t SIZES[NUM_SECTIONS] = {
-			sizeof(System), 1, sizeof(Object), sizeof(Session), sizeof(Part), sizeof(Handler),
-			sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread), sizeof(Fault),
-			sizeof(Gate), sizeof(Source), sizeof(Context), sizeof(Timer), sizeof(Base), sizeof(Origin),
-			sizeof(Page) };
+			sizeof(System), sizeof(Member), 1, sizeof(Object), sizeof(Session), sizeof(Part),
+			sizeof(Handler), sizeof(Dataspace), sizeof(Rom), sizeof(Region), sizeof(Thread),
+			sizeof(Fault), sizeof(Gate), sizeof(Source), sizeof(Context), sizeof(Timer),
+			sizeof(Base), sizeof(Origin), sizeof(Page) };
 
 		return SIZES[section];
 	}
@@ -382,35 +424,6 @@ namespace Cap_checkpoint { namespace Image {
 
 		return !text[length];
 	}
-
-	/**
-	 * Why an image is refused
-	 */
-	struct Refusal
-	{
-		static constexpr uint64_t NO_RECORD = ~0ULL;
-
-		char const *reason;   /* nullptr if all is well */
-		char const *section;  /* nullptr if it is about the container */
-		uint64_t    record;   /* number in the section */
-		uint64_t    offset;   /* byte of the image or chain */
-
-		uint64_t    container = 0; /* position in the chain */
-
-		void print(Output &out) const
-		{
-			Genode::print(out, "at offset ", offset, ": ");
-
-			if (container)
-				Genode::print(out, "container ", container, ": ");
-			if (section)
-				Genode::print(out, "section \"", section, "\": ");
-			if (record != NO_RECORD)
-				Genode::print(out, "record ", record, ": ");
-
-			Genode::print(out, reason);
-		}
-	};
 } }
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__IMAGE_H_ */

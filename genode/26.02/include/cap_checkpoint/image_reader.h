@@ -16,6 +16,7 @@
 
 /* checkpoint includes */
 #include <cap_checkpoint/image.h>
+#include <cap_checkpoint/image_refusal.h>
 
 namespace Cap_checkpoint { namespace Image {
 
@@ -94,7 +95,9 @@ class Cap_checkpoint::Image::Container
 		/**
 		 * Constructor
 		 *
-		 * \param pace  is told of progress, or nullptr
+		 * \param contents  either 'COMPLETE' or 'INCREMENT'. The one of a unit takes its
+		 *                  place if the sections say so.
+		 * \param pace      is told of progress, or nullptr
 		 */
 		Container(void const *bytes, size_t num_bytes, Contents contents, Pace *pace = nullptr,
 		          Sums sums = Sums::CHECKED)
@@ -138,13 +141,17 @@ class Cap_checkpoint::Image::Reader : private Container
 
 		using Kind = Object::Kind;
 
-		/* what the header of the capability table says */
-		struct
-		{
-			uint32_t num_slots = 0, first_user = 0, high_water = 0;
-			unsigned bank = 0;
+		uint32_t _num_members = 1;
 
-		} _table { };
+		/* place of a member's capability table in the section, and what the header says */
+		struct Table
+		{
+			size_t   at, size;
+			uint32_t num_slots, first_user, high_water;
+			unsigned bank;
+		};
+
+		Table _tables[MAX_MEMBERS] { };
 
 		struct Slot
 		{
@@ -152,48 +159,53 @@ class Cap_checkpoint::Image::Reader : private Container
 			uint32_t badge;
 		};
 
-		/* sizes of the region maps, obtained from their dataspaces */
-		uint64_t _map_sizes[Region::NUM_MAPS] { };
+		/* sizes of the members' region maps, obtained from their dataspaces */
+		uint64_t _map_sizes[MAX_MEMBERS*Region::NUM_MAPS] { };
 
-		/* those of RM sessions, obtained from their dataspaces */
-		uint32_t _num_maps = 0;
+		/* region maps of RM sessions, obtained from their dataspaces */
+		uint32_t _num_rm_maps = 0;
 
-		/* the last one that was looked for, and the dataspace behind its own */
+		/* those that were passed up to the last one that was looked for, whose size is known */
 		struct
 		{
-			uint32_t map  = Region::NUM_MAPS - 1;
-			size_t   next = 0;
-			uint64_t size = 0;
+			uint32_t count = 0;
+			size_t   next  = 0;  /* dataspace behind the one of the map */
+			uint64_t size  = 0;
 
-		} _own { };
+		} _passed { };
+
+		/**
+		 * Return number of region maps that do not belong to RM sessions
+		 */
+		uint32_t _num_fixed_maps() const { return _num_members*Region::NUM_MAPS; }
 
 		uint64_t _map_size(uint32_t map);
 
-		bool _is_map(uint32_t map) const
-		{
-			return map < Region::NUM_MAPS || map - Region::NUM_MAPS < _num_maps;
-		}
+		bool _is_map(uint32_t map) const { return map < _num_fixed_maps() + _num_rm_maps; }
 
 		bool _valid = false;
 
-		uint64_t _table_word(size_t) const;
-		uint64_t _table_checksum() const;
-		Slot     _table_slot(uint32_t) const;
+		uint64_t _table_word(Table const &, size_t) const;
+		uint64_t _table_checksum(Table const &) const;
+		Slot     _table_slot(Table const &, uint32_t) const;
 
-		char const *_table_fault();
+		char const *_table_fault(Table &);
 
 		template <typename RECORD>
 		bool _check_each(auto const &);
 
 		size_t   _num_records(Kind) const;
 		uint32_t _slot_of(Object const &) const;
+		bool     _named(Object const &, size_t object) const;
 		bool     _leads_to(uint32_t slot, Kind, size_t number) const;
 		bool     _service(uint32_t session, char const *) const;
 		bool     _of_monitor(Dataspace const &) const;
 		bool     _circle(size_t thread) const;
+		bool     _account_circle(uint32_t member) const;
 
 		bool _check_system();
-		bool _check_table();
+		bool _check_members();
+		bool _check_tables();
 		bool _check_objects();
 		bool _check_start();
 		bool _check_sessions();
@@ -228,8 +240,9 @@ class Cap_checkpoint::Image::Reader : private Container
 		/**
 		 * Constructor
 		 *
-		 * \param contents  what is expected. Whether an increment fits what is in
-		 *                  front of it, is up to 'Chain'.
+		 * \param contents  what is expected, be it of a component or of a unit: 'COMPLETE'
+		 *                  or 'INCREMENT'. Whether an increment fits what is in front of
+		 *                  it, is up to 'Chain'.
 		 * \param pace      is told of progress, or nullptr
 		 */
 		Reader(void const *bytes, size_t num_bytes, Contents contents = COMPLETE,
@@ -289,6 +302,30 @@ class Cap_checkpoint::Image::Reader : private Container
 		System system() const { return get<System>(0); }
 
 		/**
+		 * Return what the image is, which may be that of a unit
+		 */
+		Contents contents() const { return _contents; }
+
+		/**
+		 * Return number of members of the unit, which is 1 for a single component
+		 */
+		uint32_t num_members() const { return _num_members; }
+
+		/**
+		 * Return member of the unit, or what the image of a single component says
+		 *
+		 * \param number  lower than 'num_members()'
+		 */
+		Member member(uint32_t number) const;
+
+		/**
+		 * Return number of the member that a gate belongs to
+		 *
+		 * \param gate  lower than 'num<Gate>()'
+		 */
+		uint32_t member_of_gate(size_t gate) const;
+
+		/**
 		 * Return checksum by which an increment names this container
 		 */
 		uint32_t header_crc() const
@@ -297,28 +334,31 @@ class Cap_checkpoint::Image::Reader : private Container
 		}
 
 		/**
-		 * Call 'fn' with address and size of the memory of the capability table
+		 * Call 'fn' with address and size of the memory of a member's capability table
+		 *
+		 * The size is 0 if the member has no table.
 		 */
-		void with_table(auto const &fn) const
+		void with_table(auto const &fn, uint32_t member = 0) const
 		{
-			fn(_start + _places[TABLE].offset, _places[TABLE].length);
+			Table const &table = _tables[member];
+			fn(_start + _places[TABLE].offset + table.at, table.size);
 		}
 
 		/**
-		 * Call 'fn' with what a slot leads to if it carries a badge
+		 * Call 'fn' with what a slot of a member leads to if it carries a badge
 		 */
-		void with_object(uint32_t slot, auto const &fn) const
+		void with_object(uint32_t slot, auto const &fn, uint32_t member = 0) const
 		{
 			size_t first = 0, behind = num<Object>();
 
 			while (first < behind) {
 				size_t const middle = first + (behind - first)/2;
 				Object const object = get<Object>(middle);
-				if (object.slot == slot) {
+				if (object.slot == slot && object.member == member) {
 					fn(object);
 					return;
 				}
-				if (object.slot < slot)
+				if (object.member < member || (object.member == member && object.slot < slot))
 					first = middle + 1;
 				else
 					behind = middle;

@@ -152,7 +152,7 @@ class Cap_checkpoint::Image::Writer
 		}
 
 		/**
-		 * Append bytes to the capability table
+		 * Append bytes to the capability table, or to those of all members
 		 */
 		void table(void const *bytes, size_t num_bytes)
 		{

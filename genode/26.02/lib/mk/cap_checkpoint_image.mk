@@ -1,4 +1,4 @@
-SRC_CC := container.cc table.cc check.cc check_threads.cc chain.cc writer.cc
+SRC_CC := container.cc table.cc check.cc check_threads.cc check_members.cc chain.cc writer.cc
 LIBS   := base
 
 vpath %.cc $(REP_DIR)/src/lib/cap_checkpoint_image

@@ -27,6 +27,9 @@ bool Restore::_is_of_this_system()
 	if (strcmp(system.release, This_system::RELEASE))
 		return _refuse(Refused::Reason::IMAGE, "release ", Cstring(system.release));
 
+	if (_image.num_members() > 1)
+		return _refuse(Refused::Reason::IMAGE, "unit of ", _image.num_members(), " components");
+
 	return true;
 }
 

@@ -65,7 +65,7 @@ void Save::_put_objects()
 			continue;
 
 		Object object { .slot = slot, .badge = entry.badge, .kind = Object::DEAD,
-		                .number = 0, .zero = 0 };
+		                .number = 0, .member = 0, .previous = 0 };
 
 		if (entry.state == CAP_MAP_STATE_USED) {
 			if (entry.badge == 1)
@@ -174,7 +174,7 @@ void Save::_put_dataspaces()
 
 		_writer.put(Image::Dataspace { .kind  = kind,    .cache = uint32_t(ds.cache),
 		                               .size  = ds.size, .owner = owner, .part = part,
-		                               .slot  = slot,    .zero  = 0 });
+		                               .slot  = slot,    .member = 0 });
 	};
 
 	_child.parent.for_each_session([&] (Open_session &session) {
@@ -327,7 +327,7 @@ void Save::_put_signals()
 
 	signals.for_each_source([&] (Virtual_source &s) {
 		_writer.put(Image::Source { .thread = s.thread_number, .slot = s.slot,
-		                            .semaphore_slot = s.semaphore_slot, .zero = 0 }); });
+		                            .semaphore_slot = s.semaphore_slot, .member = 0 }); });
 
 	signals.for_each_context([&] (Context &c) {
 		_writer.put(Image::Context { .source  = 0, .slot = c.slot,

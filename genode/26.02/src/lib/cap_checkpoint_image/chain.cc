@@ -17,7 +17,7 @@ using namespace Cap_checkpoint::Image;
 
 bool Reader::_check_base()
 {
-	if (_contents != INCREMENT)
+	if (!is_increment(_contents))
 		return true;
 
 	uint64_t const checkpoint = system().checkpoint;
@@ -38,7 +38,7 @@ bool Reader::_check_base()
 
 bool Reader::_check_origins()
 {
-	if (_contents != INCREMENT)
+	if (!is_increment(_contents))
 		return true;
 
 	if (num<Origin>() != num<Dataspace>())

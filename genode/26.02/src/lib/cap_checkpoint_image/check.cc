@@ -35,15 +35,6 @@ static bool equal(char const *field, char const *text)
 static bool unaligned(uint64_t value) { return value % PAGE_SIZE; }
 
 
-/**
- * Return true if a range is not within the limit
- */
-static bool exceeds(uint64_t start, uint64_t size, uint64_t limit)
-{
-	return start > limit || size > limit - start;
-}
-
-
 bool Reader::_service(uint32_t session, char const *name) const
 {
 	return session < num<Session>() && equal(get<Session>(session).service, name);
@@ -81,42 +72,10 @@ bool Reader::_check_system()
 }
 
 
-/**
- * Check what a component is started with
- */
-bool Reader::_check_start()
-{
-	return _check_each<System>([&] (auto const &item) {
-
-		System const &s = item.r;
-
-		if (!item.names(s.main_thread, num<Thread>(), NO_THREAD))
-			return false;
-
-		if (!_leads_to(s.parent_slot, Object::PARENT, 0))
-			return item.refuse(s.parent_slot, "slot does not lead to this");
-
-		if (!item.names(s.parent_dataspace, num<Dataspace>(), NO_DATASPACE))
-			return false;
-
-		Dataspace const ds = get<Dataspace>(s.parent_dataspace);
-
-		if (ds.kind != Dataspace::RAM)
-			return item.refuse(s.parent_dataspace, "dataspace is not RAM");
-		if (ds.slot != NONE)
-			return item.refuse(s.parent_dataspace, "dataspace is the component's to free");
-		if (exceeds(s.parent_offset, System::PARENT_CAP_SIZE, ds.size))
-			return item.refuse(s.parent_offset, "does not fit in the dataspace");
-
-		return true;
-	});
-}
-
-
 bool Reader::_check_sessions()
 {
-	uint64_t id = 0;
-	bool     pd = false;
+	uint64_t id  = 0;
+	uint32_t pds = 0;
 
 	bool const each_ok = _check_each<Session>([&] (auto const &item) {
 
@@ -129,16 +88,20 @@ bool Reader::_check_sessions()
 			return false;
 
 		bool const is_pd = equal(s.service, "PD");
-		if (is_pd && pd)
-			return item.refuse(s.service, "is a second PD session");
 
-		id  = s.id;
-		pd |= is_pd;
+		if (is_pd && !is_unit(_contents) && pds)
+			return item.refuse(s.service, "is a second PD session");
+		if (is_pd && is_unit(_contents)
+		 && (pds >= _num_members || get<Member>(pds).session != item.number))
+			return item.refuse(s.service, "is the PD session of no member");
+
+		id   = s.id;
+		pds += is_pd;
 
 		return item.text(s.label) && item.text(s.args);
 	});
 
-	return each_ok && (pd || _refuse(SESSIONS, 0, "there is no PD session"));
+	return each_ok && (pds || _refuse(SESSIONS, 0, "there is no PD session"));
 }
 
 
@@ -198,25 +161,37 @@ bool Reader::_check_handlers()
 
 bool Reader::_check_dataspaces()
 {
-	System const sys = system();
+	/* what is left of the quota of each member, and kinds of which it has one at most */
+	uint64_t ram[MAX_MEMBERS] { };
+	unsigned seen[MAX_MEMBERS] { };
 
-	uint64_t  ram = 0;
-	size_t    num_roms = 0;
-	unsigned  seen = 0;      /* kinds of which there is one at most */
-	Dataspace last { };      /* memory of a session */
-	Dataspace last_map { };
+	ram[0] = system().ram_quota;
+	for (uint32_t i = 1; i < _num_members; i++) {
+		ram[i]  = get<Member>(i).ram_quota;
+		ram[0] -= ram[i];
+	}
+
+	size_t num_roms = 0;
+
+	/* memory of sessions, region maps, trace controls */
+	Dataspace last { }, last_map { }, last_trace { };
 
 	bool const each_ok = _check_each<Dataspace>([&] (auto const &item) {
 
 		Dataspace const &d = item.r;
 
+		if (!item.member())
+			return false;
 		if (d.kind < Dataspace::RAM || d.kind > Dataspace::REGION_MAP)
 			return item.refuse(d.kind, "unknown kind of dataspace");
 
+		/* the trace control is the one of a component, or of a CPU session */
+		bool const trace = d.kind == Dataspace::TRACE && is_unit(_contents);
+
 		bool const unique = d.kind >= Dataspace::STACK_AREA && d.kind <= Dataspace::TRACE;
-		if (unique && (seen & 1U << d.kind))
+		if (unique && !trace && (seen[d.member] & 1U << d.kind))
 			return item.refuse(d.kind, "is a second one of its kind");
-		seen |= 1U << d.kind;
+		seen[d.member] |= 1U << d.kind;
 
 		if (d.cache >= Dataspace::NUM_CACHE)
 			return item.refuse(d.cache, "unknown cache attribute");
@@ -227,14 +202,16 @@ bool Reader::_check_dataspaces()
 		bool const rom = d.kind == Dataspace::ROM, map = d.kind == Dataspace::REGION_MAP,
 		           session = d.kind == Dataspace::SESSION || map;
 
-		Dataspace &former = map ? last_map : last;
+		Dataspace &former = map ? last_map : trace ? last_trace : last;
+
+		uint64_t * const sizes = &_map_sizes[d.member*Region::NUM_MAPS];
 
 		switch (d.kind) {
 
 		case Dataspace::RAM:
-			if (exceeds(ram, d.size, sys.ram_quota))
+			if (d.size > ram[d.member])
 				return item.refuse(d.size, "exceeds the RAM quota");
-			ram += d.size;
+			ram[d.member] -= d.size;
 			break;
 
 		case Dataspace::ROM:
@@ -242,11 +219,11 @@ bool Reader::_check_dataspaces()
 				return item.refuse(d.size, "is not the size of the ROM module");
 			break;
 
-		case Dataspace::STACK_AREA:  _map_sizes[Region::STACK_AREA]  = d.size; break;
-		case Dataspace::LINKER_AREA: _map_sizes[Region::LINKER_AREA] = d.size; break;
+		case Dataspace::STACK_AREA:  sizes[Region::STACK_AREA]  = d.size; break;
+		case Dataspace::LINKER_AREA: sizes[Region::LINKER_AREA] = d.size; break;
 
 		case Dataspace::CAP_SPACE:
-			if (d.size != _places[TABLE].length)
+			if (d.size != _tables[d.member].size)
 				return item.refuse(d.size, "is not the size of the table");
 			break;
 
@@ -262,23 +239,28 @@ bool Reader::_check_dataspaces()
 			return false;
 		if (map && !_service(d.owner, "RM"))
 			return item.refuse(d.owner, "is not an RM session");
-		if (session && former.kind && (d.owner < former.owner
-		                            || (d.owner == former.owner && d.part <= former.part)))
+		if (trace && !_service(d.owner, "CPU"))
+			return item.refuse(d.owner, NO_CPU_SESSION);
+		if ((session || trace) && former.kind && (d.owner < former.owner
+		                       || (d.owner == former.owner && (trace || d.part <= former.part))))
 			return item.refuse(d.owner, OUT_OF_ORDER);
-		if (!rom && !session && !item.zero(d.owner))
+		if (!rom && !session && !trace && !item.zero(d.owner))
 			return false;
 
-		if (session)
+		if (!session && !item.zero(d.part))
+			return false;
+
+		if (session || trace)
 			former = d;
-		else if (!item.zero(d.part))
-			return false;
 
-		_num_maps += map;
+		_num_rm_maps += map;
 
 		if (_of_monitor(d) && d.slot != NONE)
 			return item.refuse(d.slot, OF_MONITOR);
 
-		return item.slot(d.slot, Object::DATASPACE) && item.zero(d.zero);
+		bool const of_session = rom || session || d.kind == Dataspace::TRACE;
+
+		return item.slot(d.slot, Object::DATASPACE) && (!of_session || item.zero(d.member));
 	});
 
 	if (!each_ok || num_roms == num<Rom>())
@@ -318,26 +300,31 @@ bool Reader::_check_roms()
  */
 uint64_t Reader::_map_size(uint32_t const map)
 {
-	if (map < Region::NUM_MAPS)
+	uint32_t const fixed = _num_fixed_maps();
+
+	if (map < fixed)
 		return _map_sizes[map];
 
-	if (map < _own.map)
-		_own = { };
+	uint32_t const wanted = map - fixed + 1;
 
-	for (; _own.map < map; _own.next++) {
-		Dataspace const ds = get<Dataspace>(_own.next);
+	if (wanted < _passed.count)
+		_passed = { };
+
+	for (; _passed.count < wanted; _passed.next++) {
+		Dataspace const ds = get<Dataspace>(_passed.next);
 		if (ds.kind == Dataspace::REGION_MAP) {
-			_own.map++;
-			_own.size = ds.size;
+			_passed.count++;
+			_passed.size = ds.size;
 		}
 	}
-	return _own.size;
+	return _passed.size;
 }
 
 
 bool Reader::_check_regions()
 {
-	_map_sizes[Region::ADDRESS_SPACE] = address_limit(system());
+	for (uint32_t i = 0; i < _num_members; i++)
+		_map_sizes[i*Region::NUM_MAPS + Region::ADDRESS_SPACE] = address_limit(system());
 
 	uint32_t map = 0;
 	uint64_t end = 0;
@@ -359,8 +346,10 @@ bool Reader::_check_regions()
 		Dataspace const ds = get<Dataspace>(r.dataspace);
 
 		bool const nested = ds.kind == Dataspace::STACK_AREA || ds.kind == Dataspace::LINKER_AREA;
-		if (nested && map != Region::ADDRESS_SPACE)
+		if (nested && (map >= _num_fixed_maps() || map % Region::NUM_MAPS != Region::ADDRESS_SPACE))
 			return item.refuse(r.dataspace, "region map within a region map");
+		if (nested && map/Region::NUM_MAPS != ds.member)
+			return item.refuse(r.dataspace, "area of another member");
 		if (_of_monitor(ds))
 			return item.refuse(r.dataspace, OF_MONITOR);
 
@@ -430,7 +419,7 @@ bool Reader::_check_pages()
 bool Reader::_check()
 {
 	return _find_sections()
-	    && _check_system()   && _check_table()      && _check_objects()
+	    && _check_system()   && _check_members()    && _check_tables()     && _check_objects()
 	    && _check_start()    && _check_sessions()   && _check_parts()
 	    && _check_handlers() && _check_dataspaces() && _check_roms()
 	    && _check_regions()  && _check_threads()    && _check_faults()   && _check_gates()

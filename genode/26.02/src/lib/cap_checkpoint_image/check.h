@@ -15,13 +15,15 @@
 
 namespace Cap_checkpoint { namespace Image {
 
-	static constexpr char const *NO_SESSION   = "no such session",
-	                            *NO_THREAD    = "no such thread",
-	                            *NO_DATASPACE = "no such dataspace",
-	                            *NO_CONTEXT   = "no such signal context",
-	                            *NO_MAP       = "no such region map",
-	                            *OUT_OF_ORDER = "is out of order",
-	                            *TOO_LARGE    = "is too large";
+	static constexpr char const *NO_SESSION     = "no such session",
+	                            *NO_THREAD      = "no such thread",
+	                            *NO_DATASPACE   = "no such dataspace",
+	                            *NO_CONTEXT     = "no such signal context",
+	                            *NO_MAP         = "no such region map",
+	                            *NO_MEMBER      = "no such member",
+	                            *NO_CPU_SESSION = "is not a CPU session",
+	                            *OUT_OF_ORDER   = "is out of order",
+	                            *TOO_LARGE      = "is too large";
 
 	/**
 	 * Return end of the component's part of the address space
@@ -29,6 +31,14 @@ namespace Cap_checkpoint { namespace Image {
 	static inline uint64_t address_limit(System const &system)
 	{
 		return 1ULL << (system.architecture == System::X86_64 ? 47 : 32);
+	}
+
+	/**
+	 * Return true if a range is not within the limit
+	 */
+	static inline bool exceeds(uint64_t start, uint64_t size, uint64_t limit)
+	{
+		return start > limit || size > limit - start;
 	}
 } }
 
@@ -86,6 +96,11 @@ struct Cap_checkpoint::Image::Reader::Item
 	{
 		return field == NONE || names(field, num_records, reason);
 	}
+
+	/**
+	 * Check the member that the record belongs to, before anything else depends on it
+	 */
+	bool member() const { return names(r.member, _reader._num_members, NO_MEMBER); }
 
 	/**
 	 * Check that the slot in the field leads to this record

@@ -24,7 +24,7 @@ bool Reader::_circle(size_t const thread) const
 {
 	size_t at = thread;
 
-	for (unsigned i = 0; i < MAX_THREADS; i++) {
+	for (uint32_t i = 0; i < _num_members*MAX_THREADS; i++) {
 
 		at = get<Thread>(at).called;
 
@@ -39,22 +39,27 @@ bool Reader::_check_threads()
 {
 	uint64_t const limit = address_limit(system());
 
-	uint32_t index = 0;
+	Thread last { };
 
 	return _check_each<Thread>([&] (auto const &item) {
 
 		Thread const &t = item.r;
 
+		if (!item.member())
+			return false;
 		if (t.index >= MAX_THREADS)
 			return item.refuse(t.index, TOO_LARGE);
-		if (item.number && t.index <= index)
+		if (item.number && (t.member < last.member
+		                || (t.member == last.member && t.index <= last.index)))
 			return item.refuse(t.index, OUT_OF_ORDER);
 
 		if (t.state != Thread::NOT_STARTED && (t.state < Thread::CALL || t.state > Thread::PARKED))
 			return item.refuse(t.state, "unknown state of a thread");
+		if (t.state != Thread::NOT_STARTED && !_tables[t.member].size)
+			return item.refuse(t.state, "member has no table");
 
 		if (!_service(t.session, "CPU"))
-			return item.refuse(t.session, "is not a CPU session");
+			return item.refuse(t.session, NO_CPU_SESSION);
 
 		if (!item.names_or_none(t.called, num<Thread>(), NO_THREAD))
 			return false;
@@ -79,8 +84,7 @@ bool Reader::_check_threads()
 		if (!item.names_or_none(t.handler, num<Context>(), NO_CONTEXT)
 		 || !item.slot(t.slot,        Object::THREAD)
 		 || !item.slot(t.native_slot, Object::NATIVE_THREAD)
-		 || !item.slot(t.gate_slot,   Object::THREAD_GATE)
-		 || !item.zero(t.zero))
+		 || !item.slot(t.gate_slot,   Object::THREAD_GATE))
 			return false;
 
 		if (t.utcb >= limit) return item.refuse(t.utcb, TOO_LARGE);
@@ -91,7 +95,7 @@ bool Reader::_check_threads()
 
 		if (t.sp   >= limit) return item.refuse(t.sp,   TOO_LARGE);
 
-		index = t.index;
+		last = t;
 		return item.text(t.name);
 	});
 }
@@ -143,10 +147,10 @@ bool Reader::_check_sources()
 
 		Source const &s = item.r;
 
-		return item.names_or_none(s.thread, num<Thread>(), NO_THREAD)
+		return item.member()
+		    && item.names_or_none(s.thread, num<Thread>(), NO_THREAD)
 		    && item.slot(s.slot,           Object::SOURCE)
-		    && item.slot(s.semaphore_slot, Object::SEMAPHORE)
-		    && item.zero(s.zero);
+		    && item.slot(s.semaphore_slot, Object::SEMAPHORE);
 	});
 }
 

@@ -247,9 +247,16 @@ bool Container::_find_sections()
 
 		/* other versions may have other sections and records */
 		Place const place = _places[section];
-		if (section == SYSTEM && place.length >= sizeof(uint32_t)
-		 && _read<uint32_t>(place.offset) != _contents)
-			return _refuse(SYSTEM, 0, "version of the contents is not the one that is read");
+		if (section == SYSTEM && place.length >= sizeof(uint32_t)) {
+
+			uint32_t const version = _read<uint32_t>(place.offset);
+
+			if (version < COMPLETE || version > UNIT_INCREMENT
+			 || is_increment(Contents(version)) != is_increment(_contents))
+				return _refuse(SYSTEM, 0, "version of the contents is not the one that is read");
+
+			_contents = Contents(version);
+		}
 	}
 
 	for (unsigned section = 0; section < NUM_SECTIONS; section++) {
@@ -267,5 +274,5 @@ bool Container::_find_sections()
 		    || _refuse(section, 0, "is not one record");
 	};
 
-	return one(SYSTEM) && (_contents == COMPLETE || one(BASE));
+	return one(SYSTEM) && (!is_increment(_contents) || one(BASE));
 }

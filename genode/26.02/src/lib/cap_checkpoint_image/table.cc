@@ -59,13 +59,13 @@ static bool utf8(uint8_t const *p, size_t num_bytes)
 }
 
 
-uint64_t Reader::_table_word(size_t at) const
+uint64_t Reader::_table_word(Table const &table, size_t at) const
 {
-	return _read<uint64_t>(_places[TABLE].offset + at);
+	return _read<uint64_t>(_places[TABLE].offset + table.at + at);
 }
 
 
-uint64_t Reader::_table_checksum() const
+uint64_t Reader::_table_checksum(Table const &table) const
 {
 	uint64_t sum = 0xcbf29ce484222325;
 
@@ -75,7 +75,7 @@ uint64_t Reader::_table_checksum() const
 		if (at == BATCH)
 			at = KIND;
 
-		sum ^= _read<uint8_t>(_places[TABLE].offset + at);
+		sum ^= _read<uint8_t>(_places[TABLE].offset + table.at + at);
 		sum *= 0x100000001b3;
 	}
 	return sum;
@@ -87,17 +87,17 @@ uint64_t Reader::_table_checksum() const
  *
  * \return  what is wrong, or nullptr
  */
-char const *Reader::_table_fault()
+char const *Reader::_table_fault(Table &table)
 {
-	size_t const bytes = _places[TABLE].length;
+	size_t const bytes = table.size;
 
 	if (bytes < SLOTS + 8*MIN_SLOTS) return "too small for a table";
 
-	auto word = [&] (Word at) { return _table_word(at); };
+	auto word = [&] (Word at) { return _table_word(table, at); };
 
 	if (word(MAGIC_WORD) != TABLE_MAGIC)    return "no table";
 	if (word(VERSION) != TABLE_VERSION)     return "version of the table is not the one that is read";
-	if (word(CHECKSUM) != _table_checksum()) return "checksum of the table's header does not match";
+	if (word(CHECKSUM) != _table_checksum(table)) return "checksum of the table's header does not match";
 
 	uint64_t const slots = word(CAPACITY), size = SLOTS + 8*slots;
 
@@ -108,7 +108,7 @@ char const *Reader::_table_fault()
 	if (!word(BADGE_BITS) || word(BADGE_BITS) > 28)    return "bad number of badge bits";
 	if (word(SLOTS_OFFSET) != SLOTS)                   return "bad offset of the slots";
 
-	uint8_t const *label = (uint8_t const *)_start + _places[TABLE].offset + LABEL;
+	uint8_t const *label = (uint8_t const *)_start + _places[TABLE].offset + table.at + LABEL;
 	if (!utf8(label, LABEL_SIZE))                      return "bad label";
 
 	if (word(KIND) != PUBLISHED)                       return "table is not published";
@@ -128,22 +128,22 @@ char const *Reader::_table_fault()
 
 	if (batch & 1)                                     return "table is retired";
 
-	_table = { .num_slots  = uint32_t(slots),
-	           .first_user = uint32_t(word(FIRST_USER)),
-	           .high_water = uint32_t(word(HIGH_WATER) < slots ? word(HIGH_WATER) : slots),
-	           .bank       = unsigned(batch >> 19 & 1) };
+	table.num_slots  = uint32_t(slots);
+	table.first_user = uint32_t(word(FIRST_USER));
+	table.high_water = uint32_t(word(HIGH_WATER) < slots ? word(HIGH_WATER) : slots);
+	table.bank       = unsigned(batch >> 19 & 1);
 
 	return nullptr;
 }
 
 
-Reader::Slot Reader::_table_slot(uint32_t slot) const
+Reader::Slot Reader::_table_slot(Table const &table, uint32_t slot) const
 {
-	if (slot >= _table.high_water)
+	if (slot >= table.high_water)
 		return { Slot::FREE, 0 };
 
-	uint64_t const word  = _table_word(SLOTS + 8*size_t(slot));
-	uint32_t const badge = (word >> (_table.bank ? 5 : 33)) & ((1U << 28) - 1);
+	uint64_t const word  = _table_word(table, SLOTS + 8*size_t(slot));
+	uint32_t const badge = (word >> (table.bank ? 5 : 33)) & ((1U << 28) - 1);
 
 	switch (word >> 61) {
 	case 0:  return { Slot::FREE,     0 };
@@ -154,15 +154,23 @@ Reader::Slot Reader::_table_slot(uint32_t slot) const
 }
 
 
-bool Reader::_check_table()
+bool Reader::_check_tables()
 {
-	if (char const * const fault = _table_fault())
-		return _refuse(TABLE, 0, fault);
+	for (uint32_t member = 0; member < _num_members; member++) {
 
-	for (uint32_t slot = 0; slot < _table.high_water; slot++)
-		if (_table_slot(slot).state == Slot::CORRUPT)
-			return _refuse(TABLE, SLOTS + 8*size_t(slot), "slot is corrupt");
+		Table &table = _tables[member];
 
+		/* a member that does not execute yet has none */
+		if (member && !table.size)
+			continue;
+
+		if (char const * const fault = _table_fault(table))
+			return _refuse(TABLE, table.at, fault);
+
+		for (uint32_t slot = 0; slot < table.high_water; slot++)
+			if (_table_slot(table, slot).state == Slot::CORRUPT)
+				return _refuse(TABLE, table.at + SLOTS + 8*size_t(slot), "slot is corrupt");
+	}
 	return true;
 }
 
@@ -192,7 +200,7 @@ size_t Reader::_num_records(Kind kind) const
 
 
 /**
- * Return the slot that the record of an object names
+ * Return the slot that the record of an object names, 'NONE' if it has no record
  */
 uint32_t Reader::_slot_of(Object const &object) const
 {
@@ -211,48 +219,90 @@ uint32_t Reader::_slot_of(Object const &object) const
 	case Object::SEMAPHORE:     return get<Source>(n).semaphore_slot;
 	case Object::CONTEXT:       return get<Context>(n).slot;
 	}
-
-	/* nothing names the slot of a pseudo badge or of a dead object */
-	return object.slot;
+	return NONE;
 }
 
 
 /**
- * Return true if the slot leads to the record
+ * Return true if the object is the one that its record names
+ *
+ * Records of a unit name the last object of several ones, each of which names the one
+ * before. They descend, so the loop ends.
+ */
+bool Reader::_named(Object const &object, size_t const number) const
+{
+	uint32_t at = _slot_of(object);
+
+	if (!is_unit(_contents))
+		return at == object.slot;
+
+	for (uint32_t i = 1; i < _num_members && at > number && at < num<Object>(); i++)
+		at = get<Object>(at).previous;
+
+	return at == number;
+}
+
+
+/**
+ * Return true if the slot, as it is in a record, leads to the record
  */
 bool Reader::_leads_to(uint32_t slot, Kind kind, size_t number) const
 {
 	bool result = false;
-	with_object(slot, [&] (Object const &object) {
-		result = object.kind == kind && object.number == number; });
+
+	auto compare = [&] (Object const &object) {
+		result = object.kind == kind && object.number == number; };
+
+	if (!is_unit(_contents))
+		with_object(slot, compare);
+	else if (slot < num<Object>())
+		compare(get<Object>(slot));
+
 	return result;
 }
 
 
 bool Reader::_check_objects()
 {
-	uint32_t next = 0;  /* slots in front of it have been dealt with */
+	/* the member that is being dealt with, and slot behind those that have been dealt with */
+	uint32_t member = 0, next = 0;
 
-	auto badge_before = [&] (uint32_t slot)
+	auto badge_before = [&] (uint32_t of_member, uint32_t slot)
 	{
-		for (; next < slot; next++)
-			if (_table_slot(next).state != Slot::FREE)
-				return true;
-		return false;
+		for (;;) {
+			Table    const &table = _tables[member];
+			uint32_t const  end   = (member < of_member) ? table.num_slots : slot;
+
+			for (; next < end; next++)
+				if (_table_slot(table, next).state != Slot::FREE)
+					return true;
+
+			if (member == of_member)
+				return false;
+
+			member++, next = 0;
+		}
 	};
 
 	bool const each_ok = _check_each<Object>([&] (auto const &item) {
 
 		Object const &o = item.r;
 
-		if (o.slot >= _table.num_slots)
+		if (!item.member())
+			return false;
+		if (o.member < member)
+			return item.refuse(o.member, OUT_OF_ORDER);
+
+		Table const &table = _tables[o.member];
+
+		if (o.slot >= table.num_slots)
 			return item.refuse(o.slot, "no such slot");
-		if (o.slot < next)
-			return item.refuse(o.slot, "is out of order");
-		if (badge_before(o.slot))
+		if (o.member == member && o.slot < next)
+			return item.refuse(o.slot, OUT_OF_ORDER);
+		if (badge_before(o.member, o.slot))
 			return item.refuse(o.slot, "a slot with a badge is missing in front of it");
 
-		Slot const slot = _table_slot(o.slot);
+		Slot const slot = _table_slot(table, o.slot);
 
 		if (slot.state == Slot::FREE)
 			return item.refuse(o.slot, "slot carries no badge");
@@ -263,19 +313,38 @@ bool Reader::_check_objects()
 			return item.refuse(o.kind, "unknown kind of object");
 		if (slot.state == Slot::DETACHED && o.kind != Object::DEAD)
 			return item.refuse(o.kind, "detached slot does not lead to a dead object");
-		if (o.kind == Object::PSEUDO && (o.slot >= _table.first_user || o.badge != 1))
+		if (o.kind == Object::PSEUDO && (o.slot >= table.first_user || o.badge != 1))
 			return item.refuse(o.kind, "not the slot of a pseudo badge");
+		if (o.kind == Object::PARENT && o.member)
+			return item.refuse(o.kind, "member is not the root");
 
 		if (o.number >= _num_records(Kind(o.kind)))
 			return item.refuse(o.number, "no such record");
-		if (_slot_of(o) != o.slot)
+
+		bool const has_record = o.kind != Object::PSEUDO && o.kind != Object::DEAD;
+
+		if (has_record && !_named(o, item.number))
 			return item.refuse(o.number, "record does not name this slot");
 
 		next = o.slot + 1;
-		return item.zero(o.zero);
+
+		if (!is_unit(_contents))
+			return item.zero(o.previous);
+		if (o.previous == NONE)
+			return true;
+		if (o.previous >= item.number)
+			return item.refuse(o.previous, OUT_OF_ORDER);
+
+		Object const previous = get<Object>(o.previous);
+
+		if (previous.kind != o.kind || previous.number != o.number || !has_record)
+			return item.refuse(o.previous, "other slot does not lead to this record");
+
+		return previous.member < o.member
+		    || item.refuse(o.previous, "member has two slots of the record");
 	});
 
-	if (each_ok && badge_before(_table.num_slots))
+	if (each_ok && badge_before(_num_members - 1, _tables[_num_members - 1].num_slots))
 		return _refuse(OBJECTS, _places[OBJECTS].length, "slots with badges are missing");
 
 	return each_ok;

@@ -22,12 +22,12 @@ static constexpr size_t head_size(Contents contents)
 	return HEADER_SIZE + num_sections(contents)*ENTRY_SIZE;
 }
 
-static_assert(head_size(COMPLETE) % SECTION_ALIGN == 0 && head_size(INCREMENT) % SECTION_ALIGN == 0
+static_assert(HEADER_SIZE % SECTION_ALIGN == 0 && ENTRY_SIZE % SECTION_ALIGN == 0
            && NUM_SECTIONS <= MAX_SECTIONS);
 
 
 /**
- * Header and section table, as they are in an increment
+ * Header and section table, as they are with all sections
  */
 struct Head
 {
@@ -47,7 +47,7 @@ struct Head
 	} entries[NUM_SECTIONS];
 };
 
-static_assert(sizeof(Head) == head_size(INCREMENT));
+static_assert(sizeof(Head) == head_size(UNIT_INCREMENT));
 
 
 bool Cap_checkpoint::Image::zero_page(void const *page)
@@ -125,7 +125,7 @@ void Writer::_append(Section section, void const *bytes, size_t num_bytes)
 		return;
 
 	if (!has_section(_contents, section)) {
-		_fail("section is not one of a complete image");
+		_fail("section is not one of such an image");
 		return;
 	}
 

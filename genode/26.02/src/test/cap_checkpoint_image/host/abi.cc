@@ -15,6 +15,8 @@
 
 using namespace Cap_checkpoint::Image;
 
+enum class Kind : uint32_t { SINGLE, MAPS, UNIT };
+
 /**
  * What is said of a chain
  */
@@ -24,9 +26,10 @@ struct Chain_found
 	uint64_t offset;
 };
 
-extern "C" size_t image_sample(uint32_t pages, bool maps, char *bytes, size_t room);
+extern "C" size_t image_sample(uint32_t pages, Kind kind, char *bytes, size_t room);
 extern "C" bool   image_read(char const *bytes, size_t count, uint64_t *offset, char *reason, size_t room);
-extern "C" size_t image_history(uint32_t seed, uint32_t containers, bool complete, char *bytes, size_t room);
+extern "C" size_t image_history(uint32_t seed, bool unit, uint32_t containers, bool complete,
+                                char *bytes, size_t room);
 extern "C" size_t image_chain(char const *bytes, size_t count, Chain_found *found, char *reason,
                               size_t reason_room, char *merged, size_t room);
 extern "C" bool   image_json(char const *bytes, size_t count, char *out, size_t room);
@@ -59,20 +62,22 @@ static size_t copy(Bytes const &from, char *to, size_t room)
 }
 
 
-size_t image_sample(uint32_t pages, bool maps, char *bytes, size_t room)
+size_t image_sample(uint32_t pages, Kind kind, char *bytes, size_t room)
 {
 	static std::pair<uint32_t, uint32_t> const places[] { { 0, 0 }, { 0, 2 }, { 5, 0 } };
 
-	Sample sample = maps ? Sample_with_maps() : Sample();
+	Sample sample = (kind == Kind::UNIT) ? Sample_unit()
+	              : (kind == Kind::MAPS) ? Sample_with_maps() : Sample();
 	sample.fill({ places, places + pages });
 
 	return copy(sample.image(), bytes, room);
 }
 
 
-size_t image_history(uint32_t seed, uint32_t containers, bool complete, char *bytes, size_t room)
+size_t image_history(uint32_t seed, bool unit, uint32_t containers, bool complete,
+                     char *bytes, size_t room)
 {
-	History const history { seed, containers };
+	History const history { seed, unit, containers };
 
 	return copy(complete ? history.complete() : history.chain, bytes, room);
 }

@@ -5,7 +5,8 @@ use std::process::Command;
 
 fn main() {
     let library = Path::new("../../../lib/cap_checkpoint_image");
-    let sources = ["container", "table", "check", "check_threads", "chain", "writer"];
+    let sources =
+        ["container", "table", "check", "check_threads", "check_members", "chain", "writer"];
     let include = Path::new("../../../../include");
     for folder in [library, include, Path::new(".")] {
         println!("cargo:rerun-if-changed={}", folder.display());

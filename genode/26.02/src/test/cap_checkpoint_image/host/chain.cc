@@ -344,7 +344,7 @@ static void test_order()
 	        aligned(later.size()) + place(p[1], PAGES), "container 1: checksum of a section");
 
 	/* containers without end */
-	History history { 1, MAX_CHAIN_LENGTH };
+	History history { 1, false, MAX_CHAIN_LENGTH };
 	ends(history.chain, MAX_CHAIN_LENGTH, Rest::NOTHING, "as many containers as possible");
 
 	size_t const at = aligned(history.chain.size());
@@ -389,6 +389,50 @@ static void test_size()
 }
 
 
+/**
+ * Component that creates others, and a unit whose root is left alone
+ */
+static void test_units_in_chains()
+{
+	History history { 1 };
+	history.write(0, 1, 5, 'a');
+	history.save();
+
+	std::vector<Bytes> images { };
+	for (bool const unit : { true, true, false }) {
+		history.become(unit ? Sample_unit() : Sample());
+		if (unit)
+			history.write(8, uint32_t(images.size()), 7, 'b');
+		history.save();
+		images.push_back(history.complete());
+	}
+
+	Chain chain { history.chain.data(), history.chain.size() };
+	checks.that(chain.length() == 4 && chain.rest() == Rest::NOTHING, "a unit in a chain");
+	checks.that(merged(chain) == images[2] && chain.last().contents() == INCREMENT,
+	            "component that is single again");
+
+	Bytes const shorter(history.chain.begin(), history.chain.end() - long(history.last.size()));
+	Chain const of_unit { shorter.data(), shorter.size() };
+	checks.that(of_unit.length() == 3 && of_unit.last().contents() == UNIT_INCREMENT
+	         && merged(of_unit) == images[1], "component that has become a unit");
+
+	/* what a member says is checked in an increment, too */
+	Bytes const bad = sealed(with(history.last, place(history.last, SYSTEM), uint32_t(UNIT_INCREMENT)));
+	damaged(joined({ shorter, bad }), 3, aligned(shorter.size()), "section \"members\": is missing");
+
+	/* a chain that begins with a unit */
+	History unit { 1, true };
+	unit.save();
+	unit.save();
+	ends(unit.chain, 2, Rest::NOTHING, "chain of a unit");
+
+	Bytes const first(unit.chain.begin(), unit.chain.end() - long(unit.last.size()));
+	damaged(joined({ first, sealed(with(unit.last, place(unit.last, MEMBERS) + 4, 1U)) }), 1,
+	        aligned(first.size()) + place(unit.last, MEMBERS) + 4, "record 0: the root has none");
+}
+
+
 void Cap_checkpoint::Image::test_chain()
 {
 	test_reader();
@@ -397,5 +441,6 @@ void Cap_checkpoint::Image::test_chain()
 	test_altered();
 	test_fields_of_increments();
 	test_order();
+	test_units_in_chains();
 	test_size();
 }

@@ -164,6 +164,12 @@ namespace Cap_checkpoint { namespace Image {
 			            "\"" + v.text + "\" instead of " + std::to_string(offset) + ": " + why);
 	}
 
+	static inline void accepted(Sample const &sample, std::string const &what)
+	{
+		Verdict const v = verdict(sample.image());
+		checks.that(v.valid, what + ": " + v.text);
+	}
+
 	/**
 	 * Return contents of a valid image as JSON
 	 */
@@ -171,6 +177,8 @@ namespace Cap_checkpoint { namespace Image {
 
 	/* further tests */
 	void test_fields();
+	void test_units();
+	void test_holders();
 	void test_container();
 	void test_chain();
 	void test_histories();

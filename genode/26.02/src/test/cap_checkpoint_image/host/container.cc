@@ -254,7 +254,7 @@ static void test_table()
 	checks.that(verdict(sum).valid, "checksum of the table");
 	sum[place(sum, TABLE) + 0x140]++;
 	uint32_t const crc = Crc32::of(sum.data() + place(sum, TABLE), content.size());
-	sum = with(sum, 32 + 40*TABLE + 32, crc);
+	sum = with(sum, entry(sum, TABLE) + 32, crc);
 	sum = with(sum, 24, Crc32::of(sum.data() + 32, 40*num_sections(COMPLETE)));
 	sum = with(sum, 28, Crc32::of(sum.data(), 28));
 	refused(sum, place(sum, TABLE), "checksum of the table's header");

@@ -8,50 +8,9 @@
  * License version 3.
  */
 
-#include <type_traits>
-
-#include "check.h"
+#include "altered.h"
 
 using namespace Cap_checkpoint::Image;
-
-
-/**
- * Expect that the sample is refused for a field of a record after a change
- *
- * \param fn  returns a reference to the field that is refused, within the sample
- */
-template <typename RECORD, typename SAMPLE = Sample>
-static void altered(char const *why, size_t record, auto const &fn)
-{
-	SAMPLE sample { };
-	sample.fill({ { 0, 0 }, { 0, 2 }, { 1, 0 }, { 5, 0 } });
-
-	char const * const field = (char const *)&fn(sample);
-
-	size_t within = 0;
-	if constexpr (RECORD::SECTION == SYSTEM)
-		within = size_t(field - (char const *)&sample.system);
-	else
-		within = size_t(field - (char const *)&sample.template all<RECORD>()[record]);
-
-	Bytes const image = sample.image();
-
-	refused(image, place(image, RECORD::SECTION) + record*sizeof(RECORD) + within,
-	        std::string("section \"") + SECTION_NAMES[RECORD::SECTION] + "\": record "
-	        + std::to_string(record) + ": " + why);
-}
-
-
-/**
- * The same for a change of 'field' of a record
- */
-template <typename SAMPLE = Sample, typename RECORD, typename FIELD>
-static void altered(size_t record, FIELD RECORD::*field,
-                    std::type_identity_t<FIELD> value, char const *why)
-{
-	altered<RECORD, SAMPLE>(why, record, [&] (Sample &s) -> auto & {
-		return s.all<RECORD>()[record].*field = value; });
-}
 
 
 static void system_altered(auto const &fn, char const *why)
@@ -122,7 +81,8 @@ static void test_objects()
 	altered<O>("record does not name this slot", 20, [] (Sample &s) -> auto & {
 		s.all<O>()[20].kind = O::SOURCE; return s.all<O>()[20].number; });
 	altered(21, &O::number, 2U, "no such record");
-	altered(6,  &O::zero, uint64_t(1), "reserved field");
+	altered(6,  &O::member, 1U, "no such member");
+	altered(6,  &O::previous, 1U, "reserved field");
 
 	altered<O>("slot carries no badge", 23, [] (Sample &s) -> auto & {
 		s.table.words[64 + Sample::DETACHED] = 0;
@@ -215,7 +175,7 @@ static void test_memory()
 	altered(0, &D::owner, 1U, "reserved field");
 	altered(0, &D::part, 1U, "reserved field");
 	altered(3, &D::slot, 5U, "slot does not lead to this");
-	altered(1, &D::zero, 1U, "reserved field");
+	altered(1, &D::member, 1U, "no such member");
 	altered<D>("is out of order", 6, [] (Sample &s) -> auto & {
 		s.all<D>().push_back({ D::SESSION, 0, 0x1000, 2, 0, NONE, 0 });
 		return s.all<D>()[6].owner; });
@@ -316,7 +276,7 @@ static void test_threads()
 	altered(0, &T::slot, 5U, "slot does not lead to this");
 	altered(0, &T::native_slot, uint32_t(Sample::THREAD), "slot does not lead to this");
 	altered(0, &T::gate_slot, 63U, "slot does not lead to this");
-	altered(0, &T::zero, 1U, "reserved field");
+	altered(0, &T::member, 1U, "no such member");
 	altered(0, &T::utcb, 1ULL << 47, "is too large");
 	altered(0, &T::ip, 1ULL << 47, "is too large");
 	altered(0, &T::sp, 1ULL << 47, "is too large");
@@ -345,7 +305,7 @@ static void test_threads()
 	altered(0, &Gate::thread, 4U, "no such thread");
 	altered(2, &Gate::slot, uint32_t(Sample::GATE_0), "slot does not lead to this");
 	altered(0, &Source::thread, 4U, "no such thread");
-	altered(0, &Source::zero, 1U, "reserved field");
+	altered(0, &Source::member, 1U, "no such member");
 	altered(0, &Context::source, 1U, "no such signal source");
 	altered(1, &Context::slot, uint32_t(Sample::CONTEXT), "slot does not lead to this");
 	altered(1, &Context::imprint, uint64_t(0), "imprint is zero");

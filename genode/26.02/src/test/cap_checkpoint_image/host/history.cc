@@ -61,9 +61,10 @@ void Cap_checkpoint::Image::test_histories()
 {
 	static char memory[2 << 20];
 
-	for (unsigned seed = 0; seed < 50; seed++) {
+	for (unsigned seed = 0; seed < 70; seed++) {
 
-		History history { seed };
+		/* the last ones are those of units */
+		History history { seed, seed >= 50 };
 		Pages   present { };
 
 		history.save();

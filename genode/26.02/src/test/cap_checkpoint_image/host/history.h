@@ -16,7 +16,7 @@
 
 #include <cap_checkpoint/image_chain.h>
 
-#include "sample.h"
+#include "sample_unit.h"
 
 namespace Cap_checkpoint { namespace Image {
 
@@ -57,14 +57,16 @@ struct Cap_checkpoint::Image::History
 		uint32_t           origin = NONE;
 	};
 
-	Sample             sample { };
+	Sample             sample;
 	std::vector<State> states { sample.all<Dataspace>().size() };
+	uint32_t const     max_dataspaces = uint32_t(states.size()) + 6;
 	Bytes              chain  { };
 	Bytes              last   { };  /* container that was appended */
 	uint32_t           length = 0;
 	uint32_t           random;
 
-	History(uint32_t seed) : random(seed) { }
+	History(uint32_t seed, bool unit = false)
+	: sample(unit ? Sample_unit() : Sample()), random(seed) { }
 
 	uint32_t next(uint32_t limit)
 	{
@@ -79,7 +81,11 @@ struct Cap_checkpoint::Image::History
 	{
 		auto shift = [&] (uint32_t &number) { if (number >= from) number += difference; };
 
-		shift(sample.system.parent_dataspace);
+		if (sample.system.parent_dataspace != NONE)
+			shift(sample.system.parent_dataspace);
+		for (Member &member : sample.all<Member>())
+			if (member.parent_dataspace != NONE)
+				shift(member.parent_dataspace);
 		for (Region &region : sample.all<Region>())
 			shift(region.dataspace);
 		for (Object &object : sample.all<Object>())
@@ -90,8 +96,9 @@ struct Cap_checkpoint::Image::History
 	void insert(uint32_t at, uint64_t num_pages)
 	{
 		renumber(at, 1);
+		uint32_t const member = sample.all<Member>().empty() ? 0 : at % Sample_unit::NEW;
 		sample.all<Dataspace>().insert(sample.all<Dataspace>().begin() + at,
-			{ Dataspace::RAM, Dataspace::CACHED, num_pages*PAGE_SIZE, 0, 0, NONE, 0 });
+			{ Dataspace::RAM, Dataspace::CACHED, num_pages*PAGE_SIZE, 0, 0, NONE, member });
 		states.insert(states.begin() + at, State { });
 	}
 
@@ -111,6 +118,8 @@ struct Cap_checkpoint::Image::History
 
 		bool used = ds.kind != Dataspace::RAM || ds.slot != NONE
 		         || sample.system.parent_dataspace == at;
+		for (Member const &member : sample.all<Member>())
+			used |= member.parent_dataspace == at;
 		for (Region const &region : sample.all<Region>())
 			used |= region.dataspace == at;
 		return !used;
@@ -138,7 +147,7 @@ struct Cap_checkpoint::Image::History
 
 		switch (next(8)) {
 		case 0:
-			if (num < 12)
+			if (num < max_dataspaces)
 				insert(at, 1 + next(4));
 			return;
 		case 1:
@@ -164,7 +173,7 @@ struct Cap_checkpoint::Image::History
 			for (uint32_t i = 0; i < states.size(); i++)
 				for (auto const &[page, content] : states[i].memory)
 					writer.pages(i, page, content.bytes, 1);
-		}));
+		}, Contents(sample.system.version)));
 	}
 
 	/**
@@ -174,7 +183,9 @@ struct Cap_checkpoint::Image::History
 	{
 		Sample copy { sample };
 
-		copy.system.version = INCREMENT;
+		Contents const contents = is_unit(Contents(sample.system.version)) ? UNIT_INCREMENT : INCREMENT;
+
+		copy.system.version = contents;
 		copy.all<Base>()    = { { sample.system.checkpoint - 1, header_crc(last), length } };
 		for (State const &state : states)
 			copy.all<Origin>().push_back({ state.origin });
@@ -188,7 +199,7 @@ struct Cap_checkpoint::Image::History
 					else if (states[i].dirty.count(page))
 						writer.page(i, page, content.bytes);
 				}
-		}, INCREMENT));
+		}, contents));
 	}
 
 	/**
@@ -208,9 +219,21 @@ struct Cap_checkpoint::Image::History
 	}
 
 	/**
+	 * Let the component become another one whose dataspaces begin with the same ones
+	 */
+	void become(Sample const &other)
+	{
+		uint64_t const checkpoint = sample.system.checkpoint;
+
+		sample = other;
+		sample.system.checkpoint = checkpoint;
+		states.resize(sample.all<Dataspace>().size());
+	}
+
+	/**
 	 * Save that many times, with changes in between
 	 */
-	History(uint32_t seed, unsigned num_containers) : History(seed)
+	History(uint32_t seed, bool unit, unsigned num_containers) : History(seed, unit)
 	{
 		while (length < num_containers) {
 			for (unsigned i = next(12); i; i--)
@@ -256,15 +279,21 @@ namespace Cap_checkpoint { namespace Image {
 	{
 		Reader const &reader = chain.last();
 
+		Contents const contents = is_unit(reader.contents()) ? UNIT : COMPLETE;
+
 		return written([&] (Writer &writer) {
 
 			auto put = [&] <typename RECORD> (RECORD const *) {
 				reader.for_each<RECORD>([&] (size_t, RECORD const &r) { writer.put(r); }); };
 
 			System system  = reader.system();
-			system.version = COMPLETE;
+			system.version = contents;
 			writer.put(system);
-			reader.with_table([&] (char const *bytes, size_t size) { writer.table(bytes, size); });
+
+			put((Member  *)nullptr);
+			for (uint32_t i = 0; i < reader.num_members(); i++)
+				reader.with_table([&] (char const *bytes, size_t size) {
+					writer.table(bytes, size); }, i);
 
 			put((Object  *)nullptr);
 			put((Session *)nullptr);
@@ -283,7 +312,7 @@ namespace Cap_checkpoint { namespace Image {
 			for (auto const &[place, page] : pages(chain))
 				writer.put(page);
 
-		}, COMPLETE, chain.size() + NUM_SECTIONS*SECTION_ALIGN);
+		}, contents, chain.size() + NUM_SECTIONS*SECTION_ALIGN);
 	}
 } }
 

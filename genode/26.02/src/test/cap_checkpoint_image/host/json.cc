@@ -94,12 +94,28 @@ static void put(Json &j, System const &r)
 }
 
 
+static void put(Json &j, Member const &r)
+{
+	j.field("session", r.session);
+	j.field("account", r.account);
+	j.field("parent", r.parent);
+	j.field("parent_dataspace", r.parent_dataspace);
+	j.field("parent_offset", r.parent_offset);
+	j.field("table_size", r.table_size);
+	j.field("ram_quota", r.ram_quota);
+	j.field("cap_quota", r.cap_quota);
+	j.field("num_gates", r.num_gates);
+}
+
+
 static void put(Json &j, Object const &r)
 {
 	j.field("slot", r.slot);
 	j.field("badge", r.badge);
 	j.field("kind", r.kind);
 	j.field("number", r.number);
+	j.field("member", r.member);
+	j.field("previous", r.previous);
 }
 
 
@@ -140,6 +156,7 @@ static void put(Json &j, Dataspace const &r)
 	j.field("owner", r.owner);
 	j.field("part", r.part);
 	j.field("slot", r.slot);
+	j.field("member", r.member);
 }
 
 
@@ -174,6 +191,7 @@ static void put(Json &j, Thread const &r)
 	j.field("slot", r.slot);
 	j.field("native_slot", r.native_slot);
 	j.field("gate_slot", r.gate_slot);
+	j.field("member", r.member);
 	j.address("utcb", r.utcb);
 	j.address("ip", r.ip);
 	j.address("sp", r.sp);
@@ -203,6 +221,7 @@ static void put(Json &j, Source const &r)
 	j.field("thread", r.thread);
 	j.field("slot", r.slot);
 	j.field("semaphore_slot", r.semaphore_slot);
+	j.field("member", r.member);
 }
 
 
@@ -253,6 +272,8 @@ std::string Cap_checkpoint::Image::json(Bytes const &image)
 	};
 
 	section((System    *)nullptr);
+	if (is_unit(reader.contents()))
+		section((Member *)nullptr);
 	section((Object    *)nullptr);
 	section((Session   *)nullptr);
 	section((Part      *)nullptr);

@@ -16,7 +16,7 @@ mod cpp {
     }
 
     unsafe extern "C" {
-        pub(crate) fn image_sample(pages: u32, maps: bool, bytes: *mut u8, room: usize) -> usize;
+        pub(crate) fn image_sample(pages: u32, kind: u32, bytes: *mut u8, room: usize) -> usize;
         pub(crate) fn image_read(
             bytes: *const u8,
             count: usize,
@@ -26,6 +26,7 @@ mod cpp {
         ) -> bool;
         pub(crate) fn image_history(
             seed: u32,
+            unit: bool,
             containers: u32,
             complete: bool,
             bytes: *mut u8,
@@ -63,19 +64,25 @@ fn text(buffer: &[c_char]) -> String {
 /// The image of a small component with an object of each kind and so many pages, at most 3.
 #[must_use]
 pub fn sample(pages: u32) -> Vec<u8> {
-    make_sample(pages, false)
+    make_sample(pages, 0)
 }
 
 /// The same with region maps of an RM session, and a page fault that is pending.
 #[must_use]
 pub fn sample_with_maps(pages: u32) -> Vec<u8> {
-    make_sample(pages, true)
+    make_sample(pages, 1)
 }
 
-fn make_sample(pages: u32, maps: bool) -> Vec<u8> {
+/// A unit of four components, one of which does not execute yet, with region maps and a page fault.
+#[must_use]
+pub fn sample_unit(pages: u32) -> Vec<u8> {
+    make_sample(pages, 2)
+}
+
+fn make_sample(pages: u32, kind: u32) -> Vec<u8> {
     let mut bytes = vec![0; ROOM];
     // SAFETY: the buffer has the size that is passed.
-    let length = unsafe { cpp::image_sample(pages, maps, bytes.as_mut_ptr(), bytes.len()) };
+    let length = unsafe { cpp::image_sample(pages, kind, bytes.as_mut_ptr(), bytes.len()) };
     assert!(0 < length && length <= bytes.len(), "no sample");
     bytes.truncate(length);
     bytes
@@ -85,11 +92,21 @@ fn make_sample(pages: u32, maps: bool) -> Vec<u8> {
 /// behind the one before: the chain, and a complete image of the same instant.
 #[must_use]
 pub fn history(seed: u32, containers: u32) -> (Vec<u8>, Vec<u8>) {
+    make_history(seed, false, containers)
+}
+
+/// The same for a unit.
+#[must_use]
+pub fn history_of_unit(seed: u32, containers: u32) -> (Vec<u8>, Vec<u8>) {
+    make_history(seed, true, containers)
+}
+
+fn make_history(seed: u32, unit: bool, containers: u32) -> (Vec<u8>, Vec<u8>) {
     let image = |complete| {
         let mut bytes = vec![0; CHAIN_ROOM];
         // SAFETY: the buffer has the size that is passed.
         let length = unsafe {
-            cpp::image_history(seed, containers, complete, bytes.as_mut_ptr(), bytes.len())
+            cpp::image_history(seed, unit, containers, complete, bytes.as_mut_ptr(), bytes.len())
         };
         assert!(0 < length && length <= bytes.len(), "no history");
         bytes.truncate(length);
@@ -115,7 +132,7 @@ pub enum Rest {
 pub fn read_chain(bytes: &[u8]) -> (usize, Rest, Vec<u8>) {
     let (mut found, mut reason) = (cpp::ChainFound::default(), [0; 256]);
     // All bytes are those of a container, but for the padding in front of a section.
-    let mut merged = vec![0; bytes.len() + 8 * 16];
+    let mut merged = vec![0; bytes.len() + 8 * 32];
     // SAFETY: the buffers have the sizes that are passed.
     let length = unsafe {
         cpp::image_chain(

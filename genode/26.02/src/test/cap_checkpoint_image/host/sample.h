@@ -24,6 +24,9 @@ namespace Cap_checkpoint { namespace Image {
 	struct Sample;
 	struct Sample_with_maps;
 
+	/* at the start of each capability table */
+	static constexpr uint64_t TABLE_MAGIC = 0x4341505441424c45;
+
 	/**
 	 * Write image by a function of a 'Writer &'
 	 */
@@ -73,13 +76,18 @@ namespace Cap_checkpoint { namespace Image {
 
 			char * const bytes = image.data() + offset;
 
-			/* the header of a capability table has a checksum of its own */
-			if (!__builtin_memcmp(image.data() + at, "table", 6) && length >= 0x200) {
-				uint64_t sum = 0xcbf29ce484222325;
-				for (size_t i = 0; i < 0x140; i = (i == 0x7f) ? 0x100 : i + 1)
-					sum = (sum ^ uint8_t(bytes[i]))*0x100000001b3;
-				__builtin_memcpy(bytes + 0x140, &sum, 8);
-			}
+			/* headers of capability tables have checksums of their own */
+			if (!__builtin_memcmp(image.data() + at, "table", 6))
+				for (size_t table = 0; table + 0x200 <= length; table += 8) {
+
+					if (table && __builtin_memcmp(bytes + table, &TABLE_MAGIC, 8))
+						continue;
+
+					uint64_t sum = 0xcbf29ce484222325;
+					for (size_t i = 0; i < 0x140; i = (i == 0x7f) ? 0x100 : i + 1)
+						sum = (sum ^ uint8_t(bytes[table + i]))*0x100000001b3;
+					__builtin_memcpy(bytes + table + 0x140, &sum, 8);
+				}
 			put(at + 32, Crc32::of(bytes, length));
 		}
 
@@ -105,11 +113,20 @@ struct Cap_checkpoint::Image::Sample
 	{
 		uint64_t words[64 + NUM_SLOTS + 8] { };
 
+		void use(unsigned slot, uint64_t badge, bool detached = false)
+		{
+			/* the bank is 1, badge 0 is what a monitor left */
+			words[64 + slot] = uint64_t(detached ? 3 : 2) << 61 | (badge + 400) << 33 | badge << 5;
+		}
+
 	} table { };
+
+	/* those of the members of a unit besides the root */
+	std::vector<Table> other_tables { };
 
 	System system { };
 
-	std::tuple<std::vector<Object>, std::vector<Session>, std::vector<Part>,
+	std::tuple<std::vector<Member>, std::vector<Object>, std::vector<Session>, std::vector<Part>,
 	           std::vector<Handler>, std::vector<Dataspace>, std::vector<Rom>,
 	           std::vector<Region>, std::vector<Thread>, std::vector<Fault>, std::vector<Gate>,
 	           std::vector<Source>, std::vector<Context>, std::vector<Timer>,
@@ -125,12 +142,8 @@ struct Cap_checkpoint::Image::Sample
 
 	void object(unsigned slot, Object::Kind kind, uint32_t number = 0)
 	{
-		all<Object>().push_back({ slot, badge(slot), kind, number, 0 });
-
-		uint64_t const state = (slot == DETACHED) ? 3 : 2, b = badge(slot);
-
-		/* the bank is 1, badge 0 is what a monitor left */
-		table.words[64 + slot] = state << 61 | (b + 400) << 33 | b << 5;
+		all<Object>().push_back({ slot, badge(slot), kind, number, 0, 0 });
+		table.use(slot, badge(slot), slot == DETACHED);
 	}
 
 	void session(uint64_t id, unsigned slot, char const *service, char const *label)
@@ -151,7 +164,7 @@ struct Cap_checkpoint::Image::Sample
 
 	Sample()
 	{
-		uint64_t const header[] { 0x4341505441424c45, 2, 0x200 + 8*NUM_SLOTS, NUM_SLOTS,
+		uint64_t const header[] { TABLE_MAGIC, 2, 0x200 + 8*NUM_SLOTS, NUM_SLOTS,
 		                          USER, 12, 28, 0x200 };
 		for (unsigned i = 0; i < 8; i++)
 			table.words[i] = header[i];
@@ -258,10 +271,19 @@ struct Cap_checkpoint::Image::Sample
 	 */
 	void put(Writer &writer) const
 	{
+		auto put_all = [&] (auto const &all) {
+			for (auto const &record : all) writer.put(record); };
+
 		writer.put(system);
-		writer.table(&table, sizeof(table));
-		std::apply([&] (auto const &... all) {
-			(([&] { for (auto const &record : all) writer.put(record); } ()), ...);
+		std::apply([&] (auto const &members, auto const &... others) {
+
+			put_all(members);
+
+			writer.table(&table, sizeof(table));
+			for (Table const &other : other_tables)
+				writer.table(&other, sizeof(other));
+
+			(put_all(others), ...);
 		}, records);
 	}
 

@@ -239,6 +239,7 @@ int main(int argc, char **argv)
 	test_round_trip();
 	test_writer();
 	test_fields();
+	test_units();
 	test_container();
 	test_chain();
 	test_histories();

@@ -143,7 +143,7 @@ struct Test::Chain
 
 		for (unsigned s = 0; s < Image::NUM_SECTIONS; s++) {
 
-			if (s == Image::BASE || s == Image::ORIGINS || s == Image::PAGES)
+			if (!Image::has_section(Image::COMPLETE, s) || s == Image::PAGES)
 				continue;
 
 			Place const a = _section(last,  Image::SECTION_NAMES[s]),

@@ -101,8 +101,8 @@ static void Test::for_each_map_case(auto const &fn)
 	refused("slot of a region map", "record does not name this slot", [] (Altered_image &image) {
 		alter_map(image, OUTER, [&] (Image::Dataspace &d) { d.slot++; }); });
 
-	refused("reserved field of a region map", "reserved field is not zero", [] (Altered_image &image) {
-		alter_map(image, OUTER, [&] (Image::Dataspace &d) { d.zero = 1; }); });
+	refused("member of a region map", "no such member", [] (Altered_image &image) {
+		alter_map(image, OUTER, [&] (Image::Dataspace &d) { d.member = 1; }); });
 
 	refused("region map whose capability leads nowhere", "capability: slot", [] (Altered_image &image) {
 		alter_last_of<Part>(image, "RM", [&] (Part &p) { p.part = 99; }); });
