@@ -143,6 +143,7 @@ pub fn repair(file: &mut [u8]) {
             && let Some(table) = file.get_mut(start..end)
         {
             repair_header(table);
+            repair_others(table);
         }
         if let Some(contents) = file.get(start..end) {
             let sum = crc32fast::hash(contents);
@@ -192,7 +193,8 @@ fn checkpoint(file: &[u8]) -> Option<u64> {
 }
 
 /// Where a section is, within the file.
-pub(crate) fn section(file: &[u8], name: &[u8]) -> Option<Range<usize>> {
+#[must_use]
+pub fn section(file: &[u8], name: &[u8]) -> Option<Range<usize>> {
     let (entries, _) = file.get(32..)?.as_chunks::<40>();
     let is_named = |entry: &&[u8; 40]| entry[..name.len()] == *name && entry[name.len()] == 0;
     let entry = entries.iter().take(container::MAX_SECTIONS).find(is_named)?;
@@ -208,6 +210,16 @@ fn repair_header(table: &mut [u8]) {
     if words.len() >= SLOTS / WORD_BYTES {
         let sum = checksum(|at| u64::from_ne_bytes(words[at]));
         words[OFF_CHECKSUM / WORD_BYTES] = sum.to_ne_bytes();
+    }
+}
+
+/// The same for the tables of the other members of a unit, which follow the first one.
+fn repair_others(tables: &mut [u8]) {
+    let magic = MAGIC.to_ne_bytes();
+    for at in (WORD_BYTES..tables.len()).step_by(WORD_BYTES) {
+        if tables[at..].starts_with(&magic) {
+            repair_header(&mut tables[at..]);
+        }
     }
 }
 

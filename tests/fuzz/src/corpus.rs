@@ -144,6 +144,9 @@ fn noise(seed: u64, count: usize) -> Vec<u8> {
 /// dataspaces, too, and with one in the image.
 pub const SHORT_HISTORIES: [u32; 4] = [178, 35, 16, 69];
 
+/// History of a unit with one page in two containers.
+pub const SHORT_HISTORY_OF_UNIT: u32 = 60;
+
 /// Chains of two containers, each with something special, and modes to repair them.
 fn special_chains() -> [(u8, Vec<u8>); 6] {
     let chain = |history| cap_checkpoint_image_host::history(SHORT_HISTORIES[history], 2).0;
@@ -200,6 +203,9 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         }
         let maps = cap_checkpoint_image_host::sample_with_maps(0);
         seeds.extend([with(0, &maps), with(1, &maps)]);
+        let unit = cap_checkpoint_image_host::sample_unit(0);
+        let (chain, _) = cap_checkpoint_image_host::history_of_unit(SHORT_HISTORY_OF_UNIT, 2);
+        seeds.extend([with(0, &unit), with(1, &unit), with(1, &chain), with(3, &chain)]);
         for history in SHORT_HISTORIES {
             let (chain, _) = cap_checkpoint_image_host::history(history, 2);
             seeds.extend([with(0, &chain), with(1, &chain), with(3, &chain)]);
@@ -222,6 +228,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             labelled,
             [&[1], &component[..]].concat(),
             [&[1], &cap_checkpoint_image_host::history(SHORT_HISTORIES[2], 2).0[..]].concat(),
+            [&[1], &cap_checkpoint_image_host::sample_unit(0)[..]].concat(),
         ];
     }
     if target == "live" {
