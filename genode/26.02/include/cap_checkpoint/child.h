@@ -58,7 +58,7 @@ struct Cap_checkpoint::Monitor : Noncopyable
 /**
  * Freezer that knows of the region maps of a component
  */
-class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Pd_freezer
+class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Freezer
 {
 	private:
 
@@ -77,8 +77,7 @@ class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Pd_freezer
 
 	public:
 
-		Child_freezer(Virtual_pd &pd, Virtual_parent &parent)
-		: Cap_space_monitor::Pd_freezer(pd), _pd(pd), _parent(parent) { }
+		Child_freezer(Virtual_pd &pd, Virtual_parent &parent) : _pd(pd), _parent(parent) { }
 };
 
 
@@ -191,11 +190,13 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 
 			Threads(Child &child) : _child(child) { }
 
+			void _for_each_pd(With_pd::Ft const &fn) override { fn(_child.pd); }
+
 			void _for_each(With_thread::Ft const &fn) override
 			{
 				_child.cpu.for_each_thread(_child.pd,
 					[&] (Cap_space_monitor::Monitored_cpu::Thread &thread) {
-						fn(_child.cpu, thread); });
+						fn(_child.cpu, _child.pd, thread); });
 			}
 		};
 

@@ -15,18 +15,11 @@
 #include <cap_space_monitor/cpu.h>
 #include <util/callable.h>
 
-/* restart records of base-foc */
-#include <base_foc/restart_records.h>
-
-namespace Cap_space_monitor {
-
-	class Freezer;
-	class Pd_freezer;
-}
+namespace Cap_space_monitor { class Freezer; }
 
 
 /**
- * Freezes and thaws the threads of one component
+ * Freezes and thaws the threads of a component, or of several that call each other
  *
  * A frozen thread is either not started, parked, or blocked in a system call of
  * the base library that it repeats when it is started anew. No register of it
@@ -46,14 +39,25 @@ class Cap_space_monitor::Freezer : Noncopyable
 		using Thread = Monitored_cpu::Thread;
 
 		/**
-		 * Threads of the component
+		 * Components to be frozen, and their threads
+		 *
+		 * Several components are frozen in the same rounds. If it was done one after
+		 * the other, a thread could stay in a window that waits for one of a component
+		 * that is frozen already.
 		 */
 		struct Threads : Interface
 		{
-			using With_thread = Callable<void, Monitored_cpu &, Thread &>;
+			using With_pd     = Callable<void, Monitored_pd &>;
+			using With_thread = Callable<void, Monitored_cpu &, Monitored_pd &, Thread &>;
 
-			virtual void _for_each(With_thread::Ft const &) = 0;
+			virtual void _for_each_pd(With_pd::Ft     const &) = 0;
+			virtual void _for_each   (With_thread::Ft const &) = 0;
 
+			void for_each_pd(auto const &fn) { _for_each_pd(With_pd::Fn { fn }); }
+
+			/**
+			 * Call 'fn' with each thread, and the PD that it belongs to
+			 */
 			void for_each(auto const &fn) { _for_each(With_thread::Fn { fn }); }
 		};
 
@@ -78,7 +82,7 @@ class Cap_space_monitor::Freezer : Noncopyable
 			unsigned waiting;   /* calls not received by their servers yet */
 
 			/*
-			 * Those of them that the component sends to somebody else
+			 * Those of them that a component sends to one that is not frozen along with it
 			 *
 			 * Such a request is received, and the component waits for the end of the
 			 * freeze behind the reply, if the server goes on meanwhile.
@@ -95,13 +99,14 @@ class Cap_space_monitor::Freezer : Noncopyable
 				NO_RECORDS, /* component without restart records */
 				NO_STACK,   /* no room for the registers of a thread */
 				WINDOW,     /* thread in a critical window */
-				CALL,       /* call that somebody else has received */
+				CALL,       /* call received by somebody who is not frozen */
 				BLOCKED,    /* in the kernel or a page fault */
 				BUSY,       /* thread does not get to its end */
 				NO_RECORD,  /* no restart record of the thread */
 			};
 
 			Reason              reason;
+			Monitored_pd::Name  pd;
 			Cpu_session::Name   thread;
 			addr_t              ip;   /* if known */
 			unsigned            slot; /* destination of the call */
@@ -111,9 +116,8 @@ class Cap_space_monitor::Freezer : Noncopyable
 
 	private:
 
-		using Record = Base_foc::Restart::Record;
-		using Area   = Base_foc::Restart::Area;
-		using State  = Base_foc::Restart::State;
+		using Record = Restart_records::Record;
+		using State  = Restart_records::State;
 
 		enum class Class {
 			SETTLED,  /* nothing left to do */
@@ -129,42 +133,23 @@ class Cap_space_monitor::Freezer : Noncopyable
 			unsigned waiting = 0, requests = 0;
 		};
 
-		Cap_space &_cap_space;
-
-		Area *_area = nullptr;
-
-		/* what the component said, taken once */
-		struct { addr_t utcb, utcb_size, park, restart, park_stack; } _own { };
-
 		Stuck _stuck { };
 
-		/*
-		 * Noncopyable
-		 */
-		Freezer(Freezer const &);
-		Freezer &operator = (Freezer const &);
+		Class _class_of(Threads &, Monitored_pd &, Thread &, Foc_thread_state const &,
+		                Record &, Tally &);
 
-		bool _attach();
+		static bool _own_gate(Threads &, unsigned badge);
+		static void _hold(Threads &, bool);
 
-		Record *_record(Foc_thread_state const &);
-
-		Class _class_of(Thread &, Foc_thread_state const &, Record &, Tally &);
-
-		void _look    (Threads &, Tally &);
-		void _forward (Threads &, Frozen &);
-		void _park    (Threads &, Frozen &);
-		bool _try     (Threads &, Bound const &, Frozen &);
-
-		bool _room(Foc_thread_state const &, Record const &) const;
+		bool _ready  (Threads &);
+		void _look   (Threads &, Tally &);
+		void _forward(Threads &, Frozen &);
+		void _park   (Threads &, Frozen &);
+		bool _try    (Threads &, Bound const &, Frozen &);
 
 		static void _sleep_ms(unsigned);
 
 	protected:
-
-		/**
-		 * Return true if the badge is the one of a gate of the component
-		 */
-		virtual bool _own_gate(unsigned badge) = 0;
 
 		/**
 		 * Return true if a thread in this state must not be parked
@@ -182,7 +167,7 @@ class Cap_space_monitor::Freezer : Noncopyable
 		/**
 		 * Let threads leave the kernel that wait there for the resolution of a page fault
 		 *
-		 * No thread of the component executes. Each that is let out stops in user mode, as it is
+		 * No thread of the components executes. Each that is let out stops in user mode, as it is
 		 * paused, and has to be one that waits then.
 		 */
 		virtual void _release_faulters(Threads &) { }
@@ -193,8 +178,6 @@ class Cap_space_monitor::Freezer : Noncopyable
 		virtual bool _waits(Thread const &) const { return false; }
 
 	public:
-
-		Freezer(Cap_space &cap_space) : _cap_space(cap_space) { }
 
 		virtual ~Freezer() { }
 
@@ -210,102 +193,6 @@ class Cap_space_monitor::Freezer : Noncopyable
 		 * resolution of a page fault
 		 */
 		void thaw(Threads &);
-
-		/**
-		 * Return what a frozen thread was about to do, of the type
-		 * 'Base_foc::Restart::State'
-		 */
-		addr_t state(Foc_thread_state const &state)
-		{
-			Record * const record = _area ? _record(state) : nullptr;
-			return record ? record->state.get() : addr_t(State::USER);
-		}
-
-		/**
-		 * Return selector of the system call that a frozen thread is blocked in,
-		 * with flags in the lowest bits
-		 */
-		addr_t argument(Foc_thread_state const &state)
-		{
-			Record * const record = _area ? _record(state) : nullptr;
-			return record ? record->argument.get() : 0;
-		}
-
-		/**
-		 * Return number of the restart record of a thread, or 'NUM_RECORDS'
-		 */
-		unsigned index(Foc_thread_state const &state)
-		{
-			Record const * const record = _area ? _record(state) : nullptr;
-			return record ? unsigned(record - _area->records)
-			              : Base_foc::Restart::NUM_RECORDS;
-		}
-
-		/**
-		 * Return where a frozen thread is to be started anew, and its stack pointer
-		 */
-		addr_t restart_ip() const { return _own.restart; }
-		addr_t restart_sp(Foc_thread_state const &state)
-		{
-			Record const * const record = _area ? _record(state) : nullptr;
-			return record ? record->sp.get() : 0;
-		}
-
-		/**
-		 * Start a new thread in the place of a frozen one with the same UTCB
-		 */
-		void start_anew(Thread_capability, Foc_thread_state const &);
-
-
-		/***********************************
-		 ** Component with copied records **
-		 ***********************************/
-
-		/**
-		 * Use records that were copied along with the memory of the component
-		 *
-		 * From now on, threads that are started anew wait as 'start_anew' tells.
-		 *
-		 * \return  false if there are no records
-		 */
-		bool adopt();
-
-		/**
-		 * Return number of threads that have been started anew since 'adopt', and
-		 * have received the requests they were handling
-		 */
-		unsigned restarted() const { return unsigned(_area->restarted.acquire()); }
-
-		/**
-		 * Start a thread of a component with copied records
-		 *
-		 * \param serving  the thread receives the repeated request of the client to
-		 *                 which it owes a reply before it goes on
-		 * \param wait     the thread goes on after a call of 'release' only
-		 */
-		void start_anew(Thread_capability, Foc_thread_state const &, bool serving, bool wait);
-
-		/**
-		 * Let all threads go on
-		 */
-		void release() { _area->hold.set(0); }
-};
-
-
-/**
- * Freezer of a component with a monitored PD session
- */
-class Cap_space_monitor::Pd_freezer : public Freezer
-{
-	private:
-
-		Monitored_pd &_pd;
-
-		bool _own_gate(unsigned badge) override { return _pd.own_gate(badge); }
-
-	public:
-
-		Pd_freezer(Monitored_pd &pd) : Freezer(pd.cap_space), _pd(pd) { }
 };
 
 #endif /* _INCLUDE__CAP_SPACE_MONITOR__FREEZER_H_ */

@@ -17,10 +17,8 @@
 #include <base/rpc_server.h>
 #include <cap_space_monitor/cap_space.h>
 #include <cap_space_monitor/gates.h>
+#include <cap_space_monitor/restart_records.h>
 #include <pd_session/client.h>
-
-/* restart records of base-foc */
-#include <base_foc/restart_records.h>
 
 namespace Cap_space_monitor {
 
@@ -267,6 +265,8 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		Name const name;
 
 		Cap_space cap_space;
+
+		Restart_records records { cap_space };
 
 		/**
 		 * Constructor

@@ -294,17 +294,57 @@ class Cap_space_monitor::Basic_sandbox : Noncopyable
 		struct Pd_threads : Freezer::Threads
 		{
 			Basic_sandbox &_sandbox;
-			Pd const      &_pd;
+			Monitored_pd  &_pd;
 
-			Pd_threads(Basic_sandbox &sandbox, Pd const &pd)
+			Pd_threads(Basic_sandbox &sandbox, Monitored_pd &pd)
 			: _sandbox(sandbox), _pd(pd) { }
+
+			void _for_each_pd(With_pd::Ft const &fn) override { fn(_pd); }
 
 			void _for_each(With_thread::Ft const &fn) override
 			{
 				_sandbox.for_each_thread(_pd, [&] (Monitored_cpu &cpu,
 				                                   Monitored_cpu::Thread &thread) {
-					fn(cpu, thread); });
+					fn(cpu, _pd, thread); });
 			}
+		};
+
+		/**
+		 * Threads of all PDs, to be frozen together
+		 *
+		 * The PDs are those of the children, and those that the children have opened for
+		 * their own children. An object is valid until the entrypoint serves a request.
+		 */
+		struct All_threads : Freezer::Threads
+		{
+			Basic_sandbox &_sandbox;
+
+			/* a registry must not be visited from within a visit */
+			Monitored_pd *_pds[MAX_CHILDREN] { };
+			unsigned      _num_pds = 0;
+
+			All_threads(Basic_sandbox &sandbox) : _sandbox(sandbox)
+			{
+				_sandbox.for_each_pd([&] (PD &pd) { _pds[_num_pds++] = &pd; });
+			}
+
+			void _for_each_pd(With_pd::Ft const &fn) override
+			{
+				for (unsigned i = 0; i < _num_pds; i++)
+					fn(*_pds[i]);
+			}
+
+			void _for_each(With_thread::Ft const &fn) override
+			{
+				for (unsigned i = 0; i < _num_pds; i++)
+					Pd_threads { _sandbox, *_pds[i] }._for_each(fn);
+			}
+
+			/*
+			 * Noncopyable
+			 */
+			All_threads(All_threads const &);
+			All_threads &operator = (All_threads const &);
 		};
 
 		/**

@@ -1,5 +1,5 @@
 REQUIRES := foc
-SRC_CC   := cap_space.cc gates.cc pd.cc cpu.cc freezer.cc
+SRC_CC   := cap_space.cc gates.cc pd.cc cpu.cc freezer.cc restart_records.cc
 LIBS     := base cap_map syscall-foc
 
 INC_DIR  += $(dir $(call select_from_repositories,src/include/cap_map.h))

@@ -19,6 +19,9 @@
 
 using namespace Cap_checkpoint;
 
+using Cap_space_monitor::Monitored_cpu;
+using Cap_space_monitor::Monitored_pd;
+
 
 Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
              Virtual_parent::Exit_handler &exit_handler, long priority, Session_policy &policy)
@@ -214,14 +217,14 @@ bool Child_freezer::_release(Threads &threads, Virtual_region_map &map)
 	Thread_capability blocked[Image::MAX_THREADS] { };
 	unsigned          count = 0;
 
-	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
 		if (thread.freeze.blocked && count < Image::MAX_THREADS && !left(cpu.native_state(thread)))
 			blocked[count++] = thread.cap; });
 
 	if (!map.release_faulters(fault, _pd.cap_space.ds()))
 		return false;
 
-	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
 		for (unsigned i = 0; i < count; i++)
 			if (blocked[i] == thread.cap && left(cpu.native_state(thread)))
 				_pd.faults.add(thread.cap, map, fault); });
@@ -235,7 +238,7 @@ bool Child_freezer::_release(Threads &threads, Virtual_region_map &map)
  */
 void Child_freezer::_begin(Threads &threads)
 {
-	threads.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
 		if (_waits(thread) && !cpu.native_state(thread).paused)
 			_pd.faults.forget(thread.cap); });
 }
@@ -273,8 +276,10 @@ Cap_space_monitor::Freezer::Result Child::freeze()
 
 	bool const settled = !offer || offer->settled();
 
-	Cap_space_monitor::Freezer::Result result =
-		Stuck { .reason = Stuck::Reason::BUSY, .thread = "client", .ip = 0, .slot = 0 };
+	Stuck const served { .reason = Stuck::Reason::BUSY, .pd = pd.name, .thread = "client",
+	                     .ip = 0, .slot = 0 };
+
+	Cap_space_monitor::Freezer::Result result = served;
 
 	if (settled)
 		result = freezer.freeze(threads, { });
@@ -282,7 +287,7 @@ Cap_space_monitor::Freezer::Result Child::freeze()
 	/* requests may have been received or answered meanwhile */
 	if (result.ok() && offer && !offer->settled()) {
 		freezer.thaw(threads);
-		result = Stuck { .reason = Stuck::Reason::BUSY, .thread = "client", .ip = 0, .slot = 0 };
+		result = served;
 	}
 
 	if (result.ok())

@@ -74,15 +74,16 @@ bool Save::_look_at_threads()
 	bool complete = true;
 
 	Child::Threads { _child }.for_each([&] (Cap_space_monitor::Monitored_cpu &cpu,
+	                                        Cap_space_monitor::Monitored_pd  &pd,
 	                                        Cap_space_monitor::Monitored_cpu::Thread &thread) {
 
 		Thread_info info { };
 		info.thread   = &thread;
 		info.state    = cpu.native_state(thread);
 		info.native   = cpu.native_cap(thread);
-		info.index    = _child.freezer.index(info.state);
-		info.restart  = info.state.started ? _child.freezer.state(info.state) : 0;
-		info.argument = _child.freezer.argument(info.state);
+		info.index    = pd.records.index(info.state);
+		info.restart  = info.state.started ? pd.records.state(info.state) : 0;
+		info.argument = pd.records.argument(info.state);
 
 		if (_num_threads < Image::MAX_THREADS && info.index < Image::MAX_THREADS)
 			by_index(info);

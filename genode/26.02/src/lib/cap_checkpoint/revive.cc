@@ -355,11 +355,11 @@ bool Restore::_wait_for(unsigned count)
 		return _child.monitor().timer.curr_time().trunc_to_plain_us().value; };
 
 	for (uint64_t const start_us = now_us(); now_us() - start_us < MAX_WAIT_US; ) {
-		if (_child.freezer.restarted() >= count)
+		if (_child.pd.records.restarted() >= count)
 			return true;
 		l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
 	}
-	return _refuse(Refused::Reason::NO_RESTART, _child.freezer.restarted(), " of ", count,
+	return _refuse(Refused::Reason::NO_RESTART, _child.pd.records.restarted(), " of ", count,
 	               " threads");
 }
 
@@ -374,7 +374,7 @@ bool Restore::_wait_for(unsigned count)
  */
 bool Restore::_start_threads()
 {
-	if (!_child.freezer.adopt())
+	if (!_child.pd.records.adopt())
 		return _refuse(Refused::Reason::NO_RESTART, "no restart records");
 
 	Offer * const offer = _child.parent.offer();
@@ -392,7 +392,7 @@ bool Restore::_start_threads()
 			 || (calling && !serving) != repeats_call)
 				return;
 
-			_child.freezer.start_anew(_threads[i], _child.cpu.native_state(_threads[i]),
+			_child.pd.records.start_anew(_threads[i], _child.cpu.native_state(_threads[i]),
 			                          serving, !calling);
 			count++; });
 	};
@@ -412,7 +412,7 @@ bool Restore::_start_threads()
 		offer->hold();
 
 	_hold_faulters();
-	_child.freezer.release();
+	_child.pd.records.hold(false);
 
 	if (offer)
 		offer->release();

@@ -308,8 +308,8 @@ void Save::_put_threads()
 		thread.affinity[3] = location.height();
 
 		if (t.restart) {
-			thread.ip = _child.freezer.restart_ip();
-			thread.sp = _child.freezer.restart_sp(t.state);
+			thread.ip = _child.pd.records.restart_ip();
+			thread.sp = _child.pd.records.restart_sp(t.state);
 		}
 		(void)Image::put_text(thread.name, t.thread->name.string());
 

@@ -10,7 +10,6 @@
 
 /* Genode includes */
 #include <cap_space_monitor/freezer.h>
-#include <base/thread.h>
 #include <cpu_thread/client.h>
 
 /* local includes */
@@ -36,56 +35,49 @@ void Freezer::_sleep_ms(unsigned ms)
 }
 
 
-bool Freezer::_attach()
+/**
+ * Return true if the badge is the one of a gate of one of the components
+ */
+bool Freezer::_own_gate(Threads &threads, unsigned badge)
 {
-	if (_area)
-		return true;
-
-	Area * const area = (Area *)_cap_space.area(sizeof(Area), Base_foc::Restart::VERSION);
-
-	if (!area || area->num_records.acquire() != Base_foc::Restart::NUM_RECORDS)
-		return false;
-
-	_own = { .utcb       = area->utcb.get(),
-	         .utcb_size  = area->utcb_size.get(),
-	         .park       = area->park.get(),
-	         .restart    = area->restart.get(),
-	         .park_stack = area->park_stack.get() };
-
-	if (!_own.utcb_size)
-		return false;
-
-	_area = area;
-	return true;
+	bool result = false;
+	threads.for_each_pd([&] (Monitored_pd &pd) { result |= pd.own_gate(badge); });
+	return result;
 }
 
 
-Freezer::Record *Freezer::_record(Foc_thread_state const &state)
+void Freezer::_hold(Threads &threads, bool yes)
 {
-	addr_t const index = (state.utcb - _own.utcb)/_own.utcb_size;
-
-	return (index < Base_foc::Restart::NUM_RECORDS) ? &_area->records[index] : nullptr;
+	threads.for_each_pd([&] (Monitored_pd &pd) { pd.records.hold(yes); });
 }
 
 
 /**
- * Return true if the thread can save its registers on its stack
+ * Return false if a component executes that has no records (yet)
  */
-bool Freezer::_room(Foc_thread_state const &state, Record const &record) const
+bool Freezer::_ready(Threads &threads)
 {
-	addr_t const base = record.stack_base.get(),
-	             top  = base | (Genode::Thread::stack_virtual_size() - 1),
-	             sp   = state.cpu.sp;
+	bool result = true;
 
-	return base && sp > base && sp <= top && sp - base >= _own.park_stack;
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &pd, Thread &thread) {
+
+		if (pd.records.attach() || !cpu.native_state(thread).started)
+			return;
+
+		_stuck = { .reason = Stuck::Reason::NO_RECORDS, .pd = pd.name, .thread = thread.name,
+		           .ip = 0, .slot = 0 };
+		result = false;
+	});
+
+	return result;
 }
 
 
 /**
  * Find out what is to be done with a thread, and pause it if it is not paused
  */
-Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
-                                  Record &record, Tally &tally)
+Freezer::Class Freezer::_class_of(Threads &threads, Monitored_pd &pd, Thread &thread,
+                                  Foc_thread_state const &state, Record &record, Tally &tally)
 {
 	using Reason = Stuck::Reason;
 
@@ -93,8 +85,8 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 	{
 		/* threads that are merely not parked yet wait for one of the others */
 		if (_stuck.thread == "" || _stuck.reason == Reason::BUSY || reason != Reason::BUSY)
-			_stuck = { .reason = reason, .thread = thread.name, .ip = state.cpu.ip,
-			           .slot = slot };
+			_stuck = { .reason = reason, .pd = pd.name, .thread = thread.name,
+			           .ip = state.cpu.ip, .slot = slot };
 		return c;
 	};
 
@@ -124,8 +116,8 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 			if (!Interrupted::returnable(state))
 				return unsettled(Class::FORWARD, Reason::BUSY);
 
-			return unsettled(Class::USER, _room(state, record) ? Reason::BUSY
-			                                                   : Reason::NO_STACK);
+			return unsettled(Class::USER, pd.records.room(state, record)
+			                            ? Reason::BUSY : Reason::NO_STACK);
 		}
 
 		tally.window++;
@@ -154,8 +146,9 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 			unsigned const slot = unsigned(record.argument.get() >> Foc::L4_CAP_SHIFT);
 
 			Snapshot::Entry entry { };
-			bool const own = Cap_map::ok(_cap_space.entry(slot, entry))
-			              && entry.state == CAP_MAP_STATE_USED && _own_gate(entry.badge);
+			bool const own = Cap_map::ok(pd.cap_space.entry(slot, entry))
+			              && entry.state == CAP_MAP_STATE_USED
+			              && _own_gate(threads, entry.badge);
 
 			if (state.kernel_state & Foc_thread_state::SEND_WAIT) {
 				tally.waiting++;
@@ -186,9 +179,9 @@ Freezer::Class Freezer::_class_of(Thread &thread, Foc_thread_state const &state,
 
 void Freezer::_look(Threads &threads, Tally &tally)
 {
-	_stuck = { .reason = Stuck::Reason::BUSY, .thread = { }, .ip = 0, .slot = 0 };
+	_stuck = { .reason = Stuck::Reason::BUSY, .pd = { }, .thread = { }, .ip = 0, .slot = 0 };
 
-	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &pd, Thread &thread) {
 
 		Foc_thread_state const state = cpu.native_state(thread);
 
@@ -198,16 +191,16 @@ void Freezer::_look(Threads &threads, Tally &tally)
 
 		if (state.started) {
 
-			Record * const record = _record(state);
+			Record * const record = pd.records.record(state);
 
 			if (!record) {
-				_stuck = { .reason = Stuck::Reason::NO_RECORD, .thread = thread.name,
-				           .ip = 0, .slot = 0 };
+				_stuck = { .reason = Stuck::Reason::NO_RECORD, .pd = pd.name,
+				           .thread = thread.name, .ip = 0, .slot = 0 };
 				tally.unsettled++;
 				return;
 			}
 
-			c = _class_of(thread, state, *record, tally);
+			c = _class_of(threads, pd, thread, state, *record, tally);
 
 			Thread::Freeze::Seen const seen {
 				.state        = record->state.get(),
@@ -220,8 +213,8 @@ void Freezer::_look(Threads &threads, Tally &tally)
 
 				/* it may be on the move */
 				if (c == Class::SETTLED && _stuck.thread == "")
-					_stuck = { .reason = Stuck::Reason::BUSY, .thread = thread.name,
-					           .ip = 0, .slot = 0 };
+					_stuck = { .reason = Stuck::Reason::BUSY, .pd = pd.name,
+					           .thread = thread.name, .ip = 0, .slot = 0 };
 			}
 		}
 
@@ -242,12 +235,12 @@ void Freezer::_look(Threads &threads, Tally &tally)
  */
 void Freezer::_forward(Threads &threads, Frozen &result)
 {
-	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &pd, Thread &thread) {
 
 		if (!thread.freeze.forward)
 			return;
 
-		if (Record * const record = _record(cpu.native_state(thread)))
+		if (Record * const record = pd.records.record(cpu.native_state(thread)))
 			record->request.set(Record::PARK);
 
 		Cpu_thread_client(thread.cap).resume();
@@ -256,7 +249,7 @@ void Freezer::_forward(Threads &threads, Frozen &result)
 
 	_sleep_ms(1);
 
-	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &, Monitored_pd &, Thread &thread) {
 		if (thread.freeze.forward)
 			Cpu_thread_client(thread.cap).pause(); });
 }
@@ -267,15 +260,15 @@ void Freezer::_forward(Threads &threads, Frozen &result)
  */
 void Freezer::_park(Threads &threads, Frozen &result)
 {
-	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &pd, Thread &thread) {
 
 		if (!thread.freeze.user)
 			return;
 
 		Foc_thread_state  state  = cpu.native_state(thread);
-		Record    * const record = _record(state);
+		Record    * const record = pd.records.record(state);
 
-		if (!record || !state.in_exception || !_room(state, *record))
+		if (!record || !state.in_exception || !pd.records.room(state, *record))
 			return;
 
 		thread.freeze.parking = true;
@@ -283,7 +276,7 @@ void Freezer::_park(Threads &threads, Frozen &result)
 
 		record->argument.set(thread.freeze.ip);
 
-		Interrupted::divert(state, _own.park);
+		Interrupted::divert(state, pd.records.park_ip());
 
 		Cpu_thread_client(thread.cap).state(state);
 		Cpu_thread_client(thread.cap).resume();
@@ -295,7 +288,7 @@ void Freezer::_park(Threads &threads, Frozen &result)
 bool Freezer::_try(Threads &threads, Bound const &bound, Frozen &result)
 {
 	/* those that an earlier freeze has sent to be parked may not be there yet */
-	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &, Monitored_pd &, Thread &thread) {
 		if (!thread.freeze.parking)
 			Cpu_thread_client(thread.cap).pause(); });
 
@@ -343,19 +336,17 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 {
 	Frozen result { };
 
-	_stuck = { .reason = Stuck::Reason::NO_RECORDS, .thread = { }, .ip = 0, .slot = 0 };
-
-	if (!_attach())
+	if (!_ready(threads))
 		return _stuck;
 
 	while (result.attempts < bound.attempts && result.rounds < bound.rounds) {
 
 		result.attempts++;
 
-		/* the component executes between two attempts */
+		/* the components execute between two attempts */
 		_begin(threads);
 
-		_area->hold.set(1);
+		_hold(threads, true);
 
 		if (_try(threads, bound, result))
 			return result;
@@ -363,7 +354,7 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 		thaw(threads);
 
 		/*
-		 * Different numbers, to get out of step with the component, and growing,
+		 * Different numbers, to get out of step with the components, and growing,
 		 * to let a thread have its turn that others wait for
 		 */
 		_sleep_ms(1 + result.attempts);
@@ -376,52 +367,18 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 void Freezer::thaw(Threads &threads)
 {
 	/* one that is on its way to be parked must not go on from there */
-	threads.for_each([&] (Monitored_cpu &, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &, Monitored_pd &, Thread &thread) {
 		if (_waits(thread))
 			Cpu_thread_client(thread.cap).pause(); });
 
-	if (_area)
-		_area->hold.set(0);
+	_hold(threads, false);
 
-	threads.for_each([&] (Monitored_cpu &cpu, Thread &thread) {
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &pd, Thread &thread) {
 
-		if (_area)
-			if (Record * const record = _record(cpu.native_state(thread)))
-				record->request.set(0);
+		if (Record * const record = pd.records.record(cpu.native_state(thread)))
+			record->request.set(0);
 
 		if (!_waits(thread))
 			Cpu_thread_client(thread.cap).resume();
 	});
-}
-
-
-void Freezer::start_anew(Thread_capability cap, Foc_thread_state const &state)
-{
-	if (Record const * const record = _area ? _record(state) : nullptr)
-		Cpu_thread_client(cap).start(_own.restart, record->sp.get());
-}
-
-
-bool Freezer::adopt()
-{
-	if (!_attach())
-		return false;
-
-	for (Record &record : _area->records)
-		record.request.set(0);
-
-	_area->restarted.set(0);
-	_area->hold.set(1);
-	return true;
-}
-
-
-void Freezer::start_anew(Thread_capability cap, Foc_thread_state const &state,
-                         bool serving, bool wait)
-{
-	if (Record * const record = _record(state))
-		record->request.set((serving ? Record::RECEIVE : 0)
-		                  | (wait    ? Record::WAIT    : 0));
-
-	start_anew(cap, state);
 }

@@ -56,15 +56,14 @@ struct Test::Shared_rom : Rpc_object<Rom_session>
 };
 
 
-struct Test::Test_freezer : Pd_freezer
+struct Test::Test_freezer : Freezer
 {
 	bool const _ignore_windows;
 
-	Test_freezer(Monitored_pd &pd, bool ignore_windows)
-	: Pd_freezer(pd), _ignore_windows(ignore_windows) { }
+	Test_freezer(bool ignore_windows) : _ignore_windows(ignore_windows) { }
 
 	bool _critical(addr_t state, addr_t window) const override {
-		return !_ignore_windows && Pd_freezer::_critical(state, window); }
+		return !_ignore_windows && Freezer::_critical(state, window); }
 };
 
 
@@ -93,8 +92,9 @@ struct Test::Main : Sandbox::State_handler
 
 	Snapshot_with_memory<> _snapshot { };
 
-	Constructible<Shared_rom>   _rom     { };
-	Constructible<Test_freezer> _freezer { };
+	Constructible<Shared_rom> _rom { };
+
+	Test_freezer _freezer { _ignore_windows };
 
 	void handle_sandbox_state() override { }
 
@@ -195,7 +195,7 @@ struct Test::Main : Sandbox::State_handler
 	void _renew_thread(Monitored_pd &pd, Monitored_sandbox::Pd_threads &threads,
 	                   Freezer::Frozen const &frozen)
 	{
-		Renewal renewal { pd, *_freezer, _snapshot, threads, frozen.waiting > 0 };
+		Renewal renewal { pd, _snapshot, threads, frozen.waiting > 0 };
 
 		/* prefer rare states, else take another thread each time */
 		unsigned nth = _round;
@@ -242,7 +242,7 @@ struct Test::Main : Sandbox::State_handler
 	 */
 	void _fail_to_freeze(Monitored_sandbox::Pd_threads &threads)
 	{
-		_freezer->freeze(threads, { .attempts = 1, .rounds = 1 }).with_result(
+		_freezer.freeze(threads, { .attempts = 1, .rounds = 1 }).with_result(
 			[&] (Freezer::Frozen const &) { _fail("frozen within one round"); },
 			[&] (Freezer::Stuck const &stuck) {
 				_sum.stuck++;
@@ -259,7 +259,7 @@ struct Test::Main : Sandbox::State_handler
 
 		uint64_t const start_us = _timer.elapsed_us();
 
-		_freezer->freeze(threads, { }).with_result(
+		_freezer.freeze(threads, { }).with_result(
 			[&] (Freezer::Frozen const &frozen) {
 
 				uint64_t const us = _timer.elapsed_us() - start_us;
@@ -273,7 +273,7 @@ struct Test::Main : Sandbox::State_handler
 				_sum.forwarded  += frozen.forwarded;
 
 				_while_frozen(pd, threads, frozen);
-				_freezer->thaw(threads);
+				_freezer.thaw(threads);
 			},
 			[&] (Freezer::Stuck const &stuck) {
 				_fail("freeze failed, thread '", stuck.thread, "', ",
@@ -358,10 +358,6 @@ struct Test::Main : Sandbox::State_handler
 
 		if (_shared.phase != Shared::STARTING)
 			_sandbox.for_each_pd([&] (Monitored_pd &pd) {
-
-				if (!_freezer.constructed())
-					_freezer.construct(pd, _ignore_windows);
-
 				switch (_next) {
 				case Next::ROUND:    _freeze_and_thaw(pd); break;
 				case Next::PROGRESS: _check_progress();    break;

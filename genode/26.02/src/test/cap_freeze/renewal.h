@@ -38,7 +38,6 @@ class Test::Renewal : Noncopyable
 		using State = Base_foc::Restart::State;
 
 		Monitored_pd     &_pd;
-		Freezer          &_freezer;
 		Snapshot         &_snapshot;
 		Freezer::Threads &_threads;
 
@@ -71,10 +70,9 @@ class Test::Renewal : Noncopyable
 
 			bool worker = false;
 			for (unsigned i = 0; i < Shared::NUM_THREADS; i++)
-				worker |= (i != Shared::SERVER && i != Shared::FORWARDER
-				        && thread.name == Shared::names[i]);
+				worker |= Shared::serves_nobody(i) && thread.name == Shared::names[i];
 
-			switch (_freezer.state(thread_state)) {
+			switch (_pd.records.state(thread_state)) {
 			case State::PARKED:
 			case State::LOCK:   return worker;
 			case State::CALL:   return worker && thread_state.kernel_state
@@ -93,7 +91,7 @@ class Test::Renewal : Noncopyable
 			using namespace Foc;
 
 			unsigned const slot =
-				unsigned(_freezer.argument(_thread_state) >> L4_CAP_SHIFT);
+				unsigned(_pd.records.argument(_thread_state) >> L4_CAP_SHIFT);
 
 			Snapshot::Entry entry { };
 			if (!Cap_map::ok(_pd.cap_space.entry(slot, entry)))
@@ -160,18 +158,14 @@ class Test::Renewal : Noncopyable
 					return "gates are not replaced";
 			}
 
-			_freezer.start_anew(new_cap, new_state);
+			_pd.records.start_anew(new_cap, new_state);
 			return nullptr;
 		}
 
 	public:
 
-		Renewal(Monitored_pd &pd, Freezer &freezer, Snapshot &snapshot,
-		        Freezer::Threads &threads, bool waiting)
-		:
-			_pd(pd), _freezer(freezer), _snapshot(snapshot), _threads(threads),
-			_waiting(waiting)
-		{ }
+		Renewal(Monitored_pd &pd, Snapshot &snapshot, Freezer::Threads &threads, bool waiting)
+		: _pd(pd), _snapshot(snapshot), _threads(threads), _waiting(waiting) { }
 
 		static bool rare(addr_t state)
 		{
@@ -183,19 +177,19 @@ class Test::Renewal : Noncopyable
 		 */
 		bool choose(auto const &fn)
 		{
-			_threads.for_each([&] (Monitored_cpu &cpu, Monitored_cpu::Thread &thread) {
+			_threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Monitored_cpu::Thread &thread) {
 
 				Foc_thread_state const thread_state = cpu.native_state(thread);
 
 				if (_cpu || !_renewable(thread, thread_state)
-				 || !fn(_freezer.state(thread_state)))
+				 || !fn(_pd.records.state(thread_state)))
 					return;
 
 				_cpu          = &cpu;
 				_name         = thread.name;
 				_cap          = thread.cap;
 				_thread_state = thread_state;
-				_state        = _freezer.state(thread_state);
+				_state        = _pd.records.state(thread_state);
 			});
 
 			return _cpu != nullptr;

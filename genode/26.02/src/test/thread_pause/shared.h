@@ -34,6 +34,11 @@ struct Test::Shared
 
 	enum { SERVER = 4, FORWARDER = 5 };
 
+	/**
+	 * Return true if a thread serves nobody, so that a new one may take its place at any time
+	 */
+	static constexpr bool serves_nobody(unsigned i) { return i != SERVER && i != FORWARDER; }
+
 	enum Phase { STARTING, EARLY_THREADS, ALL_THREADS, STOP, SUCCEEDED, FAILED };
 
 	Phase volatile phase;

@@ -34,10 +34,8 @@ namespace Test {
  *
  * Such threads go on with badges that are stale after a restore.
  */
-struct Test::Careless_freezer : Cap_space_monitor::Pd_freezer
+struct Test::Careless_freezer : Cap_space_monitor::Freezer
 {
-	using Cap_space_monitor::Pd_freezer::Pd_freezer;
-
 	bool _critical(addr_t, addr_t) const override { return false; }
 };
 
@@ -65,6 +63,8 @@ struct Test::Signalling_freezer : Child_freezer
 
 		Looked_at(Threads &threads, Signalling_freezer &freezer)
 		: _threads(threads), _freezer(freezer) { }
+
+		void _for_each_pd(With_pd::Ft const &fn) override { _threads._for_each_pd(fn); }
 
 		void _for_each(With_thread::Ft const &fn) override
 		{
@@ -111,7 +111,8 @@ struct Test::Guessing_freezer : Signalling_freezer
 
 	void _release_faulters(Threads &threads) override
 	{
-		threads.for_each([&] (Cap_space_monitor::Monitored_cpu &, Thread &thread) {
+		threads.for_each([&] (Cap_space_monitor::Monitored_cpu &, Cap_space_monitor::Monitored_pd &,
+		                      Thread &thread) {
 			thread.freeze.blocked = true; });
 
 		Signalling_freezer::_release_faulters(threads);
@@ -137,7 +138,7 @@ struct Test::Freezers
 {
 	Child &_child;
 
-	Careless_freezer   _careless   { _child.pd };
+	Careless_freezer   _careless   { };
 	Signalling_freezer _signalling { _child };
 	Guessing_freezer   _guessing   { _child };
 	Keeping_freezer    _keeping    { _child.pd, _child.parent };
@@ -161,13 +162,7 @@ struct Test::Freezers
 	{
 		Child::Threads threads { _child };
 
-		auto const result = _freezer.freeze(threads, { });
-
-		/* the records are looked at by means of the freezer of the component */
-		if (result.ok() && &_freezer != &_child.freezer)
-			(void)_child.freezer.adopt();
-
-		return result;
+		return _freezer.freeze(threads, { });
 	}
 
 	/**

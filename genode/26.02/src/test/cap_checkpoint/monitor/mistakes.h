@@ -89,12 +89,12 @@ struct Test::Loss
 
 			Foc_thread_state const state = _child.cpu.native_state(thread);
 
-			if (_child.freezer.state(state) != Base_foc::Restart::CALL)
+			if (_child.pd.records.state(state) != Base_foc::Restart::CALL)
 				return;
 
 			Cap_space_monitor::Snapshot::Entry entry { };
 			(void)_child.pd.cap_space.entry(
-				unsigned(_child.freezer.argument(state) >> Foc::L4_CAP_SHIFT), entry);
+				unsigned(_child.pd.records.argument(state) >> Foc::L4_CAP_SHIFT), entry);
 
 			_child.pd.for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
 				if (unsigned(gate.cap.local_name()) == entry.badge)
