@@ -115,6 +115,7 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 
 	public:
 
+		Unit           unit { };
 		Virtual_pd     pd;
 		Virtual_cpu    cpu;
 		Virtual_parent parent;

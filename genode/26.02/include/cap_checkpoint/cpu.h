@@ -19,7 +19,9 @@ namespace Cap_checkpoint { class Virtual_cpu; }
 
 
 /**
- * CPU session whose trace control belongs to the component
+ * CPU session whose trace control belongs to the component that has opened it
+ *
+ * Its threads may be those of other PDs, such as children of the component.
  */
 class Cap_checkpoint::Virtual_cpu : public Cap_space_monitor::Monitored_cpu
 {
@@ -44,6 +46,14 @@ class Cap_checkpoint::Virtual_cpu : public Cap_space_monitor::Monitored_cpu
 
 		Virtual_cpu(Entrypoint &ep, Cpu_session_capability real, Virtual_pd &pd)
 		: Monitored_cpu(ep, real), _pd(pd) { }
+
+		~Virtual_cpu()
+		{
+			for_each_thread([&] (Thread &thread) { _pd.faults.forget(thread.cap); });
+
+			if (trace)
+				_pd.free(*trace);
+		}
 
 		void exception_sigh(Signal_context_capability cap) override
 		{

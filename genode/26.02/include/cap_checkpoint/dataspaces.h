@@ -25,6 +25,7 @@ namespace Cap_checkpoint {
 	struct Account;
 	struct Region;
 	struct Dataspace;
+	class  Dataspace_index;
 	class  Dataspaces;
 	class  Shadow;
 	class  Virtual_region_map;
@@ -81,13 +82,14 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 	/* used while an image is made */
 	uint32_t number = NONE, slot = NONE;
 
-	Element _element;
+	Element _element, _in_index;
 
-	Dataspace(Id_space<Dataspace> &space, Kind kind, size_t size, Cache cache,
-	          Dataspace_capability cap)
+	Dataspace(Id_space<Dataspace> &space, Id_space<Dataspace> &index, Kind kind, size_t size,
+	          Cache cache, Dataspace_capability cap)
 	:
 		kind(kind), cache(cache), size(size), cap(cap),
-		_element(*this, space, { unsigned(cap.local_name()) })
+		_element (*this, space, { unsigned(cap.local_name()) }),
+		_in_index(*this, index, { unsigned(cap.local_name()) })
 	{ }
 
 	/**
@@ -115,14 +117,15 @@ struct Cap_checkpoint::Dataspace : Noncopyable
 
 
 /**
- * Dataspaces of one component, to be found by their badges
+ * Dataspaces of a component and of its children, to be found by their badges
+ *
+ * The region maps of one PD may have dataspaces of another one.
  */
-class Cap_checkpoint::Dataspaces : Noncopyable
+class Cap_checkpoint::Dataspace_index : Noncopyable
 {
 	private:
 
-		Allocator &_alloc;
-		Account   &_account;
+		friend class Dataspaces;
 
 		Id_space<Dataspace> _space { };
 
@@ -130,10 +133,51 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 
 	public:
 
+		/**
+		 * Call 'fn' with the 'Dataspace &' of a capability, if there is one
+		 */
+		void with_dataspace(Native_capability cap, auto const &fn, auto const &missing_fn)
+		{
+			if (cap.valid())
+				_space.apply<Dataspace>({ unsigned(cap.local_name()) },
+				                        [&] (Dataspace &ds) { fn(ds); },
+				                        [&] { missing_fn(); });
+			else
+				missing_fn();
+		}
+
+		/**
+		 * Take note that core forgets which pages were written of all that is within region maps
+		 * other than the address space
+		 */
+		void forget_within_maps();
+
+		/**
+		 * Return number that no region map was visited with
+		 */
+		unsigned next_visit() { return ++_visit; }
+};
+
+
+/**
+ * Dataspaces of one PD session
+ */
+class Cap_checkpoint::Dataspaces : Noncopyable
+{
+	private:
+
+		Allocator       &_alloc;
+		Account         &_account;
+		Dataspace_index &_index;
+
+		Id_space<Dataspace> _space { };
+
+	public:
+
 		using Result = Attempt<Dataspace *, Alloc_error>;
 
-		Dataspaces(Allocator &alloc, Account &account)
-		: _alloc(alloc), _account(account) { }
+		Dataspaces(Allocator &alloc, Account &account, Dataspace_index &index)
+		: _alloc(alloc), _account(account), _index(index) { }
 
 		~Dataspaces();
 
@@ -163,20 +207,9 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 		}
 
 		/**
-		 * Take note that core forgets which pages were written of all that is within region maps
-		 * other than the address space
-		 */
-		void forget_within_maps();
-
-		/**
 		 * Take note that others, of whom core is not asked, may have written to each dataspace
 		 */
 		void written_by_others();
-
-		/**
-		 * Return number that no region map was visited with
-		 */
-		unsigned next_visit() { return ++_visit; }
 
 		/**
 		 * Call 'fn' with each 'Dataspace &'

@@ -13,7 +13,6 @@
 
 /* Genode includes */
 #include <cap_checkpoint/dataspaces.h>
-#include <cap_space_monitor/cpu.h>
 #include <cpu_thread/client.h>
 #include <region_map/region_map.h>
 
@@ -21,7 +20,7 @@ namespace Cap_checkpoint { class Faults; }
 
 
 /**
- * Threads of a component that wait, paused, for the resolution of a page fault
+ * Threads of a component and its children that wait, paused, for the resolution of a page fault
  *
  * A thread that core has stopped because of a fault cannot be saved. So it was made to leave the
  * kernel in front of the instruction with the fault. It stays there until something is
@@ -41,8 +40,8 @@ class Cap_checkpoint::Faults : Noncopyable
 
 	private:
 
-		/* there is one for each thread at most */
-		Constructible<Pending> _pending[Cap_space_monitor::Monitored_cpu::MAX_THREADS] { };
+		/* there is one for each thread at most, and no image has more threads */
+		Constructible<Pending> _pending[Image::MAX_THREADS] { };
 
 		/**
 		 * Let threads go on whose faults satisfy the condition

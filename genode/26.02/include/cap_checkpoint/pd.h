@@ -18,8 +18,9 @@
 
 namespace Cap_checkpoint {
 
-	class Quota_account;
-	class Virtual_pd;
+	class  Quota_account;
+	struct Unit;
+	class  Virtual_pd;
 }
 
 
@@ -32,9 +33,13 @@ class Cap_checkpoint::Quota_account : public Account
 
 		static constexpr size_t UNIT = 16*1024;
 
+		/* what the allocator needs in addition */
+		static constexpr size_t OVERHEAD = 64;
+
 		Cap_space_monitor::Pd &_pd;
 
-		size_t _used = 0, _paid = 0;
+		/* the records of the areas and the table come with the session */
+		size_t _used = 0, _paid = 3*(sizeof(Dataspace) + OVERHEAD);
 
 	public:
 
@@ -42,8 +47,7 @@ class Cap_checkpoint::Quota_account : public Account
 
 		Result charge(size_t num_bytes) override
 		{
-			/* what the allocator needs in addition */
-			num_bytes += 64;
+			num_bytes += OVERHEAD;
 
 			if (_used + num_bytes > _paid) {
 				Result const result = _pd.pay({ { UNIT }, { 0 } });
@@ -57,13 +61,23 @@ class Cap_checkpoint::Quota_account : public Account
 
 		void refund(size_t num_bytes) override
 		{
-			_used -= min(num_bytes + 64, _used);
+			_used -= min(num_bytes + OVERHEAD, _used);
 
 			if (_paid >= _used + 2*UNIT) {
 				_pd.repay({ { UNIT }, { 0 } });
 				_paid -= UNIT;
 			}
 		}
+};
+
+
+/**
+ * What the PD sessions of a component and of its children have in common
+ */
+struct Cap_checkpoint::Unit
+{
+	Dataspace_index dataspaces { };
+	Faults          faults     { };
 };
 
 
@@ -86,9 +100,10 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 	public:
 
+		Unit              &unit;
+		Faults            &faults = unit.faults;
 		Dataspaces         dataspaces;
 		Signals            signals;
-		Faults             faults { };
 		uint32_t           num_maps = 0;  /* of RM sessions */
 		Virtual_region_map space, stack, linker;
 
@@ -126,7 +141,7 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		Outside *outside = nullptr;
 
 		Virtual_pd(Entrypoint &, Pd_session_capability real, Name const &,
-		           Ram_allocator &, Env::Local_rm &, Allocator &);
+		           Ram_allocator &, Env::Local_rm &, Allocator &, Unit &);
 
 		~Virtual_pd();
 

@@ -67,7 +67,7 @@ class Cap_checkpoint::Virtual_region_map : public Rpc_object<Region_map>
 		Region_map_client  _real;
 		Allocator         &_alloc;
 		Account           &_account;
-		Dataspaces        &_dataspaces;
+		Dataspace_index   &_dataspaces;
 		Faults            &_faults;
 		Id_space<Region>   _regions { };
 
@@ -105,7 +105,7 @@ class Cap_checkpoint::Virtual_region_map : public Rpc_object<Region_map>
 		bool seen = false;
 
 		Virtual_region_map(Entrypoint &ep, Capability<Region_map> real, Allocator &alloc,
-		                   Account &account, Dataspaces &dataspaces, Faults &faults)
+		                   Account &account, Dataspace_index &dataspaces, Faults &faults)
 		:
 			_ep(ep), _real(real), _alloc(alloc), _account(account),
 			_dataspaces(dataspaces), _faults(faults)

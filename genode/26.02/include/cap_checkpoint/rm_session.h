@@ -40,7 +40,8 @@ class Cap_checkpoint::Rm_service_session : public Open_session, public Rpc_objec
 			Map(Entrypoint &ep, Capability<Region_map> real, Allocator &alloc, Virtual_pd &pd,
 			    Id_space<Map> &space, uint32_t part)
 			:
-				Virtual_region_map(ep, real, alloc, pd.account(), pd.dataspaces, pd.faults),
+				Virtual_region_map(ep, real, alloc, pd.account(), pd.unit.dataspaces,
+				                   pd.faults),
 				real(real), _element(*this, space, { part })
 			{ }
 		};

@@ -86,15 +86,25 @@ class Cap_space_monitor::Monitored_cpu : public Rpc_object<Cpu_session>
 		~Monitored_cpu() { _ep.dissolve(*this); }
 
 		/**
+		 * Call 'fn' with each 'Thread &'
+		 */
+		void for_each_thread(auto const &fn)
+		{
+			for (Constructible<Thread> &thread : _threads)
+				if (thread.constructed())
+					fn(*thread);
+		}
+
+		/**
 		 * Call 'fn' with each 'Thread &' of the specified PD
 		 */
 		void for_each_thread(Pd const &pd, auto const &fn)
 		{
 			Pd_session_capability const pd_cap = pd.cap();
 
-			for (Constructible<Thread> &thread : _threads)
-				if (thread.constructed() && thread->pd == pd_cap)
-					fn(*thread);
+			for_each_thread([&] (Thread &thread) {
+				if (thread.pd == pd_cap)
+					fn(thread); });
 		}
 
 		/**

@@ -30,27 +30,14 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	_real_pd (monitor.env, label),
 	_real_cpu(monitor.env, label, priority),
 	_priority(priority),
-	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap),
+	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap,
+	       unit),
 	cpu   (monitor.env.ep(), _real_cpu.cap(), pd),
 	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler,
 	       policy),
 	quota(quota),
 	_has_quota(_obtain_quota())
 {
-	auto add = [&] (Dataspace::Kind kind, Dataspace_capability cap, Virtual_region_map *area)
-	{
-		pd.dataspaces.add(kind, align_addr(Dataspace_client(cap).size(), AT_PAGE), CACHED, cap)
-			.with_result([&] (Dataspace *ds) {
-				ds->area = area;
-				if (area)
-					area->managed = ds; },
-			             [] (Alloc_error) { });
-	};
-
-	add(Dataspace::Kind::STACK_AREA,  pd.stack.dataspace(),  &pd.stack);
-	add(Dataspace::Kind::LINKER_AREA, pd.linker.dataspace(), &pd.linker);
-	add(Dataspace::Kind::CAP_SPACE,   pd.cap_space.ds(),     nullptr);
-
 	if (Offer * const offer = parent.offer())
 		offer->attach(pd);
 }

@@ -10,20 +10,36 @@
 
 /* Genode includes */
 #include <cap_checkpoint/pd.h>
+#include <dataspace/client.h>
 
 using namespace Cap_checkpoint;
 
 
 Virtual_pd::Virtual_pd(Entrypoint &ep, Pd_session_capability real, Name const &name,
-                       Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc)
+                       Ram_allocator &ram, Env::Local_rm &local_rm, Allocator &alloc, Unit &unit)
 :
 	Monitored_pd(ep, real, name, ram, local_rm, alloc),
-	dataspaces(alloc, _account),
+	unit(unit),
+	dataspaces(alloc, _account, unit.dataspaces),
 	signals(ep, Pd::real(), alloc, _account),
-	space (ep, Pd::real().address_space(), alloc, _account, dataspaces, faults),
-	stack (ep, Pd::real().stack_area(),    alloc, _account, dataspaces, faults),
-	linker(ep, Pd::real().linker_area(),   alloc, _account, dataspaces, faults)
-{ }
+	space (ep, Pd::real().address_space(), alloc, _account, unit.dataspaces, faults),
+	stack (ep, Pd::real().stack_area(),    alloc, _account, unit.dataspaces, faults),
+	linker(ep, Pd::real().linker_area(),   alloc, _account, unit.dataspaces, faults)
+{
+	auto add = [&] (Dataspace::Kind kind, Dataspace_capability cap, Virtual_region_map *area)
+	{
+		dataspaces.add(kind, align_addr(Dataspace_client(cap).size(), AT_PAGE), CACHED, cap)
+			.with_result([&] (Dataspace *ds) {
+				ds->area = area;
+				if (area)
+					area->managed = ds; },
+			             [] (Alloc_error) { throw Out_of_ram(); });
+	};
+
+	add(Dataspace::Kind::STACK_AREA,  stack.dataspace(),  &stack);
+	add(Dataspace::Kind::LINKER_AREA, linker.dataspace(), &linker);
+	add(Dataspace::Kind::CAP_SPACE,   cap_space.ds(),     nullptr);
+}
 
 
 Virtual_pd::~Virtual_pd()
@@ -143,7 +159,7 @@ void Virtual_pd::free_ram(Ram_dataspace_capability cap)
 size_t Virtual_pd::ram_size(Ram_dataspace_capability cap)
 {
 	size_t result = 0;
-	dataspaces.with_dataspace(cap, [&] (Dataspace &ds) { result = ds.size; }, [&] { });
+	unit.dataspaces.with_dataspace(cap, [&] (Dataspace &ds) { result = ds.size; }, [&] { });
 	return result;
 }
 

@@ -38,7 +38,7 @@ Dataspaces::Result Dataspaces::add(Dataspace::Kind kind, size_t size, Cache cach
                                    Dataspace_capability cap)
 {
 	Dataspace *known = nullptr;
-	with_dataspace(cap, [&] (Dataspace &ds) { known = &ds; }, [&] { });
+	_index.with_dataspace(cap, [&] (Dataspace &ds) { known = &ds; }, [&] { });
 
 	if (known) {
 		if (kind != Dataspace::Kind::ROM || known->kind != kind)
@@ -52,7 +52,8 @@ Dataspaces::Result Dataspaces::add(Dataspace::Kind kind, size_t size, Cache cach
 			return _alloc.try_alloc(sizeof(Dataspace)).convert<Result>(
 				[&] (Memory::Allocation &a) -> Result {
 					a.deallocate = false;
-					return construct_at<Dataspace>(a.ptr, _space, kind, size, cache, cap); },
+					return construct_at<Dataspace>(a.ptr, _space, _index._space, kind, size,
+					                               cache, cap); },
 				[&] (Alloc_error e) -> Result {
 					_account.refund(sizeof(Dataspace));
 					return e; }); },
@@ -76,9 +77,9 @@ void Dataspaces::remove(Dataspace &ds)
 }
 
 
-void Dataspaces::forget_within_maps()
+void Dataspace_index::forget_within_maps()
 {
-	for_each([&] (Dataspace &ds) {
+	_space.for_each<Dataspace>([&] (Dataspace &ds) {
 		if (ds.area)
 			return;
 
