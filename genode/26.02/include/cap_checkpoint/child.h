@@ -182,23 +182,48 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 
 		Monitor &monitor() { return _monitor; }
 
+		using With_pd = Callable<void, Virtual_pd &>;
+
+		void _for_each_pd(With_pd::Ft const &);
+
 		/**
-		 * Threads of the component, to be frozen
+		 * Call 'fn' with the 'Virtual_pd &' of the component, and of each of its children
 		 */
-		struct Threads : Cap_space_monitor::Freezer::Threads
+		void for_each_pd(auto const &fn) { _for_each_pd(With_pd::Fn { fn }); }
+
+		/**
+		 * Threads of the component and its children, to be frozen
+		 *
+		 * An object is valid until the entrypoint serves a request.
+		 */
+		class Threads : public Cap_space_monitor::Freezer::Threads
 		{
-			Child &_child;
+			private:
 
-			Threads(Child &child) : _child(child) { }
+				static constexpr unsigned MAX = 1 + Virtual_parent::MAX_CHILDREN;
 
-			void _for_each_pd(With_pd::Ft const &fn) override { fn(_child.pd); }
+				Virtual_pd  *_pds[MAX]  { };
+				Virtual_cpu *_cpus[MAX] { };
 
-			void _for_each(With_thread::Ft const &fn) override
-			{
-				_child.cpu.for_each_thread(_child.pd,
-					[&] (Cap_space_monitor::Monitored_cpu::Thread &thread) {
-						fn(_child.cpu, _child.pd, thread); });
-			}
+				unsigned _num_pds = 0, _num_cpus = 0;
+
+				/*
+				 * Noncopyable
+				 */
+				Threads(Threads const &);
+				Threads &operator = (Threads const &);
+
+			public:
+
+				Threads(Child &);
+
+				void _for_each_pd(With_pd::Ft const &fn) override
+				{
+					for (unsigned i = 0; i < _num_pds; i++)
+						fn(*_pds[i]);
+				}
+
+				void _for_each(With_thread::Ft const &) override;
 		};
 
 		/**

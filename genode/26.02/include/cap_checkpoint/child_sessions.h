@@ -12,21 +12,21 @@
 #define _INCLUDE__CAP_CHECKPOINT__CHILD_SESSIONS_H_
 
 /* Genode includes */
+#include <cap_checkpoint/cpu.h>
 #include <cap_checkpoint/server_session.h>
-#include <cap_space_monitor/cpu.h>
 
 namespace Cap_checkpoint {
 
 	struct Core_session;
-	class  Pd_service_session;
-	class  Cpu_service_session;
+	struct Pd_service_session;
+	struct Cpu_service_session;
 }
 
 
 /**
  * Session at core, which must exist before the one that stands in front of it
  */
-struct Cap_checkpoint::Core_session : Interface
+struct Cap_checkpoint::Core_session
 {
 	using Costs = Open_session::Costs;
 
@@ -54,100 +54,104 @@ struct Cap_checkpoint::Core_session : Interface
 
 /**
  * PD session other than the one of the environment
- *
- * Region maps, signals, gates, and RAM are those of core. The monitor is in between because quota
- * moves between this session and the virtualized one of the component.
  */
-class Cap_checkpoint::Pd_service_session : public Open_session, private Core_session,
-                                           public Cap_space_monitor::Pd
+struct Cap_checkpoint::Pd_service_session : Open_session
 {
-	public:
+	Core_session core;
+	Virtual_pd   pd;
 
-		using Costs = Open_session::Costs;
+	/* what the monitor takes for the table, the records of threads, and region maps */
+	static constexpr size_t   TABLE_RAM  = 192*1024;
+	static constexpr unsigned TABLE_CAPS = 10;
 
-		/**
-		 * Return quota that core wants for a session
-		 */
-		static Costs server_costs()
-		{
-			return { { Pd_session::RAM_QUOTA }, { Pd_session::CAP_QUOTA } };
-		}
+	/**
+	 * Return what a session takes, for core and for the table
+	 */
+	static Costs server_costs()
+	{
+		return { { Pd_session::RAM_QUOTA + TABLE_RAM }, { Pd_session::CAP_QUOTA + TABLE_CAPS } };
+	}
 
-		/**
-		 * Constructor
-		 *
-		 * \param label   of the session at the parent of the monitor
-		 * \param quota   share of the donated quota that is for core
-		 */
-		Pd_service_session(Env &, Entrypoint &, Session_label const &label, Costs const &quota,
-		                   Id_space<Open_session> &, Request const &);
+	/**
+	 * Constructor
+	 *
+	 * \param label   of the session at the parent of the monitor
+	 * \param quota   share of the donated quota that is for core and the table
+	 * \param opener  PD session of the environment
+	 *
+	 * \throw  if core denies the session, or if the monitor lacks memory or capabilities
+	 */
+	Pd_service_session(Env &, Ram_allocator &, Env::Local_rm &, Allocator &,
+	                   Session_label const &label, Costs const &quota, Virtual_pd &opener,
+	                   Id_space<Open_session> &, Request const &);
 
-		/**
-		 * Return false if the session is of no use
-		 */
-		bool valid() const { return server.cap().valid(); }
+	/**
+	 * Destructor
+	 *
+	 * Core is not asked any more for what the child has written to the memory of others.
+	 */
+	~Pd_service_session() { pd.space.forgotten(); }
 
 
-		/****************************
-		 ** Open_session interface **
-		 ****************************/
+	/****************************
+	 ** Open_session interface **
+	 ****************************/
 
-		Session_capability session_cap() const override { return cap(); }
+	Session_capability session_cap() const override { return pd.cap(); }
 
-		Costs surcharge() const override { return beyond; }
+	Costs surcharge() const override { return core.beyond; }
 
-		void upgrade(Costs const &costs) override { server.upgrade(costs); }
+	void upgrade(Costs const &costs) override { core.server.upgrade(costs); }
 
-		Of_children of_children() const override { return Of_children::PD; }
+	Pd_service_session *pd_session() override { return this; }
 };
 
 
 /**
  * CPU session other than the one of the environment
  */
-class Cap_checkpoint::Cpu_service_session : public Open_session, private Core_session,
-                                            public Cap_space_monitor::Monitored_cpu
+struct Cap_checkpoint::Cpu_service_session : Open_session
 {
-	public:
+	Core_session core;
+	Virtual_cpu  cpu;
 
-		using Costs = Open_session::Costs;
+	/**
+	 * Return what a session takes, for core, and as the object has room for threads
+	 */
+	static Costs server_costs()
+	{
+		return { { Cpu_session::RAM_QUOTA + sizeof(Cpu_service_session) },
+		         { Cpu_session::CAP_QUOTA } };
+	}
 
-		/**
-		 * Return what a session takes, for core, and as the object has room for threads
-		 */
-		static Costs server_costs()
-		{
-			return { { Cpu_session::RAM_QUOTA + sizeof(Cpu_service_session) },
-			         { Cpu_session::CAP_QUOTA } };
-		}
+	/**
+	 * Constructor
+	 *
+	 * \param label     of the session at the parent of the monitor
+	 * \param quota     share of the donated quota that is for core and the object
+	 * \param priority  of the threads of the component itself
+	 * \param opener    PD session of the environment
+	 */
+	Cpu_service_session(Env &, Session_label const &label, Costs const &quota, long priority,
+	                    Virtual_pd &opener, Id_space<Open_session> &, Request const &);
 
-		/**
-		 * Constructor
-		 *
-		 * \param label     of the session at the parent of the monitor
-		 * \param quota     share of the donated quota that is for core and the object
-		 * \param priority  of the threads of the component itself
-		 */
-		Cpu_service_session(Env &, Entrypoint &, Session_label const &label, Costs const &quota,
-		                    long priority, Id_space<Open_session> &, Request const &);
-
-		/**
-		 * Return false if the session is of no use
-		 */
-		bool valid() const { return server.cap().valid(); }
+	/**
+	 * Return false if the session is of no use
+	 */
+	bool valid() const { return core.server.cap().valid(); }
 
 
-		/****************************
-		 ** Open_session interface **
-		 ****************************/
+	/****************************
+	 ** Open_session interface **
+	 ****************************/
 
-		Session_capability session_cap() const override { return cap(); }
+	Session_capability session_cap() const override { return cpu.cap(); }
 
-		Costs surcharge() const override { return beyond; }
+	Costs surcharge() const override { return core.beyond; }
 
-		void upgrade(Costs const &costs) override { server.upgrade(costs); }
+	void upgrade(Costs const &costs) override { core.server.upgrade(costs); }
 
-		Of_children of_children() const override { return Of_children::CPU; }
+	Cpu_service_session *cpu_session() override { return this; }
 };
 
 #endif /* _INCLUDE__CAP_CHECKPOINT__CHILD_SESSIONS_H_ */

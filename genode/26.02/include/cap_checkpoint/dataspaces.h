@@ -207,11 +207,6 @@ class Cap_checkpoint::Dataspaces : Noncopyable
 		}
 
 		/**
-		 * Take note that others, of whom core is not asked, may have written to each dataspace
-		 */
-		void written_by_others();
-
-		/**
 		 * Call 'fn' with each 'Dataspace &'
 		 */
 		void for_each(auto const &fn) { _space.for_each<Dataspace>(fn); }

@@ -56,10 +56,10 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		static constexpr size_t SESSION_RAM = 4096, SESSION_CAPS = 2;
 
 		/*
-		 * PD sessions besides the one of the environment, and as many CPU sessions,
-		 * each of which may have up to 32 threads in slots of the monitor
+		 * PD sessions besides the one of the environment, and as many CPU sessions. Each
+		 * may have up to 256 gates, or 32 threads, in slots of the monitor.
 		 */
-		static constexpr unsigned MAX_CHILDREN = 16;
+		static constexpr unsigned MAX_CHILDREN = 8;
 
 		/* in the order of 'Image::Handler::Parent' */
 		Signal_context_capability sighs[Image::Handler::NUM_PARENT] { };
@@ -85,6 +85,8 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 		Genode::Env       &_env;
 		Timer::Connection &_timer;
+		Ram_allocator     &_ram;
+		Genode::Env::Local_rm &_local_rm;
 		Allocator         &_alloc;
 		Virtual_pd        &_pd;
 		Virtual_cpu       &_cpu;
@@ -123,11 +125,12 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 
 	public:
 
-		Virtual_parent(Genode::Env &env, Timer::Connection &timer, Allocator &alloc, Virtual_pd &pd,
+		Virtual_parent(Genode::Env &env, Timer::Connection &timer, Ram_allocator &ram,
+		               Genode::Env::Local_rm &local_rm, Allocator &alloc, Virtual_pd &pd,
 		               Virtual_cpu &cpu, Core_sessions &core_sessions,
 		               Exit_handler &exit_handler, Session_policy &policy)
 		:
-			_env(env), _timer(timer), _alloc(alloc), _pd(pd), _cpu(cpu),
+			_env(env), _timer(timer), _ram(ram), _local_rm(local_rm), _alloc(alloc), _pd(pd), _cpu(cpu),
 			_core_sessions(core_sessions), _exit_handler(exit_handler), _policy(policy),
 			_offer(policy.offer())
 		{
@@ -170,9 +173,18 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		void for_each_session(auto const &fn) { _sessions.for_each<Open_session>(fn); }
 
 		/**
-		 * Return number of sessions by which the component has children
+		 * Number of sessions by which the component has children
 		 */
-		unsigned count(Open_session::Of_children) const;
+		struct Children { unsigned pds, cpus; };
+
+		Children children()
+		{
+			Children result { };
+			for_each_session([&] (Open_session &session) {
+				result.pds  += (session.pd_session()  != nullptr);
+				result.cpus += (session.cpu_session() != nullptr); });
+			return result;
+		}
 
 
 		/**********************

@@ -28,6 +28,8 @@ namespace Cap_checkpoint {
 	class  Log_service_session;
 	class  Rom_service_session;
 	class  Timer_service_session;
+	struct Pd_service_session;
+	struct Cpu_service_session;
 }
 
 
@@ -177,17 +179,14 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 				fn(part, *ds);
 	}
 
-	/**
-	 * Session by which the component has children, and of which no image can tell
-	 */
-	enum class Of_children { NO, PD, CPU };
-
-	virtual Of_children of_children() const { return Of_children::NO; }
-
 	virtual Rom_service_session   *rom_session()   { return nullptr; }
 	virtual Timer_service_session *timer_session() { return nullptr; }
 
 	virtual Rm_service_session    *rm_session()    { return nullptr; }
+
+	/* sessions by which the component has children, and of which no image can tell */
+	virtual Pd_service_session    *pd_session()    { return nullptr; }
+	virtual Cpu_service_session   *cpu_session()   { return nullptr; }
 
 	virtual Requests_service_session *requests_session() { return nullptr; }
 
@@ -200,6 +199,16 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 	 * Call 'fn' with the 'Rm_service_session &' if it is one
 	 */
 	void with_rm(auto const &fn) { if (auto session = rm_session()) fn(*session); }
+
+	/**
+	 * Call 'fn' with the 'Pd_service_session &' if it is one
+	 */
+	void with_pd(auto const &fn) { if (auto session = pd_session()) fn(*session); }
+
+	/**
+	 * Call 'fn' with the 'Cpu_service_session &' if it is one
+	 */
+	void with_cpu(auto const &fn) { if (auto session = cpu_session()) fn(*session); }
 
 	/**
 	 * Call 'fn' with the 'Timer_service_session &' if it is one

@@ -33,8 +33,8 @@ Message Managed_child::_text(Stuck const &stuck)
 		return "unknown";
 	};
 
-	return Message("not frozen: ", reason(stuck.reason), ", thread '", stuck.thread, "', ip ",
-	               Hex(stuck.ip), ", slot ", Hex(stuck.slot));
+	return Message("not frozen: ", reason(stuck.reason), ", thread '", stuck.thread, "' of ",
+	               stuck.pd, ", ip ", Hex(stuck.ip), ", slot ", Hex(stuck.slot));
 }
 
 

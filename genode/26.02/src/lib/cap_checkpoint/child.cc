@@ -11,6 +11,7 @@
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
 #include <cap_checkpoint/child.h>
+#include <cap_checkpoint/child_sessions.h>
 #include <cap_checkpoint/rm_session.h>
 #include <cpu_thread/client.h>
 
@@ -33,8 +34,8 @@ Child::Child(Monitor &monitor, Label const &label, Quota const &quota,
 	pd    (monitor.env.ep(), _real_pd.cap(), label, monitor.ram, monitor.local_rm, monitor.heap,
 	       unit),
 	cpu   (monitor.env.ep(), _real_cpu.cap(), pd),
-	parent(monitor.env, monitor.timer, monitor.heap, pd, cpu, *this, exit_handler,
-	       policy),
+	parent(monitor.env, monitor.timer, monitor.ram, monitor.local_rm, monitor.heap, pd, cpu,
+	       *this, exit_handler, policy),
 	quota(quota),
 	_has_quota(_obtain_quota())
 {
@@ -242,11 +243,37 @@ void Child_freezer::_release_faulters(Threads &threads)
 		for (unsigned i = 0; i < Image::MAX_THREADS && _release(threads, map); i++);
 	};
 
-	_pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { release(map); });
+	auto release_all = [&] (Virtual_pd &pd)
+	{
+		pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { release(map); });
+	};
+
+	release_all(_pd);
 
 	_parent.for_each_session([&] (Open_session &session) {
+		session.with_pd([&] (Pd_service_session &member) { release_all(member.pd); });
 		session.with_rm([&] (Rm_service_session &rm) {
 			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { release(map); }); }); });
+}
+
+
+Child::Threads::Threads(Child &child)
+{
+	_pds [_num_pds++]  = &child.pd;
+	_cpus[_num_cpus++] = &child.cpu;
+
+	child.parent.for_each_session([&] (Open_session &session) {
+		session.with_pd ([&] (Pd_service_session  &s) { _pds [_num_pds++]  = &s.pd;  });
+		session.with_cpu([&] (Cpu_service_session &s) { _cpus[_num_cpus++] = &s.cpu; }); });
+}
+
+
+void Child::Threads::_for_each(With_thread::Ft const &fn)
+{
+	for (unsigned i = 0; i < _num_pds; i++)
+		for (unsigned j = 0; j < _num_cpus; j++)
+			_cpus[j]->for_each_thread(*_pds[i], [&] (Monitored_cpu::Thread &thread) {
+				fn(*_cpus[j], *_pds[i], thread); });
 }
 
 
@@ -278,11 +305,20 @@ Cap_space_monitor::Freezer::Result Child::freeze()
 	}
 
 	if (result.ok())
-		pd.signals.drain();
+		for_each_pd([&] (Virtual_pd &pd) { pd.signals.drain(); });
 	else if (offer)
 		offer->release();
 
 	return result;
+}
+
+
+void Child::_for_each_pd(With_pd::Ft const &fn)
+{
+	fn(pd);
+
+	parent.for_each_session([&] (Open_session &session) {
+		session.with_pd([&] (Pd_service_session &member) { fn(member.pd); }); });
 }
 
 
@@ -308,7 +344,7 @@ void Child::thaw()
 
 	parent.for_each_session([&] (Open_session &session) { session.thawed(); });
 
-	pd.signals.resubmit();
+	for_each_pd([&] (Virtual_pd &pd) { pd.signals.resubmit(); });
 	freezer.thaw(threads);
 
 	if (Offer * const offer = parent.offer())

@@ -35,14 +35,27 @@ static Open_session::Args pd_args(Open_session::Request const &request)
 }
 
 
-Pd_service_session::Pd_service_session(Env &env, Entrypoint &ep, Session_label const &label,
-                                       Costs const &quota, Id_space<Open_session> &space,
-                                       Request const &request)
+static Pd_session_capability real_pd(Server_session const &server)
+{
+	/* without it, there is nothing that the monitor could stand in front of */
+	if (!server.cap().valid())
+		throw Service_denied();
+
+	return static_cap_cast<Pd_session>(server.cap());
+}
+
+
+Pd_service_session::Pd_service_session(Env &env, Ram_allocator &ram, Env::Local_rm &local_rm,
+                                       Allocator &alloc, Session_label const &label,
+                                       Costs const &quota, Virtual_pd &opener,
+                                       Id_space<Open_session> &space, Request const &request)
 :
 	Open_session(space, request),
-	Core_session(env, Pd_session::service_name(), label, server_costs(), quota,
-	             pd_args(request)),
-	Pd(ep, static_cap_cast<Pd_session>(server.cap()))
+	core(env, Pd_session::service_name(), label,
+	     { { Pd_session::RAM_QUOTA }, { Pd_session::CAP_QUOTA } },
+	     { { quota.ram.value - TABLE_RAM }, { quota.caps.value - TABLE_CAPS } }, pd_args(request)),
+	pd(env.ep(), real_pd(core.server), prefixed_label(Session_label(opener.name), request.label()),
+	   ram, local_rm, alloc, opener.unit)
 { }
 
 
@@ -62,23 +75,14 @@ static Open_session::Args cpu_args(Open_session::Request const &request, long co
 }
 
 
-Cpu_service_session::Cpu_service_session(Env &env, Entrypoint &ep, Session_label const &label,
-                                         Costs const &quota, long const priority,
+Cpu_service_session::Cpu_service_session(Env &env, Session_label const &label, Costs const &quota,
+                                         long const priority, Virtual_pd &opener,
                                          Id_space<Open_session> &space, Request const &request)
 :
 	Open_session(space, request),
-	Core_session(env, Cpu_session::service_name(), label,
-	             { { Cpu_session::RAM_QUOTA }, { Cpu_session::CAP_QUOTA } },
-	             { { quota.ram.value - sizeof(Cpu_service_session) }, quota.caps },
-	             cpu_args(request, priority), request.affinity),
-	Monitored_cpu(ep, static_cap_cast<Cpu_session>(server.cap()))
+	core(env, Cpu_session::service_name(), label,
+	     { { Cpu_session::RAM_QUOTA }, { Cpu_session::CAP_QUOTA } },
+	     { { quota.ram.value - sizeof(Cpu_service_session) }, quota.caps },
+	     cpu_args(request, priority), request.affinity),
+	cpu(env.ep(), static_cap_cast<Cpu_session>(core.server.cap()), opener)
 { }
-
-
-unsigned Virtual_parent::count(Open_session::Of_children kind) const
-{
-	unsigned result = 0;
-	_sessions.for_each<Open_session const>([&] (Open_session const &session) {
-		result += (session.of_children() == kind); });
-	return result;
-}

@@ -333,15 +333,12 @@ Save_result Save::_result(bool ok)
 
 Save_result Save::possible(Child &child)
 {
-	using Of_children = Open_session::Of_children;
+	Virtual_parent::Children const children = child.parent.children();
 
-	unsigned const pds  = child.parent.count(Of_children::PD),
-	               cpus = child.parent.count(Of_children::CPU);
-
-	if (pds || cpus)
+	if (children.pds || children.cpus)
 		return Refused { Refused::Reason::CHILDREN,
-		                 String<160>("the component has ", pds, " PD and ", cpus,
-		                             " CPU sessions for them") };
+		                 String<160>("the component has ", children.pds, " PD and ",
+		                             children.cpus, " CPU sessions for them") };
 
 	return Ok();
 }

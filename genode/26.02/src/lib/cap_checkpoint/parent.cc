@@ -24,9 +24,6 @@
 
 using namespace Cap_checkpoint;
 
-using Of_children = Open_session::Of_children;
-
-
 static bool env_session(Open_session::Request const &request, Parent::Client::Id id,
                         char const *service)
 {
@@ -56,7 +53,7 @@ Virtual_parent::~Virtual_parent()
 	{
 		Open_session *cpu = nullptr;
 		for_each_session([&] (Open_session &session) {
-			if (session.of_children() == Of_children::CPU)
+			if (session.cpu_session())
 				cpu = &session; });
 		return cpu;
 	};
@@ -71,14 +68,8 @@ void Virtual_parent::_destroy(Open_session &session)
 {
 	Open_session::Costs const donated = session.request.donated;
 
-	bool const pd = session.of_children() == Of_children::PD;
-
 	destroy(_alloc, &session);
 	_pd.repay(donated);
-
-	/* core tells of what the component itself has written, not of what its child has */
-	if (pd)
-		_pd.dataspaces.written_by_others();
 }
 
 
@@ -105,7 +96,7 @@ Open_session *Virtual_parent::_create_for_child(Request const &request)
 {
 	bool const pd = request.service == "PD";
 
-	if (count(pd ? Of_children::PD : Of_children::CPU) >= MAX_CHILDREN) {
+	if ((pd ? children().pds : children().cpus) >= MAX_CHILDREN) {
 		warning(_pd.name, ": no more than ", MAX_CHILDREN, " sessions of the service ",
 		        request.service, " can be open");
 		return nullptr;
@@ -117,12 +108,11 @@ Open_session *Virtual_parent::_create_for_child(Request const &request)
 	Open_session::Costs const quota { { request.donated.ram.value  - SESSION_RAM  },
 	                                  { request.donated.caps.value - SESSION_CAPS } };
 	if (pd)
-		return _usable(new (_alloc) Pd_service_session(_env, _env.ep(), label, quota, _sessions,
-		                                               request));
+		return new (_alloc) Pd_service_session(_env, _ram, _local_rm, _alloc, label, quota, _pd,
+		                                       _sessions, request);
 
-	return _usable(new (_alloc) Cpu_service_session(_env, _env.ep(), label, quota,
-	                                                _core_sessions.priority(), _sessions,
-	                                                request));
+	return _usable(new (_alloc) Cpu_service_session(_env, label, quota, _core_sessions.priority(),
+	                                                _pd, _sessions, request));
 }
 
 

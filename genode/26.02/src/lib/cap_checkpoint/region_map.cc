@@ -89,14 +89,6 @@ void Dataspace_index::forget_within_maps()
 }
 
 
-void Dataspaces::written_by_others()
-{
-	for_each([&] (Dataspace &ds) {
-		if (!ds.area)
-			ds.forgotten(0, ds.size); });
-}
-
-
 Virtual_region_map::~Virtual_region_map()
 {
 	_ep.dissolve(*this);

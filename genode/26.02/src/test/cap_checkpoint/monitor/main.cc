@@ -232,7 +232,7 @@ struct Test::Main : Virtual_parent::Exit_handler
 					if (stuck.reason == Stuck::Reason::NO_RECORDS)
 						return;
 
-					log("round ", _round, ": not frozen, thread '", stuck.thread, "', reason ",
+					log("round ", _round, ": not frozen, thread '", stuck.thread, "' of ", stuck.pd, ", reason ",
 					    unsigned(stuck.reason), ", ip ", Hex(stuck.ip), ", slot ",
 					    Hex(stuck.slot));
 					_tally.refused++;
