@@ -90,7 +90,10 @@ struct Cap_checkpoint::Pd_service_session : Open_session
 	 *
 	 * Core is not asked any more for what the child has written to the memory of others.
 	 */
-	~Pd_service_session() { pd.space.forgotten(); }
+	~Pd_service_session()
+	{
+		pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { map.forgotten(); });
+	}
 
 
 	/****************************

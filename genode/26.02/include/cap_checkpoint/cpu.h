@@ -63,7 +63,11 @@ class Cap_checkpoint::Virtual_cpu : public Cap_space_monitor::Monitored_cpu
 
 		void kill_thread(Thread_capability cap) override
 		{
-			_pd.faults.forget(cap);
+			/* core does not kill a thread of another session */
+			for_each_thread([&] (Thread &thread) {
+				if (thread.cap == cap)
+					_pd.faults.forget(cap); });
+
 			Monitored_cpu::kill_thread(cap);
 		}
 

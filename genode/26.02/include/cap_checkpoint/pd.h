@@ -39,11 +39,30 @@ class Cap_checkpoint::Quota_account : public Account
 		Cap_space_monitor::Pd &_pd;
 
 		/* the records of the areas and the table come with the session */
-		size_t _used = 0, _paid = 3*(sizeof(Dataspace) + OVERHEAD);
+		static constexpr size_t PREPAID = 3*(sizeof(Dataspace) + OVERHEAD);
+
+		size_t _used = 0, _paid = PREPAID;
+
+		void _repay_unit()
+		{
+			_pd.repay({ { UNIT }, { 0 } });
+			_paid -= UNIT;
+		}
 
 	public:
 
 		Quota_account(Cap_space_monitor::Pd &pd) : _pd(pd) { }
+
+		/**
+		 * Destructor
+		 *
+		 * What was paid and is not in use goes back to the account above along with the session.
+		 */
+		~Quota_account()
+		{
+			while (_paid > PREPAID)
+				_repay_unit();
+		}
 
 		Result charge(size_t num_bytes) override
 		{
@@ -63,10 +82,8 @@ class Cap_checkpoint::Quota_account : public Account
 		{
 			_used -= min(num_bytes + OVERHEAD, _used);
 
-			if (_paid >= _used + 2*UNIT) {
-				_pd.repay({ { UNIT }, { 0 } });
-				_paid -= UNIT;
-			}
+			if (_paid >= _used + 2*UNIT)
+				_repay_unit();
 		}
 };
 

@@ -19,6 +19,7 @@
 #include <cap_space_monitor/gates.h>
 #include <cap_space_monitor/restart_records.h>
 #include <pd_session/client.h>
+#include <util/list.h>
 
 namespace Cap_space_monitor {
 
@@ -62,25 +63,38 @@ class Cap_space_monitor::Pd : public Newer_pd<Pd_session, Pd_session_client>
 		Entrypoint           &_ep;
 		Pd_session_capability _real_cap;
 		Pd_session_client     _real;
-		Pd_session_capability _ref_cap { };  /* virtualized PD session */
+
+		/*
+		 * Reference account, and those whose reference account this one is
+		 *
+		 * The entrypoint cannot be asked for an object while it serves a request to
+		 * the same one. So an account is looked up once, not whenever quota moves.
+		 */
+		Pd                    *_ref = nullptr;
+		List_element<Pd>       _of_ref { this };
+		List<List_element<Pd>> _referrers { };
+
+		void _refer_to(Pd &);
+
+		/*
+		 * Noncopyable
+		 */
+		Pd(Pd const &);
+		Pd &operator = (Pd const &);
 
 	protected:
 
 		/**
 		 * Call 'fn' with the 'Pd &' of the reference account if there is one
 		 */
-		void _with_ref_account(auto const &fn) const
-		{
-			if (_ref_cap.valid())
-				with_pd(_ep, _ref_cap, fn, [&] { });
-		}
+		void _with_ref_account(auto const &fn) const { if (_ref) fn(*_ref); }
 
 	public:
 
 		Pd(Entrypoint &ep, Pd_session_capability real)
 		: _ep(ep), _real_cap(real), _real(real) { _ep.manage(*this); }
 
-		~Pd() { _ep.dissolve(*this); }
+		~Pd();
 
 		Pd_session_client     &real() override  { return _real; }
 		Pd_session_capability  real_cap() const { return _real_cap; }

@@ -51,7 +51,7 @@ Child::~Child()
 		offer->detach(pd);
 
 	/* nobody is left to miss the program when the sessions are closed */
-	cpu.for_each_thread(pd, [&] (Virtual_cpu::Thread &thread) {
+	cpu.for_each_thread([&] (Virtual_cpu::Thread &thread) {
 		Thread_capability const cap = thread.cap;
 		cpu.kill_thread(cap); });
 }

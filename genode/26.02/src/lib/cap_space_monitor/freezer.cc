@@ -336,12 +336,13 @@ Freezer::Result Freezer::freeze(Threads &threads, Bound bound)
 {
 	Frozen result { };
 
-	if (!_ready(threads))
-		return _stuck;
-
 	while (result.attempts < bound.attempts && result.rounds < bound.rounds) {
 
 		result.attempts++;
+
+		/* a component may have been started since the attempt before */
+		if (!_ready(threads))
+			return _stuck;
 
 		/* the components execute between two attempts */
 		_begin(threads);

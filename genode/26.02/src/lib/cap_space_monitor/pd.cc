@@ -27,13 +27,39 @@ Pd_session_capability Pd::real_cap_of(Capability<Pd_account> account) const
 }
 
 
+void Pd::_refer_to(Pd &ref)
+{
+	_ref = &ref;
+	ref._referrers.insert(&_of_ref);
+}
+
+
+Pd::~Pd()
+{
+	_ep.dissolve(*this);
+
+	if (_ref)
+		_ref->_referrers.remove(&_of_ref);
+
+	/* like core, let the account above take the place of this one */
+	while (List_element<Pd> * const e = _referrers.first()) {
+
+		_referrers.remove(e);
+		e->object()->_ref = nullptr;
+
+		if (_ref)
+			e->object()->_refer_to(*_ref);
+	}
+}
+
+
 Pd_session::Ref_account_result Pd::ref_account(Capability<Pd_account> account)
 {
 	Ref_account_result const result = _real.ref_account(real_cap_of(account));
 
 	/* core respects the first account only, and ignores the session itself */
-	if (result == Ref_account_result::OK && !_ref_cap.valid() && account != cap())
-		_ref_cap = static_cap_cast<Pd_session>(account);
+	if (result == Ref_account_result::OK && !_ref && account != cap())
+		with_pd(_ep, static_cap_cast<Pd_session>(account), [&] (Pd &ref) { _refer_to(ref); }, [&] { });
 
 	return result;
 }

@@ -14,7 +14,8 @@
 #include <base/log.h>
 #include <cpu_session/cpu_session.h>
 #include <os/reporter.h>
-#include <pd_session/pd_session.h>
+#include <pd_session/client.h>
+#include <region_map/client.h>
 #include <timer_session/connection.h>
 
 namespace Test {
@@ -72,7 +73,7 @@ struct Test::Counter
  */
 struct Test::Greedy
 {
-	static constexpr unsigned MAX = 64;
+	static constexpr unsigned MAX = 64, NUM_REGIONS = 400;
 
 	Env &_env;
 
@@ -126,6 +127,47 @@ struct Test::Greedy
 		log(service, ": ", count, " sessions, then ", again);
 	}
 
+	/**
+	 * Free memory while another PD, which has this one as its account, has it many times
+	 *
+	 * The other PD pays for its regions, and gets back what it has paid while this one is served.
+	 */
+	void _share(Session_capability cap)
+	{
+		Pd_session_client pd { static_cap_cast<Pd_session>(cap) };
+
+		(void)pd.ref_account(_env.pd_session_cap());
+		(void)_env.pd().transfer_quota(pd.rpc_cap(), Ram_quota { 256*1024 });
+
+		Region_map_client address_space { pd.address_space() };
+
+		unsigned count = 0;
+
+		_env.pd().alloc_ram(4096, CACHED).with_result(
+			[&] (Ram_dataspace_capability ds) {
+				for (; count < NUM_REGIONS; count++)
+					if (address_space.attach(ds, { .size       = 4096,  .offset    = 0,
+					                               .use_at     = false, .at        = 0,
+					                               .executable = false, .writeable = true }).failed())
+						break;
+
+				_env.pd().free_ram(ds); },
+			[&] (Alloc_error) { });
+
+		log(count == NUM_REGIONS ? "memory of another PD was freed"
+		                         : "mistake: memory is not attached to another PD");
+	}
+
+	void _share()
+	{
+		_ids[0].construct(_clients[0], _env.id_space());
+
+		_env.try_session("PD", _ids[0]->id(), "label=\"x\", ram_quota=1M, cap_quota=60", Affinity())
+			.with_result([&] (Session_capability cap) { _share(cap); },
+			             [&] (Session_error)          { error("mistake: no PD session"); });
+		_close(1);
+	}
+
 	Greedy(Env &env) : _env(env)
 	{
 		auto available = [&] {
@@ -144,6 +186,8 @@ struct Test::Greedy
 		/* the monitor takes what a session costs, whatever is donated */
 		_try("PD",  pd,  "label=\"x\"");
 		_try("CPU", cpu, "label=\"x\"");
+
+		_share();
 
 		log(available() == before ? "all that was donated is back" : "mistake: donations are lost");
 	}
