@@ -405,6 +405,7 @@ struct Checkpoint::Main : Common
 
 			g.attribute("ram_used",  _env.pd().used_ram().value);
 			g.attribute("caps_used", _env.pd().used_caps().value);
+			g.attribute("heap_used", _monitor.heap.consumed());
 
 			_for_each_child([&] (Managed_child &child) { child.generate(g); });
 		};

@@ -145,11 +145,8 @@ struct Test::Greedy
 
 		_env.pd().alloc_ram(4096, CACHED).with_result(
 			[&] (Ram_dataspace_capability ds) {
-				for (; count < NUM_REGIONS; count++)
-					if (address_space.attach(ds, { .size       = 4096,  .offset    = 0,
-					                               .use_at     = false, .at        = 0,
-					                               .executable = false, .writeable = true }).failed())
-						break;
+				while (count < NUM_REGIONS && _attach(address_space, ds, 0).ok())
+					count++;
 
 				_env.pd().free_ram(ds); },
 			[&] (Alloc_error) { });
@@ -158,14 +155,61 @@ struct Test::Greedy
 		                         : "mistake: memory is not attached to another PD");
 	}
 
+	static Region_map::Attach_result _attach(Region_map &map, Dataspace_capability ds, addr_t at)
+	{
+		return map.attach(ds, { .size       = 4096,  .offset    = 0,
+		                        .use_at     = !!at,  .at        = at,
+		                        .executable = false, .writeable = true });
+	}
+
+	/**
+	 * Close a PD session while it has memory of this one, and this one has memory of it
+	 */
+	void _close_shared(Session_capability cap)
+	{
+		Pd_session_client pd { static_cap_cast<Pd_session>(cap) };
+
+		Region_map_client here  { _env.pd().address_space() },
+		                  there { pd.address_space() };
+
+		auto ram_of = [] (Pd_session &session)
+		{
+			return session.alloc_ram(4096, CACHED).convert<Ram_dataspace_capability>(
+				[&] (Ram_dataspace_capability ds) { return ds; },
+				[&] (Alloc_error) { return Ram_dataspace_capability(); });
+		};
+
+		Ram_dataspace_capability const own = ram_of(_env.pd());
+
+		addr_t at = 0;
+		_attach(here, ram_of(pd), 0).with_result(
+			[&] (Region_map::Range range) { at = range.start; }, [&] (Region_map::Attach_error) { });
+
+		bool const attached = at && _attach(there, own, 0).ok();
+		if (attached)
+			*(unsigned volatile *)at = 1;
+
+		_close(1);
+
+		/* the address becomes free when it is detached, and has other memory then */
+		here.detach(at);
+
+		if (attached && _attach(here, own, at).ok() && *(unsigned volatile *)at == 0)
+			log("memory of a closed PD is gone");
+		else
+			error("mistake: memory of a closed PD cannot be replaced");
+
+		here.detach(at);
+		_env.pd().free_ram(own);
+	}
+
 	void _share()
 	{
 		_ids[0].construct(_clients[0], _env.id_space());
 
 		_env.try_session("PD", _ids[0]->id(), "label=\"x\", ram_quota=1M, cap_quota=60", Affinity())
-			.with_result([&] (Session_capability cap) { _share(cap); },
+			.with_result([&] (Session_capability cap) { _share(cap); _close_shared(cap); },
 			             [&] (Session_error)          { error("mistake: no PD session"); });
-		_close(1);
 	}
 
 	Greedy(Env &env) : _env(env)
@@ -176,6 +220,8 @@ struct Test::Greedy
 		size_t const pd = Pd_session::RAM_QUOTA, cpu = Cpu_session::RAM_QUOTA;
 
 		_try("PD",  pd,  "label=\"x\", ram_quota=256K, cap_quota=20");
+
+		_share();
 
 		size_t const before = available();
 

@@ -41,7 +41,7 @@ struct Test::Main
 	unsigned _step = 0;
 
 	/* what 'checkpoint' used at a former step */
-	uint64_t _ram = 0, _caps = 0;
+	uint64_t _ram = 0, _caps = 0, _heap = 0;
 
 	/* reports that were seen at this step */
 	unsigned _reports = 0;
@@ -195,18 +195,25 @@ struct Test::Main
 		using Number = uint64_t;
 
 		Number const ram  = state.attribute_value("ram_used",  Number(0)),
-		             caps = state.attribute_value("caps_used", Number(0));
+		             caps = state.attribute_value("caps_used", Number(0)),
+		             heap = state.attribute_value("heap_used", Number(0));
 
 		if (step.attribute_value("remember", false)) {
 			_ram  = ram;
 			_caps = caps;
+			_heap = heap;
 		}
 
 		if (!step.attribute_value("same_resources", false))
 			return true;
 
-		log("in use: RAM ", _ram, " -> ", ram, ", capabilities ", _caps, " -> ", caps);
-		return _ram == ram && _caps == caps;
+		log("in use: RAM ", _ram, " -> ", ram, ", capabilities ", _caps, " -> ", caps,
+		    ", heap ", _heap, " -> ", heap);
+
+		/* the heap takes RAM in large blocks, and keeps them, so these tell nothing of small ones */
+		bool const same_heap = _heap == heap || !step.attribute_value("same_heap", false);
+
+		return _ram == ram && _caps == caps && same_heap;
 	}
 
 	void _handle_state()
