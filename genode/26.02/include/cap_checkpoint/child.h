@@ -65,6 +65,19 @@ class Cap_checkpoint::Child_freezer : public Cap_space_monitor::Freezer
 		Virtual_pd     &_pd;
 		Virtual_parent &_parent;
 
+		/*
+		 * Questions to core about faults and blocked threads
+		 *
+		 * For each fault, all blocked threads are looked at. The bound keeps a round of
+		 * the freezer short, in which other components of the monitor wait, and is enough
+		 * for one fault if all maps have handlers, and all threads are blocked.
+		 */
+		static constexpr unsigned MAX_QUESTIONS = 1024;
+
+		unsigned _questions = 0;
+
+		void _for_each_left(Threads &, auto const &fn);
+
 		bool _release(Threads &, Virtual_region_map &);
 
 		void _begin(Threads &) override;
@@ -160,7 +173,8 @@ class Cap_checkpoint::Child : private Virtual_parent::Core_sessions, Noncopyable
 		 * \param priority  of all threads of the component
 		 * \param policy    is asked for each session that the component opens
 		 *
-		 * \throw  what the connections to core throw
+		 * \throw  what the connections to core throw, and Out_of_ram or Out_of_caps if the monitor
+		 *         lacks memory or capabilities
 		 */
 		Child(Monitor &, Label const &, Quota const &, Virtual_parent::Exit_handler &,
 		      long priority = Cpu_session::DEFAULT_PRIORITY,

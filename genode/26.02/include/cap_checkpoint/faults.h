@@ -13,6 +13,7 @@
 
 /* Genode includes */
 #include <cap_checkpoint/dataspaces.h>
+#include <cap_space_monitor/cpu.h>
 #include <cpu_thread/client.h>
 #include <region_map/region_map.h>
 
@@ -31,6 +32,11 @@ class Cap_checkpoint::Faults : Noncopyable
 {
 	public:
 
+		/* of the CPU sessions of a component and of those for its children */
+		static constexpr unsigned
+			MAX_CHILDREN = 8,
+			MAX_THREADS  = (1 + MAX_CHILDREN)*Cap_space_monitor::Monitored_cpu::MAX_THREADS;
+
 		struct Pending
 		{
 			Thread_capability   thread;
@@ -40,8 +46,8 @@ class Cap_checkpoint::Faults : Noncopyable
 
 	private:
 
-		/* there is one for each thread at most, and no image has more threads */
-		Constructible<Pending> _pending[Image::MAX_THREADS] { };
+		/* there is one for each thread at most */
+		Constructible<Pending> _pending[MAX_THREADS] { };
 
 		/**
 		 * Let threads go on whose faults satisfy the condition

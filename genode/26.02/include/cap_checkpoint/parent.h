@@ -56,10 +56,13 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		static constexpr size_t SESSION_RAM = 4096, SESSION_CAPS = 2;
 
 		/*
-		 * PD sessions besides the one of the environment, and as many CPU sessions. Each
-		 * may have up to 256 gates, or 32 threads, in slots of the monitor.
+		 * PD sessions besides the one of the environment, and as many CPU sessions
+		 *
+		 * Each may have up to 256 gates, or 32 threads, in slots of the monitor. Its
+		 * dataspaces and signal contexts take slots as well, and are bounded by the
+		 * capability quota of the component, from which core takes one for each.
 		 */
-		static constexpr unsigned MAX_CHILDREN = 8;
+		static constexpr unsigned MAX_CHILDREN = Faults::MAX_CHILDREN;
 
 		/* in the order of 'Image::Handler::Parent' */
 		Signal_context_capability sighs[Image::Handler::NUM_PARENT] { };

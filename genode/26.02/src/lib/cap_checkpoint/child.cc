@@ -183,39 +183,51 @@ Child::Start_result Child::start(Rom_service_session::Name const &binary)
 
 
 /**
+ * Call 'fn' with each blocked thread that has left the kernel since it was looked at before
+ */
+void Child_freezer::_for_each_left(Threads &threads, auto const &fn)
+{
+	using State = Foc_thread_state;
+
+	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
+
+		if (!thread.freeze.blocked)
+			return;
+
+		State const state = cpu.native_state(thread);
+		_questions++;
+
+		if (!state.in_exception && !(state.kernel_state & (State::READY | State::IN_EXCEPTION)))
+			return;
+
+		thread.freeze.blocked = false;
+		fn(thread);
+	});
+}
+
+
+/**
  * Let threads out of the kernel that wait for the resolution of one fault of the map
  *
  * \return  false if there is none
  */
 bool Child_freezer::_release(Threads &threads, Virtual_region_map &map)
 {
-	using State = Foc_thread_state;
+	_questions++;
 
 	Region_map::Fault const fault = map.fault_at_core();
 
 	if (fault.type == Region_map::Fault::Type::NONE)
 		return false;
 
-	auto const left = [] (State const &state)
-	{
-		return state.in_exception || (state.kernel_state & (State::READY | State::IN_EXCEPTION));
-	};
-
-	/* those of them that move because of the release had the fault */
-	Thread_capability blocked[Image::MAX_THREADS] { };
-	unsigned          count = 0;
-
-	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
-		if (thread.freeze.blocked && count < Image::MAX_THREADS && !left(cpu.native_state(thread)))
-			blocked[count++] = thread.cap; });
+	/* some may have left by themselves, or late because of the release before */
+	_for_each_left(threads, [&] (Thread &) { });
 
 	if (!map.release_faulters(fault, _pd.cap_space.ds()))
 		return false;
 
-	threads.for_each([&] (Monitored_cpu &cpu, Monitored_pd &, Thread &thread) {
-		for (unsigned i = 0; i < count; i++)
-			if (blocked[i] == thread.cap && left(cpu.native_state(thread)))
-				_pd.faults.add(thread.cap, map, fault); });
+	/* those that move because of the release had the fault */
+	_for_each_left(threads, [&] (Thread &thread) { _pd.faults.add(thread.cap, map, fault); });
 
 	return true;
 }
@@ -234,13 +246,16 @@ void Child_freezer::_begin(Threads &threads)
 
 void Child_freezer::_release_faulters(Threads &threads)
 {
+	_questions = 0;
+
 	auto release = [&] (Virtual_region_map &map)
 	{
 		/* without a handler, core knows of no fault to be resolved */
 		if (!map.sigh.valid())
 			return;
 
-		for (unsigned i = 0; i < Image::MAX_THREADS && _release(threads, map); i++);
+		/* what is left over is for the next round */
+		while (_questions < MAX_QUESTIONS && _release(threads, map));
 	};
 
 	auto release_all = [&] (Virtual_pd &pd)
