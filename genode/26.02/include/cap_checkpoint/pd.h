@@ -157,6 +157,12 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 
 		Outside *outside = nullptr;
 
+		/**
+		 * Constructor
+		 *
+		 * \throw Out_of_ram
+		 * \throw Out_of_caps
+		 */
 		Virtual_pd(Entrypoint &, Pd_session_capability real, Name const &,
 		           Ram_allocator &, Env::Local_rm &, Allocator &, Unit &);
 

@@ -284,6 +284,14 @@ static Open_session::Costs missing_costs(Open_session const &session)
 }
 
 
+static Session_error session_error(Alloc_error e)
+{
+	return e == Alloc_error::OUT_OF_CAPS ? Session_error::OUT_OF_CAPS
+	     : e == Alloc_error::OUT_OF_RAM  ? Session_error::OUT_OF_RAM
+	     :                                 Session_error::DENIED;
+}
+
+
 Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 {
 	Request request = wanted;
@@ -326,14 +334,11 @@ Virtual_parent::Open_result Virtual_parent::open(Request const &wanted)
 					_upgrade(*session, request.donated);
 					return session; },
 
-				[&] (Alloc_error) -> Open_result {
+				[&] (Alloc_error e) -> Open_result {
 					_destroy(*session);
-					return Session_error::DENIED; }); },
+					return session_error(e); }); },
 
-		[&] (Alloc_error e) -> Open_result {
-			return e == Alloc_error::OUT_OF_CAPS ? Session_error::OUT_OF_CAPS
-			     : e == Alloc_error::OUT_OF_RAM  ? Session_error::OUT_OF_RAM
-			     :                                 Session_error::DENIED; });
+		[&] (Alloc_error e) -> Open_result { return session_error(e); });
 }
 
 

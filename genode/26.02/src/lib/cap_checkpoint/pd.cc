@@ -28,6 +28,10 @@ Virtual_pd::Virtual_pd(Entrypoint &ep, Pd_session_capability real, Name const &n
 {
 	auto add = [&] (Dataspace::Kind kind, Dataspace_capability cap, Virtual_region_map *area)
 	{
+		/* our capability space is exhausted */
+		if (!cap.valid())
+			throw Out_of_caps();
+
 		dataspaces.add(kind, align_addr(Dataspace_client(cap).size(), AT_PAGE), CACHED, cap)
 			.with_result([&] (Dataspace *ds) {
 				ds->area = area;
