@@ -17,6 +17,7 @@
 /* checkpoint includes */
 #include <cap_checkpoint/image.h>
 #include <cap_checkpoint/image_refusal.h>
+#include <cap_checkpoint/map_sizes.h>
 
 namespace Cap_checkpoint { namespace Image {
 
@@ -162,17 +163,8 @@ class Cap_checkpoint::Image::Reader : private Container
 		/* sizes of the members' region maps, obtained from their dataspaces */
 		uint64_t _map_sizes[MAX_MEMBERS*Region::NUM_MAPS] { };
 
-		/* region maps of RM sessions, obtained from their dataspaces */
-		uint32_t _num_rm_maps = 0;
-
-		/* those that were passed up to the last one that was looked for, whose size is known */
-		struct
-		{
-			uint32_t count = 0;
-			size_t   next  = 0;  /* dataspace behind the one of the map */
-			uint64_t size  = 0;
-
-		} _passed { };
+		/* those of RM sessions, obtained from their dataspaces */
+		Map_sizes _rm_map_sizes { 0 };
 
 		/**
 		 * Return number of region maps that do not belong to RM sessions
@@ -181,7 +173,7 @@ class Cap_checkpoint::Image::Reader : private Container
 
 		uint64_t _map_size(uint32_t map);
 
-		bool _is_map(uint32_t map) const { return map < _num_fixed_maps() + _num_rm_maps; }
+		bool _is_map(uint32_t map) const { return map < _num_fixed_maps() + _rm_map_sizes.num_maps(); }
 
 		bool _valid = false;
 

@@ -171,6 +171,8 @@ bool Reader::_check_dataspaces()
 		ram[0] -= ram[i];
 	}
 
+	_rm_map_sizes = { num<Dataspace>() };
+
 	size_t num_roms = 0;
 
 	/* memory of sessions, region maps, trace controls */
@@ -253,7 +255,7 @@ bool Reader::_check_dataspaces()
 		if (session || trace)
 			former = d;
 
-		_num_rm_maps += map;
+		_rm_map_sizes.add(item.number, map);
 
 		if (_of_monitor(d) && d.slot != NONE)
 			return item.refuse(d.slot, OF_MONITOR);
@@ -295,29 +297,13 @@ bool Reader::_check_roms()
 
 /**
  * Return size of a region map, which there is
- *
- * Maps are mostly asked for in ascending order. There are few faults, and no more than threads.
  */
 uint64_t Reader::_map_size(uint32_t const map)
 {
 	uint32_t const fixed = _num_fixed_maps();
 
-	if (map < fixed)
-		return _map_sizes[map];
-
-	uint32_t const wanted = map - fixed + 1;
-
-	if (wanted < _passed.count)
-		_passed = { };
-
-	for (; _passed.count < wanted; _passed.next++) {
-		Dataspace const ds = get<Dataspace>(_passed.next);
-		if (ds.kind == Dataspace::REGION_MAP) {
-			_passed.count++;
-			_passed.size = ds.size;
-		}
-	}
-	return _passed.size;
+	return map < fixed ? _map_sizes[map]
+	                   : _rm_map_sizes.size(map - fixed, [&] (size_t i) { return get<Dataspace>(i); });
 }
 
 

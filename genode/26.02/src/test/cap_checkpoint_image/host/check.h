@@ -179,6 +179,7 @@ namespace Cap_checkpoint { namespace Image {
 	void test_fields();
 	void test_units();
 	void test_holders();
+	void test_map_sizes();
 	void test_container();
 	void test_chain();
 	void test_histories();

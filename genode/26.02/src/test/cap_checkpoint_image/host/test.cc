@@ -240,6 +240,7 @@ int main(int argc, char **argv)
 	test_writer();
 	test_fields();
 	test_units();
+	test_map_sizes();
 	test_container();
 	test_chain();
 	test_histories();
