@@ -36,7 +36,7 @@ class Cap_checkpoint::Quota_account : public Account
 		/* what the allocator needs in addition */
 		static constexpr size_t OVERHEAD = 64;
 
-		Cap_space_monitor::Pd &_pd;
+		Cap_space_monitor::Monitored_pd &_pd;
 
 		/* the records of the areas and the table come with the session */
 		static constexpr size_t PREPAID = 3*(sizeof(Dataspace) + OVERHEAD);
@@ -51,7 +51,7 @@ class Cap_checkpoint::Quota_account : public Account
 
 	public:
 
-		Quota_account(Cap_space_monitor::Pd &pd) : _pd(pd) { }
+		Quota_account(Cap_space_monitor::Monitored_pd &pd) : _pd(pd) { }
 
 		/**
 		 * Destructor

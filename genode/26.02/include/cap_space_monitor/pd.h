@@ -120,6 +120,11 @@ class Cap_space_monitor::Pd : public Newer_pd<Pd_session, Pd_session_client>
 		 */
 		Pd_session_capability real_cap_of(Capability<Pd_account> account) const;
 
+		/**
+		 * Return reference account, or nullptr if there is none
+		 */
+		Pd const *reference_account() const { return _ref; }
+
 		/*
 		 * Costs that the monitor has because of a component
 		 */
@@ -128,16 +133,16 @@ class Cap_space_monitor::Pd : public Newer_pd<Pd_session, Pd_session_client>
 		using Pay_result = Attempt<Ok, Alloc_error>;
 
 		/**
-		 * Move quota from this session to the monitor
+		 * Move quota from this session to the monitor, on behalf of whoever pays
 		 *
 		 * There is nothing to do for the monitor's own session.
 		 */
-		virtual Pay_result pay(Costs const &) { return Ok(); }
+		virtual Pay_result move_to_monitor(Costs const &) { return Ok(); }
 
 		/**
-		 * Move quota from the monitor to this session
+		 * Move quota from the monitor to this session, on behalf of whoever is repaid
 		 */
-		virtual void repay(Costs const &) { }
+		virtual void move_from_monitor(Costs const &) { }
 
 
 		/**************************
@@ -239,6 +244,9 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 		Allocator &_alloc;
 
 		bool _closing = false;
+
+		/* what the component itself has paid to the monitor */
+		Costs _paid { { 0 }, { 0 } };
 
 		Gates _gates;
 
@@ -359,8 +367,22 @@ class Cap_space_monitor::Monitored_pd : public Pd, private Gates::Payer
 			return _replace_selected(snapshot);
 		}
 
-		Pay_result pay  (Costs const &) override;
-		void       repay(Costs const &) override;
+		/**
+		 * Let the component pay for what the monitor does for it
+		 */
+		Pay_result pay(Costs const &);
+
+		void repay(Costs const &);
+
+		/**
+		 * Return quota that the component has received, and has not given back or passed on
+		 *
+		 * What it has paid to the monitor counts.
+		 */
+		Costs received();
+
+		Pay_result move_to_monitor  (Costs const &) override;
+		void       move_from_monitor(Costs const &) override;
 
 
 		/**************************

@@ -93,7 +93,7 @@ static Pd::Pay_result transfer(Pd_session &from, Capability<Pd_account> from_cap
 }
 
 
-Pd::Pay_result Monitored_pd::pay(Costs const &costs)
+Pd::Pay_result Monitored_pd::move_to_monitor(Costs const &costs)
 {
 	Pay_result result = Alloc_error::DENIED;
 
@@ -104,7 +104,7 @@ Pd::Pay_result Monitored_pd::pay(Costs const &costs)
 		if (result.failed())
 			return;
 
-		result = ref.pay(costs);
+		result = ref.move_to_monitor(costs);
 		if (result.failed())
 			(void)transfer(ref.real(), ref.real_cap(), real(), real_cap(), costs);
 	});
@@ -113,16 +113,45 @@ Pd::Pay_result Monitored_pd::pay(Costs const &costs)
 }
 
 
-void Monitored_pd::repay(Costs const &costs)
+void Monitored_pd::move_from_monitor(Costs const &costs)
 {
 	_with_ref_account([&] (Pd &ref) {
 
-		ref.repay(costs);
+		ref.move_from_monitor(costs);
 
 		/* core would move the quota to the reference account right away */
 		if (!_closing)
 			(void)transfer(ref.real(), ref.real_cap(), real(), real_cap(), costs);
 	});
+}
+
+
+Pd::Pay_result Monitored_pd::pay(Costs const &costs)
+{
+	Pay_result const result = move_to_monitor(costs);
+
+	if (result.ok()) {
+		_paid.ram.value  += costs.ram.value;
+		_paid.caps.value += costs.caps.value;
+	}
+	return result;
+}
+
+
+void Monitored_pd::repay(Costs const &costs)
+{
+	move_from_monitor(costs);
+
+	_paid.ram.value  -= costs.ram.value;
+	_paid.caps.value -= costs.caps.value;
+}
+
+
+Pd::Costs Monitored_pd::received()
+{
+	/* the monitor may have repaid more than was paid, and the sum is right nevertheless */
+	return { { real().ram_quota().value + _paid.ram.value  },
+	         { real().cap_quota().value + _paid.caps.value } };
 }
 
 
