@@ -34,7 +34,7 @@ class Cap_checkpoint::Faults : Noncopyable
 
 		/* of the CPU sessions of a component and of those for its children */
 		static constexpr unsigned
-			MAX_CHILDREN = 8,
+			MAX_CHILDREN = Image::MAX_MEMBERS - 1,
 			MAX_THREADS  = (1 + MAX_CHILDREN)*Cap_space_monitor::Monitored_cpu::MAX_THREADS;
 
 		struct Pending

@@ -74,6 +74,10 @@ struct Cap_checkpoint::Refused
 struct Cap_checkpoint::Thread_info
 {
 	Cap_space_monitor::Monitored_cpu::Thread *thread { nullptr };
+	Cap_space_monitor::Monitored_pd          *pd     { nullptr };
+
+	uint32_t member  = 0;      /* that the thread executes in */
+	uint32_t session = NONE;   /* number of its CPU session */
 
 	Foc_thread_state  state  { };
 	Native_capability native { };
@@ -85,6 +89,7 @@ struct Cap_checkpoint::Thread_info
 	bool     serves_client = false;  /* owes a reply to a client outside */
 	uint32_t slot = NONE, native_slot = NONE, gate_slot = NONE;
 
+	bool started() const { return restart != 0; }
 	bool in_call() const { return restart == Base_foc::Restart::CALL; }
 };
 
@@ -104,22 +109,8 @@ class Cap_checkpoint::Meanings : Noncopyable
 			Kind      kind   { };
 			uint32_t  number { };
 			uint32_t *slot   { };  /* where to note the slot that has the badge */
-
-			/**
-			 * Return true if calls to the object are served by the monitor
-			 */
-			bool served() const
-			{
-				return kind == Kind::PARENT || kind == Kind::SESSION || kind == Kind::SOURCE
-				    || (kind == Kind::PART && number != NATIVE_PD && number != NATIVE_CPU);
-			}
+			bool      served { };  /* calls to the object are served by the monitor */
 		};
-
-		/* numbers of parts: region maps come first, those of other sessions follow */
-		static constexpr uint32_t NUM_MAPS        = Image::Region::NUM_MAPS,
-		                          NATIVE_PD       = NUM_MAPS,
-		                          NATIVE_CPU      = NUM_MAPS + 1,
-		                          NUM_FIXED_PARTS = NUM_MAPS + 2;
 
 	private:
 
@@ -137,17 +128,33 @@ class Cap_checkpoint::Meanings : Noncopyable
 		 */
 		bool reserve(size_t max) { return _meanings.reserve(max); }
 
-		void add(Native_capability cap, Kind kind, uint32_t number, uint32_t &slot)
+		/**
+		 * Add object
+		 *
+		 * \param slot    where to note the slot that has the badge
+		 * \param served  calls to the object are served by the monitor
+		 */
+		void add(Native_capability cap, Kind kind, uint32_t number, uint32_t &slot,
+		         bool served = false)
 		{
 			if (cap.valid())
-				add(uint32_t(cap.local_name()), kind, number, slot);
+				add(uint32_t(cap.local_name()), kind, number, slot, served);
 		}
 
-		void add(uint32_t badge, Kind kind, uint32_t number, uint32_t &slot)
+		void add(uint32_t badge, Kind kind, uint32_t number, uint32_t &slot, bool served = false)
 		{
 			slot = NONE;
 			if (_count < _meanings.count())
-				_meanings[_count++] = { badge, kind, number, &slot };
+				_meanings[_count++] = { badge, kind, number, &slot, served };
+		}
+
+		/**
+		 * Forget which slots were noted
+		 */
+		void forget_slots()
+		{
+			for (size_t i = 0; i < _count; i++)
+				*_meanings[i].slot = NONE;
 		}
 
 		/**

@@ -56,7 +56,8 @@ class Cap_checkpoint::Virtual_parent : public Rpc_object<Parent>
 		static constexpr size_t SESSION_RAM = 4096, SESSION_CAPS = 2;
 
 		/*
-		 * PD sessions besides the one of the environment, and as many CPU sessions
+		 * PD sessions besides the one of the environment, and as many CPU sessions, as no image
+		 * tells of more
 		 *
 		 * Each may have up to 256 gates, or 32 threads, in slots of the monitor. Its
 		 * dataspaces and signal contexts take slots as well, and are bounded by the

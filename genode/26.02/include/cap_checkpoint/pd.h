@@ -15,6 +15,7 @@
 #include <cap_checkpoint/region_map.h>
 #include <cap_checkpoint/signals.h>
 #include <cap_space_monitor/pd.h>
+#include <foc_native_pd/client.h>
 
 namespace Cap_checkpoint {
 
@@ -95,6 +96,9 @@ struct Cap_checkpoint::Unit
 {
 	Dataspace_index dataspaces { };
 	Faults          faults     { };
+
+	/* core is to tell which pages were written */
+	bool tracks_dirty_pages = false;
 };
 
 
@@ -123,6 +127,20 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		Signals            signals;
 		uint32_t           num_maps = 0;  /* of RM sessions */
 		Virtual_region_map space, stack, linker;
+
+		Foc_native_pd_client native { real().native_pd() };
+
+		/* core tells which pages were written, from now on */
+		bool dirty_pages_tracked = false;
+
+		bool track_dirty_pages()
+		{
+			dirty_pages_tracked = native.track_dirty_pages() == Foc_native_pd::Dirty_pages::OK;
+			return dirty_pages_tracked;
+		}
+
+		/* as told by whoever has created the component, see 'assign_parent' */
+		Native_capability parent { };
 
 		/* used while an image is made */
 		uint32_t native_slot = NONE;
@@ -214,6 +232,14 @@ class Cap_checkpoint::Virtual_pd : public Cap_space_monitor::Monitored_pd
 		Alloc_context_result alloc_context(Capability<Signal_source>, Imprint) override;
 		void free_context(Capability<Signal_context>) override;
 		void submit(Capability<Signal_context>, unsigned) override;
+
+		void assign_parent(Capability<Parent> cap) override
+		{
+			/* like core, which ignores a second one */
+			if (!parent.valid())
+				parent = cap;
+			Monitored_pd::assign_parent(cap);
+		}
 
 		Capability<Region_map> address_space() override { return space.cap(); }
 		Capability<Region_map> stack_area()    override { return stack.cap(); }

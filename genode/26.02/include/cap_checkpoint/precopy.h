@@ -20,7 +20,7 @@ namespace Cap_checkpoint { class Precopy; }
 
 
 /**
- * Copies of the dataspaces of a child, brought up to date in rounds
+ * Copies of the dataspaces of a child and its children, brought up to date in rounds
  *
  * All rounds but the last one take place while the child is running. The last
  * one, which 'Save' calls for, copies what the child has written since then. The
@@ -74,16 +74,23 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 
 		Child                &_child;
 		Ram_allocator        &_ram;
-		Foc_native_pd_client  _native_pd { _child.pd.real().native_pd() };
 		Limit           const _limit;
 
 		List<Shadow> _shadows  { };
 		size_t       _used     = 0, _count = 0;
 		bool         _complete = false, _pinned = false;
 
-		bool const _available { _native_pd.track_dirty_pages() == Dirty_pages::OK };
+		bool const _available { _track_dirty_pages() };
 
-		/* what core said last, valid during one round */
+		bool _track_dirty_pages()
+		{
+			/* as do children from the start */
+			_child.unit.tracks_dirty_pages = _child.pd.track_dirty_pages();
+
+			return _child.unit.tracks_dirty_pages;
+		}
+
+		/* what core said last of one PD, valid during one round */
 		struct Answer { addr_t at; size_t count; Dirty_pages pages; };
 
 		Answer _answer { };
@@ -100,10 +107,11 @@ class Cap_checkpoint::Precopy : private Shadow::Owner, Noncopyable
 
 		bool _provide(Dataspace &);
 		bool _provide_all();
-		bool _ask(addr_t at, Round &);
-		void _look_at(Region const &, addr_t at, size_t skip, size_t count, Round &);
-		void _look_at_area(Region const &, addr_t at, addr_t begin, addr_t end, Round &);
+		bool _ask(Virtual_pd &, addr_t at, Round &);
+		void _look_at(Virtual_pd &, Region const &, addr_t at, size_t skip, size_t count, Round &);
+		void _look_at_area(Virtual_pd &, Region const &, addr_t at, addr_t begin, addr_t end, Round &);
 		void _look_at_others();
+		void _look_at_pd(Virtual_pd &, Round &);
 		void _look_at_all(Round &);
 
 	public:

@@ -1,5 +1,5 @@
 /*
- * \brief  Save a component to an image
+ * \brief  Save a component, along with its children, to an image
  * \date   2026-11-29
  */
 
@@ -12,9 +12,11 @@
 #define _INCLUDE__CAP_CHECKPOINT__SAVE_H_
 
 /* Genode includes */
+#include <cap_checkpoint/child_sessions.h>
 #include <cap_checkpoint/image_writer.h>
 #include <cap_checkpoint/meaning.h>
 #include <cap_checkpoint/precopy.h>
+#include <cap_checkpoint/rm_session.h>
 
 namespace Cap_checkpoint {
 
@@ -25,7 +27,9 @@ namespace Cap_checkpoint {
 
 
 /**
- * Makes an image of a frozen component
+ * Makes an image of a frozen component, or of one that has children along with them
+ *
+ * The children must not become more or less from construction to the end of 'save_state'.
  */
 class Cap_checkpoint::Save : Noncopyable
 {
@@ -33,25 +37,79 @@ class Cap_checkpoint::Save : Noncopyable
 
 		using Snapshot = Cap_space_monitor::Snapshot_with_memory<>;
 
+		static constexpr unsigned MAX_MEMBERS = Image::MAX_MEMBERS;
+
+		static_assert(MAX_MEMBERS == 1 + Virtual_parent::MAX_CHILDREN);
+
 		struct Gate_info { uint32_t thread = NONE, slot = NONE; };
 
-		Child         &_child;
-		Allocator     &_alloc;
-		Image::Writer  _writer;
-		Snapshot      &_snapshot;
+		/**
+		 * Slots of a table
+		 */
+		struct Slots
+		{
+			static constexpr unsigned BITS = 64;
+
+			uint64_t words[Cap_space_monitor::NUM_SLOTS/BITS] { };
+
+			void add(unsigned slot) { words[slot/BITS] |= 1ULL << slot % BITS; }
+
+			bool contains(unsigned slot) const
+			{
+				return slot < Cap_space_monitor::NUM_SLOTS && (words[slot/BITS] >> slot % BITS & 1);
+			}
+		};
+
+		/**
+		 * The component itself, or one of its children
+		 */
+		struct Member
+		{
+			Virtual_pd    *pd      = nullptr;
+			Open_session  *session = nullptr;
+
+			bool       table     = true;   /* there is one */
+			bool       started   = false;  /* there are threads that execute */
+			uint32_t   num_gates = 0;
+			uint32_t   parent    = NONE;   /* number of the gate */
+			Dataspace *parent_ds = nullptr;
+			size_t     parent_offset = 0;
+
+			Slots dead { };  /* slots whose badges are not those of their capabilities */
+		};
+
+		/* badge that each component has for its main thread */
+		static constexpr uint32_t PSEUDO_BADGE = 1;
+
+		struct Cpu { Virtual_cpu *cpu = nullptr; uint32_t session = NONE; };
+
+		Child               &_child;
+		Allocator           &_alloc;
+		bool           const _unit     { _child.parent.children().pds > 0 };
+		bool           const _increment;
+		Image::Contents const _contents { _unit ? _increment ? Image::UNIT_INCREMENT : Image::UNIT
+		                                        : _increment ? Image::INCREMENT : Image::COMPLETE };
+		Image::Writer        _writer;
+		Snapshot            &_snapshot;
 		Precopy       *_precopy;   /* nullptr if the pages are saved as they are */
 
 		Constructible<Image::Base> _base { };  /* what an increment continues */
 
 		Meanings       _meanings { _alloc };
 
-		Thread_info _threads[Image::MAX_THREADS] { };
-		unsigned    _num_threads = 0;
+		Array<Thread_info> _threads { _alloc };
+		Array<Gate_info>   _gates   { _alloc };
 
-		Array<Gate_info> _gates { _alloc };
+		Member   _members[MAX_MEMBERS] { };
+		uint32_t _num_members = 0;
 
-		uint32_t _num_dataspaces = 0, _num_sessions = 0, _main_thread = NONE,
-		         _pd_session = NONE, _cpu_session = NONE;
+		Cpu      _cpus[MAX_MEMBERS] { };
+		unsigned _num_cpus = 0;
+
+		uint32_t _num_dataspaces = 0, _num_sessions = 0, _main_thread = NONE;
+
+		/* slots with a badge so far, of one member after another */
+		uint32_t _num_objects = 0;
 
 		Constructible<Refused> _refused { };
 
@@ -68,23 +126,149 @@ class Cap_checkpoint::Save : Noncopyable
 			return false;
 		}
 
+		/**
+		 * Name of a member in messages, empty for the component itself
+		 */
+		struct Named
+		{
+			Open_session const *session;
+
+			void print(Output &out) const
+			{
+				if (session)
+					Genode::print(out, "member '", session->request.label(), "', ");
+			}
+		};
+
+		Named _named(uint32_t member) const
+		{
+			return { member && member < _num_members ? _members[member].session : nullptr };
+		}
+
+		/**
+		 * Call 'fn' with the 'Virtual_pd &' of a PD session, be it that of the environment
+		 */
+		void _with_pd(Open_session &session, auto const &fn)
+		{
+			Virtual_pd *pd = &_child.pd;
+			session.with_pd([&] (Pd_service_session &child) { pd = &child.pd; });
+
+			if (session.request.service == "PD")
+				fn(*pd);
+		}
+
+		void _with_cpu(Open_session &session, auto const &fn)
+		{
+			Virtual_cpu *cpu = &_child.cpu;
+			session.with_cpu([&] (Cpu_service_session &other) { cpu = &other.cpu; });
+
+			if (session.request.service == "CPU")
+				fn(*cpu);
+		}
+
+		/**
+		 * Call 'fn' with each part of a session, in the order of their records
+		 */
+		void _for_each_part(auto const &fn)
+		{
+			using Part = Image::Part;
+
+			_child.parent.for_each_session([&] (Open_session &s) {
+
+				_with_pd(s, [&] (Virtual_pd &pd) {
+					pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+						fn(s.number, number, map.cap(), map.slot, true); });
+					fn(s.number, Part::NATIVE_PD, pd.native_pd(), pd.native_slot, false); });
+
+				_with_cpu(s, [&] (Virtual_cpu &cpu) {
+					fn(s.number, Part::NATIVE_CPU, cpu.native_cpu(), cpu.native_slot, false); });
+
+				s.for_each_part([&] (uint32_t part, Native_capability cap, uint32_t &slot) {
+					fn(s.number, part, cap, slot, true); });
+
+				s.with_rm([&] (Rm_service_session &rm) {
+					rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
+						fn(s.number, part, map.cap(), map.slot, true); }); }); });
+		}
+
+		/**
+		 * Call 'fn' with each dataspace of no session, in the order of their records
+		 *
+		 * \param fn  called with the member, the 'Dataspace &', and its owner
+		 */
+		void _for_each_own_dataspace(auto const &fn)
+		{
+			using Kind = Dataspace::Kind;
+
+			for (uint32_t i = 0; i < _num_members; i++)
+				_members[i].pd->dataspaces.for_each([&] (Dataspace &ds) {
+
+					/* what does not exist is no part of the image */
+					bool const missing = ds.kind == Kind::CAP_SPACE && !_members[i].table;
+
+					if (ds.of_no_session() && !missing && !(_unit && ds.kind == Kind::TRACE))
+						fn(i, ds, 0U); });
+
+			for (unsigned i = 0; i < _num_cpus && _unit; i++)
+				if (Dataspace * const trace = _cpus[i].cpu->trace)
+					fn(0U, *trace, _cpus[i].session);
+		}
+
+		void _for_each_map(auto const &fn)
+		{
+			for (uint32_t i = 0; i < _num_members; i++)
+				_members[i].pd->for_each_map([&] (uint32_t, Virtual_region_map &map) { fn(map); });
+
+			_child.parent.for_each_session([&] (Open_session &session) {
+				session.with_rm([&] (Rm_service_session &rm) {
+					rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { fn(map); }); }); });
+		}
+
 		uint32_t _thread_by_badge(uint32_t) const;
 
+		/**
+		 * Return slot of the system call that a thread is blocked in
+		 */
+		static unsigned _slot_of_call(Thread_info const &t)
+		{
+			return unsigned(t.argument >> Foc::L4_CAP_SHIFT);
+		}
+
+		/**
+		 * Return meaning of a slot of a member, whose table was copied last, or nullptr
+		 */
+		Meanings::Meaning const *_meaning_of(uint32_t member, unsigned slot) const
+		{
+			Cap_space_monitor::Snapshot::Entry const entry = _snapshot.entry(slot);
+
+			return entry.state == CAP_MAP_STATE_USED && !_members[member].dead.contains(slot)
+			     ? _meanings.find(entry.badge) : nullptr;
+		}
+
+		bool _find_members();
 		void _number_objects();
 		bool _look_at_threads();
 		bool _explain_objects();
-		bool _explain_slots();
-		bool _find_calls();
+		bool _explain_members();
+		bool _explain_slots(uint32_t member);
+		bool _find_calls(uint32_t member);
 		bool _find_calls_of_clients();
-		bool _find_signal_threads();
+		void _find_signal_threads(uint32_t member);
+		bool _choose_signal_threads();
+		bool _find_parents();
+		bool _find_parent_memory(uint32_t member, addr_t at);
+		bool _holds_parent(Member const &, Dataspace const &, size_t offset);
 
 		void _put_system();
-		bool _put_table();
-		void _put_objects();
+		void _put_members();
+		bool _put_tables();
+		bool _put_objects();
+		void _put_objects_of(uint32_t member);
 		void _put_sessions();
 		void _put_parts();
 		void _put_handlers();
 		void _put_dataspaces();
+		void _forget_moved();
 		void _put_base();
 		bool _put_roms();
 		bool _put_regions();
@@ -121,8 +305,8 @@ class Cap_checkpoint::Save : Noncopyable
 		 */
 		Save(Child &child, Image::Sink &sink, Snapshot &snapshot, Precopy *precopy = nullptr)
 		:
-			_child(child), _alloc(child.monitor().heap), _writer(sink), _snapshot(snapshot),
-			_precopy(precopy)
+			_child(child), _alloc(child.monitor().heap), _increment(false),
+			_writer(sink, _contents), _snapshot(snapshot), _precopy(precopy)
 		{ }
 
 		/**
@@ -135,18 +319,13 @@ class Cap_checkpoint::Save : Noncopyable
 		Save(Child &child, Image::Sink &sink, Snapshot &snapshot, Precopy &precopy,
 		     Image::Base const &base)
 		:
-			_child(child), _alloc(child.monitor().heap), _writer(sink, Image::INCREMENT),
-			_snapshot(snapshot), _precopy(&precopy)
+			_child(child), _alloc(child.monitor().heap), _increment(true),
+			_writer(sink, _contents), _snapshot(snapshot), _precopy(&precopy)
 		{
 			_base.construct(base);
 		}
 
 		~Save() { if (_pinned) _precopy->unpin(false); }
-
-		/**
-		 * Refuse a component that cannot be saved by now, whether it is frozen or not
-		 */
-		static Save_result possible(Child &);
 
 		/**
 		 * Save all but the pages that there are copies of, to be called once

@@ -258,15 +258,6 @@ void Managed_child::_checkpoint()
 {
 	_attempt_us = _common.now_us();
 
-	/* a child that has children itself would be frozen in vain */
-	bool possible = true;
-	Cap_checkpoint::Save::possible(*_child).with_error([&] (Refused const &refused) {
-		_try_again(Message("not saved: ", refused));
-		possible = false; });
-
-	if (!possible)
-		return;
-
 	/* compute hashes while the child is still running */
 	_child->parent.for_each_session([&] (Cap_checkpoint::Open_session &session) {
 		session.with_rom([&] (Cap_checkpoint::Rom_service_session &rom) {

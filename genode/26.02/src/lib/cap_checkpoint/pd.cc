@@ -43,6 +43,9 @@ Virtual_pd::Virtual_pd(Entrypoint &ep, Pd_session_capability real, Name const &n
 	add(Dataspace::Kind::STACK_AREA,  stack.dataspace(),  &stack);
 	add(Dataspace::Kind::LINKER_AREA, linker.dataspace(), &linker);
 	add(Dataspace::Kind::CAP_SPACE,   cap_space.ds(),     nullptr);
+
+	if (unit.tracks_dirty_pages)
+		(void)track_dirty_pages();
 }
 
 

@@ -9,6 +9,7 @@
  */
 
 /* Genode includes */
+#include <cap_checkpoint/child_sessions.h>
 #include <cap_checkpoint/image_writer.h>
 #include <cap_checkpoint/precopy.h>
 #include <cap_checkpoint/rm_session.h>
@@ -160,9 +161,10 @@ bool Precopy::_provide_all()
 {
 	bool all = true;
 
-	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.kind == Kind::RAM || ds.kind == Kind::TRACE)
-			all &= _provide(ds); });
+	_child.for_each_pd([&] (Virtual_pd &pd) {
+		pd.dataspaces.for_each([&] (Dataspace &ds) {
+			if (ds.kind == Kind::RAM || ds.kind == Kind::TRACE)
+				all &= _provide(ds); }); });
 
 	return all;
 }
@@ -173,13 +175,13 @@ bool Precopy::_provide_all()
  *
  * \return  false if there is none, or there were too many questions
  */
-bool Precopy::_ask(addr_t at, Round &round)
+bool Precopy::_ask(Virtual_pd &pd, addr_t at, Round &round)
 {
 	if (round.calls >= max_calls())
 		return false;
 
 	_answer = { .at = at, .count = Dirty_pages::MAX,
-	            .pages = _native_pd.dirty_pages(at, Dirty_pages::MAX) };
+	            .pages = pd.native.dirty_pages(at, Dirty_pages::MAX) };
 	round.calls++;
 
 	return _answer.pages.state == Dirty_pages::OK;
@@ -189,12 +191,13 @@ bool Precopy::_ask(addr_t at, Round &round)
 /**
  * Mark pages of a region that were written
  *
+ * \param pd     component whose map it is, or that sees the map at one place
  * \param at     address of the first page in the component
  * \param skip   pages of the region in front of it
  * \param count  number of pages to look at
  */
-void Precopy::_look_at(Region const &region, addr_t const at, size_t skip, size_t count,
-                       Round &round)
+void Precopy::_look_at(Virtual_pd &pd, Region const &region, addr_t const at, size_t skip,
+                       size_t count, Round &round)
 {
 	Shadow * const shadow = region.ds ? region.ds->shadow : nullptr;
 
@@ -211,7 +214,7 @@ void Precopy::_look_at(Region const &region, addr_t const at, size_t skip, size_
 
 		/* an answer tells of other regions, too, and nobody else will */
 		if (page < _answer.at || known >= _answer.count) {
-			if (!_ask(page, round)) {
+			if (!_ask(pd, page, round)) {
 				shadow->mark(first + i, count - i);
 				_answer = { };
 				return;
@@ -242,7 +245,7 @@ void Precopy::_look_at(Region const &region, addr_t const at, size_t skip, size_
 
 
 /**
- * Return true if the component has a region map of an RM session at one place only
+ * Return true if a region map of an RM session is at one place only, be it of any component
  */
 static bool at_one_place(Cap_checkpoint::Dataspace const &map)
 {
@@ -259,8 +262,8 @@ static bool at_one_place(Cap_checkpoint::Dataspace const &map)
  * \param at          address of the part in the component
  * \param begin, end  part of the region map
  */
-void Precopy::_look_at_area(Region const &outer, addr_t const at, addr_t const begin,
-                            addr_t const end, Round &round)
+void Precopy::_look_at_area(Virtual_pd &pd, Region const &outer, addr_t const at,
+                            addr_t const begin, addr_t const end, Round &round)
 {
 	Virtual_region_map &area = *outer.ds->area;
 
@@ -277,9 +280,10 @@ void Precopy::_look_at_area(Region const &outer, addr_t const at, addr_t const b
 		addr_t const skip = first - inner.range.start, place = at + (first - begin);
 
 		if (inner.ds && at_one_place(*inner.ds))
-			_look_at_area(inner, place, inner.offset + skip, inner.offset + skip + (last - first), round);
+			_look_at_area(pd, inner, place, inner.offset + skip,
+			              inner.offset + skip + (last - first), round);
 		else
-			_look_at(inner, place, skip/Shadow::PAGE, (last - first)/Shadow::PAGE, round); });
+			_look_at(pd, inner, place, skip/Shadow::PAGE, (last - first)/Shadow::PAGE, round); });
 }
 
 
@@ -304,32 +308,40 @@ void Precopy::_look_at_others()
 
 
 /**
- * Look at all regions of the component in the order of their addresses
+ * Look at all regions of a component in the order of their addresses
  */
-void Precopy::_look_at_all(Round &round)
+void Precopy::_look_at_pd(Virtual_pd &pd, Round &round)
 {
-	Virtual_pd &pd = _child.pd;
-
 	bool stack = false, linker = false, elsewhere = false;
 
 	_answer = { };
+
+	/* nobody knows what it has written */
+	if (!pd.dirty_pages_tracked)
+		pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { map.forgotten(); });
 
 	pd.space.for_each_region([&] (Region &outer) {
 
 		Virtual_region_map * const area = outer.ds ? outer.ds->area : nullptr;
 
 		auto look_at_area = [&] {
-			_look_at_area(outer, outer.range.start, outer.offset,
+			_look_at_area(pd, outer, outer.range.start, outer.offset,
 			              outer.offset + outer.range.num_bytes, round); };
 
 		if (!area) {
-			_look_at(outer, outer.range.start, 0, outer.range.num_bytes/Shadow::PAGE, round);
+			_look_at(pd, outer, outer.range.start, 0, outer.range.num_bytes/Shadow::PAGE, round);
 			return;
 		}
 
 		if (outer.ds->kind == Kind::REGION_MAP) {
 			if (at_one_place(*outer.ds))
 				look_at_area();
+			return;
+		}
+
+		/* the other component is not asked what happens here */
+		if (area != &pd.stack && area != &pd.linker) {
+			area->forgotten();
 			return;
 		}
 
@@ -340,8 +352,6 @@ void Precopy::_look_at_all(Round &round)
 			look_at_area();
 		seen = true;
 	});
-
-	_look_at_others();
 
 	/*
 	 * An area may be at several addresses, and within an area. A component without
@@ -357,10 +367,30 @@ void Precopy::_look_at_all(Round &round)
 		pd.stack.forgotten();
 		pd.linker.forgotten();
 	}
+}
+
+
+/**
+ * Look at what all components may have written
+ *
+ * What several of them share is marked if one of them has written it.
+ */
+void Precopy::_look_at_all(Round &round)
+{
+	_child.for_each_pd([&] (Virtual_pd &pd) { _look_at_pd(pd, round); });
+
+	_look_at_others();
 
 	/* core writes to it, too */
-	if (_child.cpu.trace && _child.cpu.trace->shadow)
-		_child.cpu.trace->shadow->mark(0, 1);
+	auto mark_trace = [] (Virtual_cpu &cpu)
+	{
+		if (cpu.trace && cpu.trace->shadow)
+			cpu.trace->shadow->mark(0, 1);
+	};
+
+	mark_trace(_child.cpu);
+	_child.parent.for_each_session([&] (Open_session &session) {
+		session.with_cpu([&] (Cpu_service_session &other) { mark_trace(other.cpu); }); });
 }
 
 

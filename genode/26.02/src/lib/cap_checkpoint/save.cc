@@ -10,7 +10,6 @@
 
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
-#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/save.h>
 
 using namespace Cap_checkpoint;
@@ -26,7 +25,7 @@ void Save::_put_system()
 	if (offer)
 		donated = offer->donated();
 
-	system.version      = _base.constructed() ? Image::INCREMENT : Image::COMPLETE;
+	system.version      = _contents;
 	system.architecture = This_system::ARCHITECTURE;
 	system.page_size    = Image::PAGE_SIZE;
 	system.kernel       = Image::System::FOC;
@@ -35,48 +34,14 @@ void Save::_put_system()
 	system.checkpoint   = _number = ++_child.checkpoints;
 	system.main_thread  = _main_thread;
 	system.parent_slot  = _child.parent.slot;
-	system.parent_dataspace = _child.parent_ds ? _child.parent_ds->number : NONE;
-	system.parent_offset    = _child.parent_offset;
+	/* each member of a unit has its own one */
+	system.parent_dataspace = _unit ? NONE : _child.parent_ds->number;
+	system.parent_offset    = _unit ? 0    : _child.parent_offset;
 
 	(void)Image::put_text(system.release, This_system::RELEASE);
 	(void)Image::put_text(system.label, _child.pd.name.string());
 
 	_writer.put(system);
-}
-
-
-bool Save::_put_table()
-{
-	return with_attached(_child.monitor().local_rm, _child.pd.cap_space.ds(), Access::READ,
-		[&] (char *start, size_t size) { _writer.table(start, size); })
-		|| _refuse(Refused::Reason::OUT_OF_MEMORY, "capability table");
-}
-
-
-void Save::_put_objects()
-{
-	using Object = Image::Object;
-
-	for (unsigned slot = 0; slot < Cap_space_monitor::NUM_SLOTS; slot++) {
-
-		Cap_space_monitor::Snapshot::Entry const entry = _snapshot.entry(slot);
-
-		if (entry.state == CAP_MAP_STATE_FREE)
-			continue;
-
-		Object object { .slot = slot, .badge = entry.badge, .kind = Object::DEAD,
-		                .number = 0, .member = 0, .previous = 0 };
-
-		if (entry.state == CAP_MAP_STATE_USED) {
-			if (entry.badge == 1)
-				object.kind = Object::PSEUDO;
-			else if (Meanings::Meaning const * const meaning = _meanings.find(entry.badge)) {
-				object.kind   = meaning->kind;
-				object.number = meaning->number;
-			}
-		}
-		_writer.put(object);
-	}
 }
 
 
@@ -109,26 +74,8 @@ void Save::_put_sessions()
 
 void Save::_put_parts()
 {
-	using Part = Image::Part;
-
-	auto put = [&] (uint32_t session, uint32_t part, uint32_t slot)
-	{
-		_writer.put(Part { .session = session, .part = part, .slot = slot, .zero = 0 });
-	};
-
-	/* the PD session has the lower ID */
-	_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
-		put(_pd_session, number, map.slot); });
-
-	put(_pd_session,  Part::NATIVE_PD,  _child.pd.native_slot);
-	put(_cpu_session, Part::NATIVE_CPU, _child.cpu.native_slot);
-
-	_child.parent.for_each_session([&] (Open_session &session) {
-		session.for_each_part([&] (uint32_t part, Native_capability, uint32_t slot) {
-			put(session.number, part, slot); });
-		session.with_rm([&] (Rm_service_session &rm) {
-			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
-				put(session.number, part, map.slot); }); }); });
+	_for_each_part([&] (uint32_t session, uint32_t part, Native_capability, uint32_t slot, bool) {
+		_writer.put(Image::Part { .session = session, .part = part, .slot = slot, .zero = 0 }); });
 }
 
 
@@ -136,21 +83,22 @@ void Save::_put_handlers()
 {
 	auto put = [&] (uint32_t session, uint32_t part, Signal_context_capability sigh)
 	{
-		_child.pd.signals.with_context(sigh, [&] (Context &context) {
-			_writer.put(Image::Handler { .session = session, .part = part,
-			                             .context = context.number, .zero = 0 }); });
+		for (uint32_t i = 0; i < _num_members; i++)
+			_members[i].pd->signals.with_context(sigh, [&] (Context &context) {
+				_writer.put(Image::Handler { .session = session, .part = part,
+				                             .context = context.number, .zero = 0 }); });
 	};
 
 	_child.parent.for_each_session([&] (Open_session &session) {
 
-		if (session.number == _pd_session)
-			_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
-				put(_pd_session, number, map.sigh); });
-		else if (session.number == _cpu_session)
-			put(_cpu_session, 0, _child.cpu.sigh);
-		else
-			for (uint32_t part = 0; part < Open_session::MAX_HANDLERS; part++)
-				put(session.number, part, session.handler(part));
+		_with_pd(session, [&] (Virtual_pd &pd) {
+			pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+				put(session.number, number, map.sigh); }); });
+
+		_with_cpu(session, [&] (Virtual_cpu &cpu) { put(session.number, 0, cpu.sigh); });
+
+		for (uint32_t part = 0; part < Open_session::MAX_HANDLERS; part++)
+			put(session.number, part, session.handler(part));
 
 		session.with_rm([&] (Rm_service_session &rm) {
 			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
@@ -167,14 +115,15 @@ void Save::_put_dataspaces()
 
 	using Kind = Dataspace::Kind;
 
-	auto put = [&] (Dataspace const &ds, Kind kind, uint32_t owner, uint32_t part)
+	auto put = [&] (Dataspace const &ds, Kind kind, uint32_t owner, uint32_t part,
+	                uint32_t member = 0)
 	{
 		/* a dataspace of several sessions has its slot once */
 		uint32_t const slot = (ds.number == number++) ? ds.slot : NONE;
 
 		_writer.put(Image::Dataspace { .kind  = kind,    .cache = uint32_t(ds.cache),
 		                               .size  = ds.size, .owner = owner, .part = part,
-		                               .slot  = slot,    .member = 0 });
+		                               .slot  = slot,    .member = member });
 	};
 
 	_child.parent.for_each_session([&] (Open_session &session) {
@@ -186,9 +135,8 @@ void Save::_put_dataspaces()
 			rm.for_each_map([&] (uint32_t part, Virtual_region_map &map) {
 				put(*map.managed, Kind::REGION_MAP, session.number, part); }); }); });
 
-	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.of_no_session())
-			put(ds, ds.kind, 0, 0); });
+	_for_each_own_dataspace([&] (uint32_t member, Dataspace &ds, uint32_t owner) {
+		put(ds, ds.kind, owner, 0, member); });
 
 	uint32_t roms = 0;
 	_child.parent.for_each_session([&] (Open_session &session) {
@@ -223,16 +171,20 @@ bool Save::_put_regions()
 {
 	bool all = true;
 
-	auto put = [&] (Virtual_region_map &map)
-	{
+	uint32_t const NUM_MAPS = Image::Region::NUM_MAPS;
+
+	_for_each_map([&] (Virtual_region_map &map) {
 		map.for_each_region([&] (Region &r) {
 
-			/* the areas of the environment belong to the address space */
+			/* the areas of an environment belong to the address space in front of them */
 			bool const area = r.ds && r.ds->area && r.ds->kind != Dataspace::Kind::REGION_MAP;
 
-			if (!r.ds || (area && map.number != Image::Region::ADDRESS_SPACE)) {
-				all = _refuse(Refused::Reason::FOREIGN_MEMORY, "map ", map.number, " at ",
-				              Hex(r.range.start));
+			bool const misplaced = area && map.number + r.ds->area->number % NUM_MAPS
+			                            != r.ds->area->number;
+
+			if (!r.ds || r.ds->number == NONE || misplaced) {
+				all = _refuse(Refused::Reason::FOREIGN_MEMORY, _named(map.number/NUM_MAPS),
+				              "map ", map.number, " at ", Hex(r.range.start));
 				return;
 			}
 
@@ -244,14 +196,7 @@ bool Save::_put_regions()
 				.offset = r.offset,
 				.rights = (r.writeable  ? uint32_t(Image::Region::WRITE)   : 0)
 				        | (r.executable ? uint32_t(Image::Region::EXECUTE) : 0),
-				.zero   = 0 }); });
-	};
-
-	_child.pd.for_each_map([&] (uint32_t, Virtual_region_map &map) { put(map); });
-
-	_child.parent.for_each_session([&] (Open_session &session) {
-		session.with_rm([&] (Rm_service_session &rm) {
-			rm.for_each_map([&] (uint32_t, Virtual_region_map &map) { put(map); }); }); });
+				.zero   = 0 }); }); });
 
 	return all;
 }
@@ -262,8 +207,8 @@ void Save::_put_faults()
 	using Type = Region_map::Fault::Type;
 
 	/* in the order of threads */
-	for (uint32_t i = 0; i < _num_threads; i++)
-		_child.pd.faults.for_each([&] (Faults::Pending const &pending) {
+	for (uint32_t i = 0; i < _threads.count(); i++)
+		_child.unit.faults.for_each([&] (Faults::Pending const &pending) {
 
 			if (pending.thread != _threads[i].thread->cap)
 				return;
@@ -283,7 +228,7 @@ void Save::_put_faults()
 
 void Save::_put_threads()
 {
-	for (unsigned i = 0; i < _num_threads; i++) {
+	for (unsigned i = 0; i < _threads.count(); i++) {
 
 		Thread_info const &t = _threads[i];
 
@@ -291,13 +236,14 @@ void Save::_put_threads()
 
 		thread.index       = t.index;
 		thread.state       = uint32_t(t.restart);
-		thread.session     = _cpu_session;
+		thread.session     = t.session;
 		thread.called      = t.called;
 		thread.serves      = t.serves;
 		thread.handler     = NONE;
 		thread.slot        = t.slot;
 		thread.native_slot = t.native_slot;
 		thread.gate_slot   = t.gate_slot;
+		thread.member      = t.member;
 		thread.utcb        = t.state.utcb;
 
 		Affinity::Location const location = t.thread->location;
@@ -307,9 +253,9 @@ void Save::_put_threads()
 		thread.affinity[2] = location.width();
 		thread.affinity[3] = location.height();
 
-		if (t.restart) {
-			thread.ip = _child.pd.records.restart_ip();
-			thread.sp = _child.pd.records.restart_sp(t.state);
+		if (t.started()) {
+			thread.ip = t.pd->records.restart_ip();
+			thread.sp = t.pd->records.restart_sp(t.state);
 		}
 		(void)Image::put_text(thread.name, t.thread->name.string());
 
@@ -320,19 +266,25 @@ void Save::_put_threads()
 
 void Save::_put_signals()
 {
-	Signals &signals = _child.pd.signals;
-
 	for (size_t i = 0; i < _gates.count(); i++)
 		_writer.put(Image::Gate { .thread = _gates[i].thread, .slot = _gates[i].slot });
 
-	signals.for_each_source([&] (Virtual_source &s) {
-		_writer.put(Image::Source { .thread = s.thread_number, .slot = s.slot,
-		                            .semaphore_slot = s.semaphore_slot, .member = 0 }); });
+	for (uint32_t i = 0; i < _num_members; i++)
+		_members[i].pd->signals.for_each_source([&] (Virtual_source &s) {
+			_writer.put(Image::Source { .thread = s.thread_number, .slot = s.slot,
+			                            .semaphore_slot = s.semaphore_slot, .member = i }); });
 
-	signals.for_each_context([&] (Context &c) {
-		_writer.put(Image::Context { .source  = 0, .slot = c.slot,
-		                             .imprint = c.imprint, .pending = c.pending,
-		                             .zero    = 0 }); });
+	for (uint32_t i = 0; i < _num_members; i++) {
+
+		/* there is one as soon as there is a context */
+		uint32_t source = 0;
+		_members[i].pd->signals.for_each_source([&] (Virtual_source &s) { source = s.number; });
+
+		_members[i].pd->signals.for_each_context([&] (Context &c) {
+			_writer.put(Image::Context { .source  = source, .slot = c.slot,
+			                             .imprint = c.imprint, .pending = c.pending,
+			                             .zero    = 0 }); });
+	}
 }
 
 
@@ -365,10 +317,11 @@ bool Save::_put_state()
 		return _refuse(Refused::Reason::OUT_OF_MEMORY, "copies for an increment");
 
 	_put_system();
-	if (!_put_table())
+	_put_members();
+
+	if (!_put_tables() || !_put_objects())
 		return false;
 
-	_put_objects();
 	_put_sessions();
 	_put_parts();
 	_put_handlers();

@@ -10,10 +10,32 @@
 
 /* Genode includes */
 #include <cap_checkpoint/attached.h>
-#include <cap_checkpoint/rm_session.h>
 #include <cap_checkpoint/save.h>
 
 using namespace Cap_checkpoint;
+
+
+/**
+ * Let trace controls be new in an increment if they are at another place in it than before
+ *
+ * So they are as soon as a component has its first child, or none any more. Dataspaces of an increment
+ * are in the order of their origins.
+ */
+void Save::_forget_moved()
+{
+	uint32_t next = 0;
+	bool     moved = false;
+
+	_for_each_own_dataspace([&] (uint32_t, Dataspace &ds, uint32_t) {
+		if (ds.shadow && ds.shadow->reference != NONE) {
+			moved |= ds.shadow->reference < next;
+			next   = ds.shadow->reference + 1;
+		} });
+
+	_for_each_own_dataspace([&] (uint32_t, Dataspace &ds, uint32_t) {
+		if (moved && ds.shadow && ds.kind == Dataspace::Kind::TRACE)
+			ds.shadow->reference = NONE; });
+}
 
 
 /**
@@ -21,6 +43,8 @@ using namespace Cap_checkpoint;
  */
 void Save::_put_base()
 {
+	_forget_moved();
+
 	_writer.put(*_base);
 
 	/* in the order of the records of dataspaces */
@@ -33,9 +57,8 @@ void Save::_put_base()
 		session.with_rm([&] (Rm_service_session &rm) {
 			rm.for_each_map([&] (uint32_t, Virtual_region_map &) { put(NONE); }); }); });
 
-	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
-		if (ds.of_no_session())
-			put(ds.shadow ? ds.shadow->reference : NONE); });
+	_for_each_own_dataspace([&] (uint32_t, Dataspace &ds, uint32_t) {
+		put(ds.shadow ? ds.shadow->reference : NONE); });
 
 	_child.parent.for_each_session([&] (Open_session &session) {
 		session.with_rom([&] (Rom_service_session &) { put(NONE); }); });
@@ -71,7 +94,7 @@ bool Save::_put_pages()
 {
 	bool all = true;
 
-	_child.pd.dataspaces.for_each([&] (Dataspace &ds) {
+	_for_each_own_dataspace([&] (uint32_t, Dataspace &ds, uint32_t) {
 
 		if (ds.kind != Dataspace::Kind::RAM && ds.kind != Dataspace::Kind::TRACE)
 			return;
