@@ -184,7 +184,7 @@ struct Cap_checkpoint::Open_session : Interface, Noncopyable
 
 	virtual Rm_service_session    *rm_session()    { return nullptr; }
 
-	/* sessions by which the component has children, and of which no image can tell */
+	/* sessions by which the component has children */
 	virtual Pd_service_session    *pd_session()    { return nullptr; }
 	virtual Cpu_service_session   *cpu_session()   { return nullptr; }
 

@@ -170,11 +170,20 @@ class Cap_checkpoint::Signals : Noncopyable
 
 		/**
 		 * Submit a signal along with those that are kept, unless there is one
+		 *
+		 * The context may be the one of a child, which uses a session of the component. It gets
+		 * the signal at once, besides one that is kept.
 		 */
 		void raise(Signal_context_capability cap)
 		{
+			bool own = false;
+
 			with_context(cap, [&] (Context &context) {
-				context.pending = max(1U, context.pending); });
+				context.pending = max(1U, context.pending);
+				own = true; });
+
+			if (!own && cap.valid())
+				_pd.submit(cap, 1);
 		}
 
 		void with_context(Native_capability cap, auto const &fn)

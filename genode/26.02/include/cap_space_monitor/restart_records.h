@@ -141,8 +141,10 @@ class Cap_space_monitor::Restart_records : Noncopyable
 		/**
 		 * Return number of threads that have been started anew since 'adopt', and
 		 * have received the requests they were handling
+		 *
+		 * There are none without records.
 		 */
-		unsigned restarted() const { return unsigned(_area->restarted.acquire()); }
+		unsigned restarted() const { return _area ? unsigned(_area->restarted.acquire()) : 0; }
 
 		/**
 		 * Start a thread of a component with copied records

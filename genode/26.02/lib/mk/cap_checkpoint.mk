@@ -6,7 +6,7 @@ SRC_CC   += rm.cc file_system.cc file_nodes.cc file_packets.cc file_handles.cc n
 SRC_CC   += proxy.cc offer.cc clients.cc translate.cc shared_memory.cc provider.cc requests.cc
 SRC_CC   += restore_clients.cc donations.cc
 SRC_CC   += meaning.cc explain.cc save.cc save_members.cc save_pages.cc shadow.cc precopy.cc
-SRC_CC   += restore.cc restore_checks.cc restore_maps.cc revive.cc
+SRC_CC   += restore.cc restore_checks.cc restore_maps.cc restore_members.cc restore_caps.cc revive.cc
 # the dynamic linker does not offer its own one
 SRC_CC   += elf_binary.cc
 

@@ -190,10 +190,6 @@ void Image_store::_look_at(Place const &place, unsigned i)
 	if (chain.last().system().checkpoint > MAX_NUMBER)
 		return refuse(State::REFUSED, "no further checkpoint could have a higher number");
 
-	/* a restore would refuse it after the child before has ended */
-	if (chain.last().num_members() > 1)
-		return refuse(State::REFUSED, "unit of ", chain.last().num_members(), " components");
-
 	slot.state  = State::VALID;
 	slot.number = chain.last().system().checkpoint;
 	slot.crc    = chain.last().header_crc();

@@ -26,6 +26,7 @@ bool Restore::_reserve()
 
 	return (_sessions  .reserve(_image.num<Image::Session>())
 	     && _dataspaces.reserve(_image.num<Image::Dataspace>())
+	     && _taken     .reserve(_image.num<Image::Dataspace>())
 	     && _kept      .reserve(_image.num<Image::Dataspace>())
 	     && _maps      .reserve(num_maps)
 	     && _threads   .reserve(num_threads)
@@ -62,6 +63,29 @@ bool Restore::_same(Image::Session const &s, Open_session const &open) const
 
 
 /**
+ * Forget the memory that was provided ahead and goes along with a session
+ */
+void Restore::_forget_memory(Open_session &open)
+{
+	auto forget = [&] (Dataspace const &ds)
+	{
+		for (size_t i = 0; i < _ahead->_dataspaces.count(); i++)
+			if (_ahead->_dataspaces[i] == &ds)
+				_ahead->_dataspaces[i] = nullptr;
+	};
+
+	open.for_each_memory([&] (uint32_t, Dataspace &ds) { forget(ds); });
+
+	open.with_pd([&] (Pd_service_session &child) {
+		child.pd.dataspaces.for_each([&] (Dataspace &ds) { forget(ds); }); });
+
+	open.with_cpu([&] (Cpu_service_session &session) {
+		if (session.cpu.trace)
+			forget(*session.cpu.trace); });
+}
+
+
+/**
  * Close sessions that were opened ahead, and are not those of the image
  */
 bool Restore::_close_other_sessions()
@@ -79,7 +103,7 @@ bool Restore::_close_other_sessions()
 		bool found = false;
 		Id   id { };
 
-		_child.parent.for_each_session([&] (Open_session const &open) {
+		_child.parent.for_each_session([&] (Open_session &open) {
 
 			bool same = false;
 			_image.for_each<Image::Session>([&] (size_t, Image::Session const &s) {
@@ -88,6 +112,7 @@ bool Restore::_close_other_sessions()
 			if (!same && !found) {
 				found = true;
 				id    = open.request.id;
+				_forget_memory(open);
 			}
 		});
 
@@ -105,17 +130,25 @@ bool Restore::_close_other_sessions()
 /**
  * Return true if a session is opened by now
  *
- * Whatever has memory is a server that others may see.
+ * Whatever has memory is a server that others may see. PD and CPU sessions have none, and a ROM
+ * session that does not change has none either, whatever the image says.
  */
 bool Restore::_wanted(size_t session) const
 {
-	bool memory = false;
+	Image::Session const s = _image.get<Image::Session>(session);
 
-	if (_begins)
-		_image.for_each<Image::Dataspace>([&] (size_t, Image::Dataspace const &ds) {
-			memory |= (ds.kind == Image::Dataspace::SESSION && ds.owner == session); });
+	if (!_begins || !strcmp(s.service, "PD") || !strcmp(s.service, "CPU"))
+		return true;
 
-	return !memory;
+	bool memory = false, unchanging = false;
+
+	_image.for_each<Image::Dataspace>([&] (size_t, Image::Dataspace const &ds) {
+		memory |= (ds.kind == Image::Dataspace::SESSION && ds.owner == session); });
+
+	_image.for_each<Image::Rom>([&] (size_t, Image::Rom const &rom) {
+		unchanging |= (rom.session == session); });
+
+	return !memory || unchanging;
 }
 
 
@@ -150,6 +183,9 @@ bool Restore::_open_sessions()
 				session->hold(); },
 			             [&] (Session_error) {
 				all = _refuse(Refused::Reason::SESSION, Cstring(s.service), ", ", Cstring(s.args)); }); });
+
+	if (all)
+		_find_members();
 
 	return all;
 }
@@ -194,24 +230,46 @@ bool Restore::_take_dataspaces()
 
 	_filled = _ahead->_filled;
 
-	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &) {
+	bool ok = true;
+
+	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
 		uint32_t const origin = _chain.origin(uint32_t(i), _filled - 1);
 
-		if (origin != NONE) {
-			_dataspaces[i]  = earlier[origin];
-			earlier[origin] = nullptr;
-		}
-	});
+		if (origin == NONE || !earlier[origin])
+			return;
 
-	bool ok = true;
+		bool const ram   = ds.kind == Image::Dataspace::RAM,
+		           trace = ds.kind == Image::Dataspace::TRACE;
+
+		/* all else is not filled ahead */
+		if (!ram && !trace)
+			return;
+
+		/* a member has what it has allocated */
+		bool own = trace && _cpu_of_trace(ds).trace == earlier[origin];
+		if (ram)
+			_members[ds.member]->dataspaces.with_dataspace(earlier[origin]->cap,
+				[&] (Dataspace &) { own = true; }, [&] { });
+
+		if (!own) {
+			ok = _refuse(Refused::Reason::IMAGE, "origin of dataspace ", i);
+			return;
+		}
+
+		_dataspaces[i]  = earlier[origin];
+		_taken[i]       = true;
+		earlier[origin] = nullptr;
+	});
 
 	for (size_t i = 0; i < earlier.count(); i++) {
 
 		Dataspace * const ds = earlier[i];
 
-		if (ds && ds->kind == Image::Dataspace::RAM)
-			_child.pd.free(*ds);
+		if (ds && ds->kind == Image::Dataspace::RAM) {
+			Ram_dataspace_capability const cap = static_cap_cast<Ram_dataspace>(ds->cap);
+			_child.for_each_pd([&] (Virtual_pd &pd) { pd.free_ram(cap); });
+		}
 
 		/* there is one that nobody can make empty again */
 		if (ds && ds->kind == Image::Dataspace::TRACE)
@@ -225,33 +283,32 @@ bool Restore::_provide_dataspaces()
 {
 	using Kind = Image::Dataspace::Kind;
 
-	if (_ahead && !_take_dataspaces())
-		return false;
+	/* those that come along with each member */
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		_members[member]->dataspaces.for_each([&] (Dataspace &own) {
+			if (own.kind == Kind::STACK_AREA || own.kind == Kind::LINKER_AREA
+			 || own.kind == Kind::CAP_SPACE)
+				_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
+					if (ds.member == member && ds.kind == own.kind && ds.size == own.size)
+						_dataspaces[i] = &own; }); });
 
-	/* those that come along with the child */
-	_child.pd.dataspaces.for_each([&] (Dataspace &own) {
-		if (own.kind == Kind::STACK_AREA || own.kind == Kind::LINKER_AREA
-		 || own.kind == Kind::CAP_SPACE)
-			_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
-				if (ds.kind == own.kind && ds.size == own.size)
-					_dataspaces[i] = &own; }); });
-
-	_take_shared_memory();
-
-	if (!_begins && !_create_maps())
+	if (!_take_shared_memory() || (!_begins && !_create_maps()))
 		return false;
 
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
 		if (ds.kind == Kind::RAM && !_dataspaces[i])
-			_child.pd.alloc(size_t(ds.size), Cache(ds.cache)).with_result(
+			_members[ds.member]->alloc(size_t(ds.size), Cache(ds.cache)).with_result(
 				[&] (Dataspace *ram) { _dataspaces[i] = ram; }, [&] (Alloc_error) { });
 
 		if (ds.kind == Kind::SESSION && _sessions[ds.owner])
 			_dataspaces[i] = _sessions[ds.owner]->provide_memory(ds.part, size_t(ds.size));
 
-		if (ds.kind == Kind::TRACE && _child.cpu.trace_control().valid())
-			_dataspaces[i] = _child.cpu.trace;
+		if (ds.kind == Kind::TRACE) {
+			Virtual_cpu &cpu = _cpu_of_trace(ds);
+			if (cpu.trace_control().valid())
+				_dataspaces[i] = cpu.trace;
+		}
 	});
 
 	bool all = true;
@@ -263,7 +320,7 @@ bool Restore::_provide_dataspaces()
 		if (ds.kind == Kind::REGION_MAP && _begins)
 			return;
 		if (all && (!_dataspaces[i] || _dataspaces[i]->size != ds.size))
-			all = _refuse(Refused::Reason::MEMORY, "dataspace ", i); });
+			all = _refuse(Refused::Reason::MEMORY, _named(ds.member), "dataspace ", i); });
 
 	return all && (_begins || _memory_is_complete());
 }
@@ -277,8 +334,11 @@ bool Restore::_fill_pages()
 
 	for (size_t i = 0; i < _dataspaces.count(); i++) {
 
+		/* what is new here may have been in former containers nevertheless */
+		unsigned const position = _taken[i] ? _filled : 0;
+
 		auto for_each_page = [&] (auto const &fn) {
-			_chain.for_each_page(uint32_t(i), fn, _filled); };
+			_chain.for_each_page(uint32_t(i), fn, position); };
 
 		Dataspace * const ds = _dataspaces[i];
 
@@ -302,46 +362,11 @@ bool Restore::_fill_pages()
 }
 
 
-/**
- * Let the component find the capability of its new parent
- */
-bool Restore::_fill_parent_cap()
-{
-	Image::System const system = _image.system();
-
-	_child.parent_ds     = _dataspaces[system.parent_dataspace];
-	_child.parent_offset = size_t(system.parent_offset);
-	_child.checkpoints   = system.checkpoint;
-
-	return with_attached(_child.monitor().local_rm, _child.parent_ds->cap, Access::WRITE,
-		[&] (char *start, size_t) {
-			*(Untyped_capability::Raw *)(start + _child.parent_offset) =
-				Native_capability(_child.parent.cap()).raw(); })
-		|| _refuse(Refused::Reason::OUT_OF_MEMORY, "parent capability");
-}
-
-
-bool Restore::_fill_table()
-{
-	bool fits = false;
-
-	(void)with_attached(_child.monitor().local_rm, _child.pd.cap_space.ds(), Access::WRITE,
-		[&] (char *start, size_t size) {
-			_image.with_table([&] (char const *table, size_t table_size) {
-				if (table_size <= size) {
-					memcpy(start, table, table_size);
-					fits = true;
-				} }); });
-
-	return (fits && Cap_map::ok(_child.pd.cap_space.attach()))
-	    || _refuse(Refused::Reason::NO_TABLE, "cannot be filled");
-}
-
-
 bool Restore::_provide()
 {
-	return _is_of_this_system() && _is_childless() && _reserve() && _child.has_quota() && _read_clients()
-	    && _take_donations() && _open_sessions() && _provide_roms() && _provide_dataspaces() && _fill_pages();
+	return _is_of_this_system() && _has_environment() && _reserve() && _child.has_quota() && _read_clients()
+	    && _take_donations() && _open_sessions() && _provide_roms() && (!_ahead || _take_dataspaces())
+	    && _provide_quota() && _provide_dataspaces() && _fill_pages();
 }
 
 
@@ -355,9 +380,10 @@ bool Restore::begin()
 bool Restore::prepare()
 {
 	bool const ok =
-		_provide() && _servers_fit() && _fill_parent_cap() && _fill_table()
+		_provide() && _servers_fit() && _fill_parent_cap() && _fill_tables()
 		&& _attach_regions()  && _faults_are_open() && _create_threads() && _create_sources()
-		&& _create_contexts() && _create_gates()    && _install_caps()   && _register_handlers();
+		&& _create_contexts() && _create_gates()    && _assign_parents() && _install_caps()
+		&& _register_handlers();
 
 	if (ok)
 		_resume_clients();
@@ -379,8 +405,8 @@ Restore_result Restore::start()
 		}
 
 		/* no half of a component goes on, which might exist elsewhere as a whole */
-		for (size_t i = 0; i < _image.num<Image::Thread>(); i++)
-			_child.cpu.kill_thread(_threads[i]);
+		_image.for_each<Image::Thread>([&] (size_t i, Image::Thread const &thread) {
+			_cpu_of(thread.session).kill_thread(_threads[i]); });
 	}
 	return *_refused;
 }

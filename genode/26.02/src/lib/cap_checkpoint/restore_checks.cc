@@ -27,29 +27,21 @@ bool Restore::_is_of_this_system()
 	if (strcmp(system.release, This_system::RELEASE))
 		return _refuse(Refused::Reason::IMAGE, "release ", Cstring(system.release));
 
-	if (_image.num_members() > 1)
-		return _refuse(Refused::Reason::IMAGE, "unit of ", _image.num_members(), " components");
-
 	return true;
 }
 
 
 /**
- * Refuse sessions for children, of whom an image does not tell
+ * Return true if the PD session of the component itself is the one of its environment
+ *
+ * The others are those of its children.
  */
-bool Restore::_is_childless()
+bool Restore::_has_environment()
 {
-	bool result = true;
+	Image::Session const root = _image.get<Image::Session>(_image.member(0).session);
 
-	_image.for_each<Image::Session>([&] (size_t, Image::Session const &s) {
-
-		bool const pd  = !strcmp(s.service, "PD")  && s.id != Parent::Env::pd().value,
-		           cpu = !strcmp(s.service, "CPU") && s.id != Parent::Env::cpu().value;
-
-		if (pd || cpu)
-			result = _refuse(Refused::Reason::CHILDREN, Cstring(s.service), ", ", Cstring(s.args)); });
-
-	return result;
+	return root.id == Parent::Env::pd().value
+	    || _refuse(Refused::Reason::CHILDREN, Cstring(root.service), ", ", Cstring(root.args));
 }
 
 

@@ -15,6 +15,22 @@ using namespace Cap_checkpoint;
 
 
 /**
+ * Return true if the sessions for clients are provided by the root
+ *
+ * Whatever else clients get is translated by way of the root.
+ */
+bool Restore::_gates_of_root(Offer_state const &state) const
+{
+	for (Offer_state::Session const &session : state.sessions)
+		for (uint32_t const gate : session.gates)
+			if (gate >= _image.member(0).num_gates && gate < _image.num<Image::Gate>())
+				return false;
+
+	return true;
+}
+
+
+/**
  * Copy what the image tells of clients, which must be possible
  */
 bool Restore::_read_clients()
@@ -47,7 +63,8 @@ bool Restore::_read_clients()
 			if (at < sizeof(Offer_state))
 				memcpy(state + at, bytes, min(size_t(Image::PAGE_SIZE), sizeof(Offer_state) - at)); });
 
-		ok = _clients[0].plausible() || _refuse(Refused::Reason::IMAGE, "state of clients"); });
+		ok = (_clients[0].plausible() && _gates_of_root(_clients[0]))
+		  || _refuse(Refused::Reason::IMAGE, "state of clients"); });
 
 	return ok;
 }
@@ -94,11 +111,13 @@ bool Restore::_take_donations()
 /**
  * Take memory that clients share, with the content that it has by now
  */
-void Restore::_take_shared_memory()
+bool Restore::_take_shared_memory()
 {
 	Offer * const offer = _child.parent.offer();
 
 	uint64_t const stamp = _clients.count() ? _clients[0].stamp : 0;
+
+	bool all = true;
 
 	_image.for_each<Image::Dataspace>([&] (size_t i, Image::Dataspace const &ds) {
 
@@ -107,14 +126,23 @@ void Restore::_take_shared_memory()
 		if (offer && ds.kind == Image::Dataspace::RAM && !_dataspaces[i])
 			cap = offer->shared_memory(stamp, uint32_t(i));
 
-		if (cap.valid())
+		if (!all || !cap.valid())
+			return;
+
+		/* that of other members vanishes along with them */
+		if (!ds.member)
 			_child.pd.adopt(size_t(ds.size), Cache(ds.cache), cap).with_result(
 				[&] (Dataspace *adopted) {
 					offer->return_memory(*adopted);
 					_dataspaces[i] = adopted;
 					_kept[i]       = true; },
-				[&] (Alloc_error) {
-					(void)_refuse(Refused::Reason::MEMORY, "dataspace ", i, " of clients"); }); });
+				[&] (Alloc_error) { });
+
+		if (!_kept[i])
+			all = _refuse(Refused::Reason::MEMORY, _named(ds.member), "dataspace ", i,
+			              " of clients"); });
+
+	return all;
 }
 
 

@@ -48,11 +48,16 @@ bool Restore::_create_maps()
  */
 void Restore::_with_map(uint32_t const number, auto const &fn)
 {
-	if (number >= Image::Region::NUM_MAPS)
-		fn(*_maps[number - Image::Region::NUM_MAPS]);
+	uint32_t const NUM_MAPS = Image::Region::NUM_MAPS;
 
-	_child.pd.for_each_map([&] (uint32_t i, Virtual_region_map &map) {
-		if (i == number)
+	uint32_t const member = number/NUM_MAPS;
+
+	if (member >= _image.num_members()) {
+		fn(*_maps[number - _image.num_members()*NUM_MAPS]);
+		return;
+	}
+	_members[member]->for_each_map([&] (uint32_t i, Virtual_region_map &map) {
+		if (i == number % NUM_MAPS)
 			fn(map); });
 }
 
@@ -122,5 +127,5 @@ void Restore::_hold_faulters()
 		Cpu_thread_client(_threads[fault.thread]).pause();
 
 		_with_map(fault.map, [&] (Virtual_region_map &map) {
-			_child.pd.faults.add(_threads[fault.thread], map, { type, addr_t(fault.address) }); }); });
+			_child.unit.faults.add(_threads[fault.thread], map, { type, addr_t(fault.address) }); }); });
 }

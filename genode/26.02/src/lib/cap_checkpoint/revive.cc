@@ -20,60 +20,105 @@ using namespace Cap_checkpoint;
 
 
 /**
- * Create threads such that each one gets the UTCB that it had
+ * Create threads of a member such that each one gets the UTCB that it had
  *
  * Core takes the first one that is free. So dummies fill the holes.
  */
-bool Restore::_create_threads()
+bool Restore::_create_threads_of(uint32_t const member)
 {
-	Thread_capability fill[Image::MAX_THREADS] { };
+	struct Dummy { Virtual_cpu *cpu; Thread_capability cap; } fill[Image::MAX_THREADS] { };
 
 	unsigned next = 0;
 
-	auto create = [&] (char const *name, Affinity::Location location, Thread_capability &cap)
+	auto create = [&] (Virtual_cpu &cpu, char const *name, Affinity::Location location)
 	{
-		_child.cpu.create_thread(_child.pd.cap(), name, location, 0).with_result(
-			[&] (Thread_capability c) { cap = c; }, [&] (Cpu_session::Create_thread_error) { });
-		next++;
-		return cap.valid();
+		Thread_capability result { };
+		cpu.create_thread(_members[member]->cap(), name, location, 0).with_result(
+			[&] (Thread_capability cap) { result = cap; next++; },
+			[&] (Cpu_session::Create_thread_error) { });
+		return result;
+	};
+
+	/* any CPU session will do that has room for all of its own threads besides */
+	auto create_dummy = [&] (uint32_t first)
+	{
+		Dummy &dummy = fill[next];
+
+		auto try_session = [&] (uint32_t session)
+		{
+			Virtual_cpu &cpu = _cpu_of(session);
+
+			unsigned count = 0;
+			for (Dummy const &other : fill)
+				count += (other.cpu == &cpu);
+
+			_image.for_each<Image::Thread>([&] (size_t, Image::Thread const &thread) {
+				count += (thread.session == session); });
+
+			if (!dummy.cap.valid() && count < Virtual_cpu::MAX_THREADS)
+				dummy = { &cpu, create(cpu, "dummy", { }) };
+		};
+
+		try_session(first);
+		for (uint32_t i = 0; i < _sessions.count() && !dummy.cap.valid(); i++)
+			if (_sessions[i]->request.service == "CPU")
+				try_session(i);
+
+		return dummy.cap.valid();
 	};
 
 	bool all = true;
 
 	_image.for_each<Image::Thread>([&] (size_t i, Image::Thread const &thread) {
 
-		while (all && next < thread.index) {
-			Thread_capability &dummy = fill[next];
-			if (!create("dummy", { }, dummy))
-				all = _refuse(Refused::Reason::THREAD, "place ", next);
-		}
+		if (!all || thread.member != member)
+			return;
+
+		Virtual_cpu &cpu = _cpu_of(thread.session);
+
+		while (next < thread.index)
+			if (!create_dummy(thread.session)) {
+				all = _refuse(Refused::Reason::THREAD, _named(member), "place ", next);
+				return;
+			}
+
 		Affinity::Location const location { int(thread.affinity[0]), int(thread.affinity[1]),
 		                                    thread.affinity[2], thread.affinity[3] };
 
-		if (!all || !create(thread.name, location, _threads[i])) {
-			all = _refuse(Refused::Reason::THREAD, Cstring(thread.name));
+		_threads[i] = create(cpu, thread.name, location);
+
+		if (!_threads[i].valid()) {
+			all = _refuse(Refused::Reason::THREAD, _named(member), Cstring(thread.name));
 			return;
 		}
 
-		Foc_thread_state const state = _child.cpu.native_state(_threads[i]);
+		Foc_thread_state const state = cpu.native_state(_threads[i]);
 
 		_badges [i] = state.id;
-		_natives[i] = _child.cpu.native_cap(_threads[i]);
+		_natives[i] = cpu.native_cap(_threads[i]);
 
 		if (!_natives[i].valid())
-			all = _refuse(Refused::Reason::OUT_OF_MEMORY, "native capability of thread ",
-			              Cstring(thread.name));
+			all = _refuse(Refused::Reason::OUT_OF_MEMORY, _named(member), "native capability of "
+			              "thread ", Cstring(thread.name));
 
 		if (state.utcb != thread.utcb)
-			all = _refuse(Refused::Reason::THREAD, Cstring(thread.name), " has another UTCB: ",
-			              Hex(state.utcb), " instead of ", Hex(thread.utcb)); });
+			all = _refuse(Refused::Reason::THREAD, _named(member), Cstring(thread.name),
+			              " has another UTCB: ", Hex(state.utcb), " instead of ",
+			              Hex(thread.utcb)); });
 
-	for (Thread_capability const &dummy : fill)
-		if (dummy.valid())
-			_child.cpu.kill_thread(dummy);
+	for (Dummy const &dummy : fill)
+		if (dummy.cap.valid())
+			dummy.cpu->kill_thread(dummy.cap);
 
-	if (!all)
-		return false;
+	return all;
+}
+
+
+bool Restore::_create_threads()
+{
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		if (!_create_threads_of(member))
+			return false;
 
 	_child.parent.main_thread(_threads[_image.system().main_thread]);
 	_child.pd.assign_parent(reinterpret_cap_cast<Parent>(Native_capability(_child.parent.cap())));
@@ -87,11 +132,11 @@ bool Restore::_create_sources()
 
 	_image.for_each<Image::Source>([&] (size_t i, Image::Source const &source) {
 
-		_child.pd.signals.source().with_result(
+		_members[source.member]->signals.source().with_result(
 			[&] (Virtual_source *s) { _sources[i] = s; }, [&] (Alloc_error) { });
 
 		if (!_sources[i] || !_sources[i]->semaphore.valid()) {
-			all = _refuse(Refused::Reason::CAPABILITY, "signal source ", i);
+			all = _refuse(Refused::Reason::CAPABILITY, _named(source.member), "signal source ", i);
 			return;
 		}
 
@@ -115,167 +160,56 @@ bool Restore::_create_contexts()
 
 	_image.for_each<Image::Context>([&] (size_t i, Image::Context const &context) {
 
-		_child.pd.signals.create_context(addr_t(context.imprint))
+		uint32_t const member = _image.get<Image::Source>(context.source).member;
+
+		_members[member]->signals.create_context(addr_t(context.imprint))
 			.with_result([&] (Context *c) { _contexts[i] = c; },
 			             [&] (Alloc_error) {
-				all = _refuse(Refused::Reason::CAPABILITY, "signal context ", i); }); });
+				all = _refuse(Refused::Reason::CAPABILITY, _named(member), "signal context ", i); }); });
 
 	return all;
 }
-
-
-bool Restore::_create_gates()
-{
-	bool all = true;
-
-	_image.for_each<Image::Gate>([&] (size_t i, Image::Gate const &gate) {
-
-		/* nobody but the main thread is left to refuse requests */
-		uint32_t const thread = gate.thread == NONE ? _image.system().main_thread : gate.thread;
-
-		_child.pd.alloc_rpc_cap(_natives[thread]).with_result(
-			[&] (Native_capability cap) { _gates[i] = cap; },
-			[&] (Alloc_error) { all = _refuse(Refused::Reason::CAPABILITY, "gate ", i); }); });
-
-	return all;
-}
-
-
-/******************
- ** Capabilities **
- ******************/
-
-Native_capability Restore::_cap_of(Image::Part const &part) const
-{
-	Open_session &session = *_sessions[part.session];
-
-	Open_session::Service const &service = session.request.service;
-
-	if (service == "CPU")
-		return _child.cpu.native_cpu();
-
-	if (service == "PD")
-		switch (Image::Part::Pd(part.part)) {
-		case Image::Part::ADDRESS_SPACE: return _child.pd.space.cap();
-		case Image::Part::STACK_AREA:    return _child.pd.stack.cap();
-		case Image::Part::LINKER_AREA:   return _child.pd.linker.cap();
-		case Image::Part::NATIVE_PD:     return _child.pd.native_pd();
-		case Image::Part::NUM_PD:        break;
-		}
-
-	Native_capability cap = session.part(part.part);
-
-	session.with_rm([&] (Rm_service_session &rm) {
-		rm.with_map(part.part, [&] (Virtual_region_map &map) { cap = map.cap(); }); });
-
-	return cap;
-}
-
-
-Native_capability Restore::_cap_of(Image::Object const &object) const
-{
-	using Object = Image::Object;
-
-	switch (Object::Kind(object.kind)) {
-	case Object::PARENT:        return _child.parent.cap();
-	case Object::SESSION:       return _sessions[object.number]->session_cap();
-	case Object::DATASPACE:     return _dataspaces[object.number]->cap;
-	case Object::THREAD:        return _threads[object.number];
-	case Object::NATIVE_THREAD: return _natives[object.number];
-	case Object::GATE:          return _gates[object.number];
-	case Object::SOURCE:        return _sources[object.number]->source_cap();
-	case Object::SEMAPHORE:     return _sources[object.number]->semaphore;
-	case Object::CONTEXT:       return _contexts[object.number]->cap;
-
-	case Object::PART:
-		return _cap_of(_image.get<Image::Part>(object.number));
-
-	case Object::THREAD_GATE:
-	case Object::PSEUDO:
-	case Object::DEAD: break;
-	}
-	return { };
-}
-
-
-/* no badge that core hands out has this bit */
-static constexpr uint32_t DEAD_BADGE = 2;
 
 
 /**
- * Let each slot refer to the object that it referred to, and know its badge
+ * Return thread that is to refuse requests in the place of one that is gone
+ *
+ * This is the main thread, unless the member does not execute.
  */
-bool Restore::_install_caps()
+uint32_t Restore::_main_thread_of(uint32_t const member) const
 {
-	using namespace Cap_space_monitor;
-	using Object = Image::Object;
+	uint32_t result = _image.system().main_thread;
 
-	Array<Rewrite> batch { _alloc };
+	_image.for_each<Image::Thread>([&] (size_t i, Image::Thread const &thread) {
+		if (thread.member == member && thread.state != Image::Thread::NOT_STARTED
+		 && _image.get<Image::Thread>(result).member != member)
+			result = uint32_t(i); });
 
-	if (!batch.reserve(_image.num<Object>()))
-		return _refuse(Refused::Reason::OUT_OF_MEMORY, "badges");
+	return result;
+}
 
-	unsigned count = 0;
-	bool     all   = true;
 
-	_image.for_each<Object>([&] (size_t, Object const &object) {
+/**
+ * Create the gates of each member, who alone can free them
+ */
+bool Restore::_create_gates()
+{
+	size_t gate = 0;
 
-		if (!all || object.kind == Object::PSEUDO)
-			return;
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		for (uint32_t i = 0; i < _image.member(member).num_gates; i++, gate++) {
 
-		uint32_t badge = 0;
+			uint32_t const served_by = _image.get<Image::Gate>(gate).thread,
+			               thread    = served_by == NONE ? _main_thread_of(member) : served_by;
 
-		if (object.kind == Object::DEAD) {
-			_restored.dead++;
-			badge = object.badge | DEAD_BADGE;
-		} else if (object.kind == Object::THREAD_GATE) {
-			badge = _badges[object.number];
-		} else {
-			Native_capability const cap = _cap_of(object);
+			_members[member]->alloc_rpc_cap(_natives[thread]).with_result(
+				[&] (Native_capability cap) { _gates[gate] = cap; }, [&] (Alloc_error) { });
 
-			if (cap.valid())
-				badge = uint32_t(cap.local_name());
-
-			/* core has put the parent capability to where it belongs */
-			if (badge && object.kind != Object::PARENT) {
-				if (_child.pd.cap_space.install(cap, object.slot, Foc_native_pd::NO_BADGE)
-				    != Install_result::OK)
-					badge = 0;
-				_restored.installed++;
-			}
+			if (!_gates[gate].valid())
+				return _refuse(Refused::Reason::CAPABILITY, _named(member), "gate ", gate);
 		}
 
-		if (!badge) {
-			all = _refuse(Refused::Reason::CAPABILITY, "slot ", Hex(object.slot), " kind ",
-			              object.kind);
-			return;
-		}
-
-		/* a ROM service may hand out one dataspace to all sessions */
-		bool const rom = object.kind == Object::DATASPACE
-		              && _image.get<Image::Dataspace>(object.number).kind
-		                 == Image::Dataspace::ROM;
-
-		_restored.unchanged += (badge == object.badge && !rom);
-		batch[count++] = { .slot = object.slot, .expected = object.badge,
-		                    .replacement = badge, .left_out = 0, .head = 0, .next = 0 }; });
-
-	if (!all)
-		return false;
-
-	unsigned slot = 0;
-	Cap_map::Status const status = _child.pd.cap_space.rewrite(&batch[0], count, slot);
-
-	_restored.rewritten = count;
-
-	if (Cap_map::ok(status))
-		return true;
-
-	_image.with_object(slot, [&] (Object const &object) {
-		(void)_refuse(Refused::Reason::CAPABILITY, "badge at slot ", Hex(slot), ", kind ",
-		              object.kind, ": ", Cap_map::message(status)); });
-
-	return _refuse(Refused::Reason::CAPABILITY, "badges: ", Cap_map::message(status));
+	return true;
 }
 
 
@@ -293,13 +227,13 @@ bool Restore::_register_handler(Image::Handler const &handler)
 	bool known = false;
 
 	if (session.request.service == "PD")
-		_child.pd.for_each_map([&] (uint32_t number, Virtual_region_map &map) {
+		_pd_of(handler.session).for_each_map([&] (uint32_t number, Virtual_region_map &map) {
 			if (number == handler.part) {
 				map.fault_handler(sigh);
 				known = true;
 			} });
 	else if (session.request.service == "CPU") {
-		_child.cpu.exception_sigh(sigh);
+		_cpu_of(handler.session).exception_sigh(sigh);
 		known = true;
 	} else {
 		session.handler(handler.part, sigh);
@@ -344,9 +278,33 @@ static constexpr uint64_t MAX_WAIT_US = 5*1000*1000;
 
 
 /**
- * Wait until a number of threads has been started anew
+ * Let the threads of each member wait that is started anew
+ *
+ * One that has not executed anything has no records, and no thread that is started.
  */
-bool Restore::_wait_for(unsigned count)
+bool Restore::_adopt_records()
+{
+	bool all = true;
+
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		if (!_members[member]->records.adopt())
+			_image.for_each<Image::Thread>([&] (size_t, Image::Thread const &thread) {
+				if (thread.member == member && thread.state != Image::Thread::NOT_STARTED)
+					all = _refuse(Refused::Reason::NO_RESTART, _named(member),
+					              "no restart records"); });
+
+	return all;
+}
+
+
+/**
+ * Wait until threads of each member have been started anew
+ *
+ * Each number is memory of a member, which answers for itself.
+ *
+ * \param count  number of them by member
+ */
+bool Restore::_wait_for(unsigned const (&count)[Image::MAX_MEMBERS])
 {
 	using namespace Foc;
 
@@ -354,34 +312,44 @@ bool Restore::_wait_for(unsigned count)
 	auto now_us = [&] {
 		return _child.monitor().timer.curr_time().trunc_to_plain_us().value; };
 
-	for (uint64_t const start_us = now_us(); now_us() - start_us < MAX_WAIT_US; ) {
-		if (_child.pd.records.restarted() >= count)
-			return true;
-		l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
-	}
-	return _refuse(Refused::Reason::NO_RESTART, _child.pd.records.restarted(), " of ", count,
-	               " threads");
+	uint64_t const start_us = now_us();
+
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		while (_members[member]->records.restarted() < count[member]) {
+
+			if (now_us() - start_us > MAX_WAIT_US)
+				return _refuse(Refused::Reason::NO_RESTART, _named(member),
+				               _members[member]->records.restarted(), " of ", count[member],
+				               " threads");
+
+			l4_ipc_sleep(l4_timeout(L4_IPC_TIMEOUT_NEVER, l4_timeout_rel(125, 3)));
+		}
+
+	return true;
 }
 
 
 /**
  * Start all threads
  *
- * A server that owes a reply receives the request of its client again. No other
- * client must be first, so nobody goes on before all such requests are received,
- * except for the clients that repeat them. These come last, as a call to a thread that
- * was never started fails.
+ * A server that owes a reply receives the request of its client again, and takes whoever comes first
+ * for the client. So nobody goes on before all such requests are received,
+ * except for the clients that repeat them. These come behind the servers, as a call to a thread that
+ * was never started fails. All other threads are started when these requests are received, so
+ * that it does not depend on them, which might be those of other members, whether they wait.
  */
 bool Restore::_start_threads()
 {
-	if (!_child.pd.records.adopt())
-		return _refuse(Refused::Reason::NO_RESTART, "no restart records");
+	if (!_adopt_records())
+		return false;
 
 	Offer * const offer = _child.parent.offer();
 
-	unsigned count = 0;
+	enum Turn { SERVING, CALLING, OTHERS };
 
-	auto start = [&] (bool repeats_call)
+	unsigned count[Image::MAX_MEMBERS] { };
+
+	auto start = [&] (Turn turn)
 	{
 		_image.for_each<Image::Thread>([&] (size_t i, Image::Thread const &thread) {
 
@@ -389,20 +357,25 @@ bool Restore::_start_threads()
 			           calling = thread.called != NONE;
 
 			if (thread.state == Image::Thread::NOT_STARTED
-			 || (calling && !serving) != repeats_call)
+			 || turn != (serving ? SERVING : calling ? CALLING : OTHERS))
 				return;
 
-			_child.pd.records.start_anew(_threads[i], _child.cpu.native_state(_threads[i]),
-			                          serving, !calling);
-			count++; });
+			_members[thread.member]->records.start_anew(_threads[i],
+				_cpu_of(thread.session).native_state(_threads[i]), serving, !calling);
+			count[thread.member]++; });
 	};
 
-	start(false);
+	start(SERVING);
 
 	if (offer)
 		offer->repeat_calls();
 
-	start(true);
+	start(CALLING);
+
+	if (!_wait_for(count))
+		return false;
+
+	start(OTHERS);
 
 	if (!_wait_for(count))
 		return false;
@@ -412,7 +385,8 @@ bool Restore::_start_threads()
 		offer->hold();
 
 	_hold_faulters();
-	_child.pd.records.hold(false);
+	for (uint32_t member = 0; member < _image.num_members(); member++)
+		_members[member]->records.hold(false);
 
 	if (offer)
 		offer->release();
@@ -425,10 +399,11 @@ void Restore::_submit_signals()
 {
 	/* a client that has left since they were created has taken some of them along */
 	_image.for_each<Image::Context>([&] (size_t, Image::Context const &context) {
-		_child.pd.signals.with_imprint(addr_t(context.imprint), [&] (Context &c) {
+		uint32_t const member = _image.get<Image::Source>(context.source).member;
+		_members[member]->signals.with_imprint(addr_t(context.imprint), [&] (Context &c) {
 			c.pending = context.pending; }); });
 
 	_child.parent.for_each_session([&] (Open_session &session) { session.after_restore(); });
 
-	_child.pd.signals.resubmit();
+	_child.for_each_pd([&] (Virtual_pd &pd) { pd.signals.resubmit(); });
 }
