@@ -112,18 +112,9 @@ static void Test::for_each_case(auto const &fn)
 			if (Genode::strcmp(s.service, "LOG")) return false;
 			return put_text(s.service, "Rt|c\nreason: fine"); }); } });
 
-	/* the record of a timer needs a session that is one */
-	fn(Case { .name = "CPU session of a child", .reason = "children: CPU",
+	fn(Case { .name = "PD session of a child only", .reason = "children: PD",
 	          .alter = [] (Altered_image &image) {
-		uint32_t timer = 0;
-		image.alter<Image::Timer>(0, [&] (Image::Timer &t) { timer = t.session; });
-		image.alter<Image::Session>(timer, [] (Image::Session &s) { (void)put_text(s.service, "CPU"); });
-
-		for (uint32_t i = 0; i < image.num<Image::Session>(); i++)
-			image.alter<Image::Session>(i, [&] (Image::Session &s) {
-				if (Genode::strcmp(s.service, "LOG")) return;
-				(void)put_text(s.service, "Timer");
-				image.alter<Image::Timer>(0, [&] (Image::Timer &t) { t.session = i; }); }); } });
+		image.alter<Image::Session>(0, [] (Image::Session &s) { s.id = 0; }); } });
 
 	fn(Case { .name = "label that donates more quota", .reason = "session: ROM",
 	          .alter = [] (Altered_image &image) {

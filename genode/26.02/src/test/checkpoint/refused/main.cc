@@ -21,6 +21,7 @@
 
 /* local includes */
 #include <cases.h>
+#include <unit_cases.h>
 
 namespace Test { struct Main; }
 
@@ -47,14 +48,18 @@ struct Test::Main
 
 	size_t _image_bytes = 0;
 
+	/* the image is one of several components */
+	bool const _unit = _config.node().attribute_value("unit", false);
+
 	/* behind the first case, images are cut where each section begins, then come the other cases */
+	unsigned const _num_cuts = _unit ? 0 : Altered_image::NUM_SECTIONS;
+
 	unsigned _case = 0, _num_cases = 0, _mistakes = 0;
 	bool     _provided = false;
 
-	bool _cut()  const { return _case && _case <= Altered_image::NUM_SECTIONS; }
+	bool _cut()  const { return _case && _case <= _num_cuts; }
 	bool _last() const { return _case + 1 == _num_cases; }
 
-	Image::Section _section() const { return Altered_image::section(_case - 1); }
 
 	/* checkpoints of the first child by which it should have all that it gets */
 	unsigned _enough = 3;
@@ -72,12 +77,37 @@ struct Test::Main
 	void _with_case(auto const &fn)
 	{
 		unsigned i = 0;
-		for_each_case([&] (Case const &c) {
+
+		auto look_at = [&] (Case const &c)
+		{
 			if (i == _case)
 				fn(c);
-			i += i ? 1 : 1 + Altered_image::NUM_SECTIONS; });
+			i += i ? 1 : 1 + _num_cuts;
+		};
+
+		if (_unit) for_each_unit_case(look_at);
+		else       for_each_case(look_at);
 
 		_num_cases = i;
+	}
+
+	/**
+	 * Generate what the first child and the altered one have in common
+	 */
+	void _gen_program(Generator &g) const
+	{
+		g.attribute("caps", _unit ? "900" : "400");
+
+		g.node("binary", [&] {
+			g.attribute("name", _unit ? "init" : "test-checkpoint-still"); });
+
+		if (!_unit)
+			return;
+
+		_config.node().with_optional_sub_node("init", [&] (Node const &init) {
+			g.node("config", [&] {
+				if (!g.append_node_content(init, Generator::Max_depth { 8 }))
+					error("configuration of init is too deep"); }); });
 	}
 
 	/**
@@ -93,9 +123,8 @@ struct Test::Main
 
 			g.node("start", [&] {
 				g.attribute("name", "good");
-				g.attribute("ram",  "4M");
-				g.attribute("caps", "400");
-				g.node("binary", [&] { g.attribute("name", "test-checkpoint-still"); });
+				g.attribute("ram",  _unit ? "10M" : "4M");
+				_gen_program(g);
 				g.node("checkpoint", [&] {
 					g.attribute("image", "/images/good");
 
@@ -111,10 +140,9 @@ struct Test::Main
 	{
 		g.node("start", [&] {
 			g.attribute("name",    "victim");
-			g.attribute("ram",     c.ram);
-			g.attribute("caps",    "400");
+			g.attribute("ram",     _unit ? 10*1024*1024 : c.ram);
 			g.attribute("version", name);
-			g.node("binary", [&] { g.attribute("name", "test-checkpoint-still"); });
+			_gen_program(g);
 			if (c.provides)
 				g.node("provides", [&] {
 					g.node("service", [&] { g.attribute("name", "Count"); }); });
@@ -144,10 +172,12 @@ struct Test::Main
 
 		if (_cut()) {
 
-			image.num_bytes = image.offset(_section());
+			Image::Section const section = image.section(_case - 1);
+
+			image.num_bytes = image.offset(section);
 			image.store(_root, "/images/victim.0");
 
-			Name const name("cut in front of ", Image::SECTION_NAMES[_section()]);
+			Name const name("cut in front of ", Image::SECTION_NAMES[section]);
 			_configure(false, [&] (Generator &g) { _start_second(g, name, Case { }); });
 			return;
 		}
@@ -184,7 +214,7 @@ struct Test::Main
 	void _check_refusal(Text const &reason)
 	{
 		if (_cut()) {
-			log("cut in front of ", Image::SECTION_NAMES[_section()], ": ", reason);
+			log("cut: ", reason);
 			if (!_contains(reason, "the file has not the length that its header says")
 			 && !_contains(reason, "the file ends within its header"))
 				_mistake("unexpected reason");
@@ -201,7 +231,8 @@ struct Test::Main
 	 */
 	void _check_resources(Node const &state)
 	{
-		uint64_t const ram  = state.attribute_value("ram_used",  uint64_t(0)),
+		/* the heap keeps RAM that several components have taken, in blocks that depend on their order */
+		uint64_t const ram  = state.attribute_value(_unit ? "heap_used" : "ram_used", uint64_t(0)),
 		               caps = state.attribute_value("caps_used", uint64_t(0));
 
 		/* the services of a child stay, too */
@@ -295,7 +326,9 @@ struct Test::Main
 			        && state.attribute_value("vfs", Name()) == "idle") {
 				_load_image("/images/good.0");
 
-				if (has_fault_and_frame(Altered_image { _env, *_image, _image_bytes })) {
+				Altered_image const image { _env, *_image, _image_bytes };
+
+				if (_unit ? has_whole_members(image) : has_fault_and_frame(image)) {
 					_step = Step::CASES;
 					_begin_case();
 				} else {
