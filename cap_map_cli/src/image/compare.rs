@@ -173,7 +173,7 @@ fn facts(row: &Row) -> [Option<String>; 5] {
     [
         Some(format!("selector {:#x}", row.selector)),
         Some(row.state.name().to_owned()),
-        (row.badge != 0).then(|| format!("badge {}", row.badge)),
+        row.state.has_badge().then(|| format!("badge {}", row.badge)),
         row.references.map(|count| format!("{count} references")),
         row.object.as_ref().map(object),
     ]
@@ -216,7 +216,7 @@ fn check_badges(image: &Image, component: &Component, faults: &mut Vec<String>) 
         return;
     }
     // There is an object for each row with a badge, in the same order.
-    let rows = image.rows.iter().filter(|row| row.badge != 0);
+    let rows = image.rows.iter().filter(|row| row.state.has_badge());
     let objects = rows.zip(&component.objects).filter(|(_, object)| object.has_record());
     let (mut by_badge, mut by_object) = (HashMap::new(), HashMap::new());
     for (row, object) in objects {
@@ -246,7 +246,7 @@ fn check_slots(image: &Image, checkpoint: &Checkpoint, faults: &mut Vec<String>)
         if row.is_some_and(|row| lacks_holder(row)) {
             faults.push(format!("slot {slot}: nobody has a reference to it"));
         }
-        if *count == RESERVED && row.is_some_and(|row| row.badge != 0) {
+        if *count == RESERVED && row.is_some_and(|row| row.state.has_badge()) {
             faults.push(format!("slot {slot}: carries a badge, but is said to be reserved"));
         }
     }

@@ -44,6 +44,11 @@ impl State {
         matches!(self, State::Static | State::Used)
     }
 
+    /// Whether the slot carries a badge, whatever its number is.
+    pub(crate) fn has_badge(self) -> bool {
+        self.is_found() || self == State::Detached
+    }
+
     fn name(self) -> &'static str {
         match self {
             State::Static => "static",
@@ -421,7 +426,7 @@ fn rows(
             badge,
             references: counted.filter(|count| *count != RESERVED),
             // The reader has checked that there is one for each badge, in this order.
-            object: if badge == 0 { None } else { objects.next() },
+            object: if state.has_badge() { objects.next() } else { None },
         });
     }
     rows

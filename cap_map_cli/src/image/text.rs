@@ -179,7 +179,7 @@ pub(crate) fn columns<const N: usize>(
 }
 
 fn cells(row: &Row) -> [String; COLUMNS] {
-    let badge = if row.badge == 0 { String::new() } else { row.badge.to_string() };
+    let badge = if row.state.has_badge() { row.badge.to_string() } else { String::new() };
     [
         row.member.as_deref().map_or(String::new(), escaped),
         row.slot.to_string(),

@@ -293,3 +293,24 @@ fn badges_of_units_are_verified() {
     let text = faults(10, 49, 2192);
     assert!(text.contains("has badge 2192 of slot "), "{text}");
 }
+
+/// No owner writes badge 0, and a slot has it all the same.
+#[test]
+fn slots_with_badge_0_have_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let word = (2u64 << 61).to_le_bytes();
+    let changes: [(&str, usize, &[u8]); 2] =
+        [("table", 1088 + 0x200 + 8 * 19, &word), ("objects", 44 * 24 + 4, &[0; 4])];
+    let unit = file(folder.path(), "unit", &changes);
+    let text = run(&["inspect"], &unit).expect_success().stdout;
+    for line in [
+        "first 19 0x13000 used 0 dead",
+        "first -> second 1 0x1000 static 2148 gate 4 main of \"first\"",
+        "first -> second 10 0xa000 used 1068 dataspace 0 RAM",
+    ] {
+        let same = |shown: &str| shown.split_whitespace().eq(line.split_whitespace());
+        assert!(text.lines().any(same), "{line}\n{text}");
+    }
+    let outcome = run(&["verify"], &unit).expect_success();
+    assert!(outcome.stdout.ends_with(": 51 slots in use, all well\n"), "{}", outcome.stdout);
+}
