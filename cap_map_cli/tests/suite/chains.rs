@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use cap_checkpoint_image_host::{Rest, history, history_of_unit, read_chain};
+use cap_checkpoint_image_host::{Rest, history, history_of_unit, mixed_history, read_chain};
 use serde_json::Value;
 
 use crate::{Outcome, cap_map};
@@ -183,6 +183,48 @@ fn chains_are_compared_by_what_they_end_with() {
     let outcome = run(&["diff"], &[&before, &after]);
     assert_eq!(outcome.status.code(), Some(1));
     assert!(outcome.stdout.starts_with("~ checkpoint: 6 -> 7\n"), "{}", outcome.stdout);
+}
+
+/// A component may get children, and be alone again.
+#[test]
+fn chains_of_components_and_units_are_what_they_end_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out");
+    let histories: [&[bool]; 3] =
+        [&[false, true, true, false], &[false, true], &[true, false, true]];
+    for units in histories {
+        let (chain, complete) = mixed_history(units);
+        let file = write(folder.path(), "chain", &chain);
+        assert_eq!(read_chain(&chain), (units.len(), Rest::Nothing, complete.clone()));
+        for count in 1..=units.len() {
+            let most = format!("--containers={count}");
+            let ends_with = mixed_history(&units[..count]).1;
+            run(&["merge", &most], &[&file, &out]).expect_success();
+            assert_eq!(fs::read(&out).unwrap(), ends_with, "{count} of {units:?}");
+            let text = run(&["inspect", &most], &[&file]).expect_success().stdout;
+            let is_unit = text.contains("unit of 4 components \"init -> sample\"");
+            assert_eq!(is_unit, units[count - 1], "{count} of {units:?}: {text}");
+            assert_eq!(text.contains("\nmember \"first\":"), is_unit, "{text}");
+        }
+        let image = write(folder.path(), "image", &complete);
+        let same = run(&["diff"], &[&file, &image]).expect_success();
+        assert_eq!(same.stdout, "0 came, 0 went, 0 changed\n");
+        run(&["verify"], &[&file]).expect_success();
+    }
+    // Its children come and go.
+    let [single, unit] = [(1, "single"), (2, "unit")].map(|(count, name)| {
+        let (chain, _) = mixed_history(&histories[0][..count]);
+        write(folder.path(), name, &chain)
+    });
+    for (files, sign) in [([&single, &unit], '+'), ([&unit, &single], '-')] {
+        let outcome = run(&["diff"], &files.map(PathBuf::as_path));
+        let of_child = |line: &&str| {
+            let place = line.split(": ").next().expect("there is one");
+            place.starts_with(sign) && place.contains(" of \"first")
+        };
+        let slots = outcome.stdout.lines().filter(of_child).count();
+        assert_eq!((outcome.status.code(), slots), (Some(1), 21), "{}", outcome.stdout);
+    }
 }
 
 #[test]

@@ -30,6 +30,8 @@ extern "C" size_t image_sample(uint32_t pages, Kind kind, char *bytes, size_t ro
 extern "C" bool   image_read(char const *bytes, size_t count, uint64_t *offset, char *reason, size_t room);
 extern "C" size_t image_history(uint32_t seed, bool unit, uint32_t containers, bool complete,
                                 char *bytes, size_t room);
+extern "C" size_t image_mixed_history(uint32_t units, uint32_t containers, bool complete,
+                                      char *bytes, size_t room);
 extern "C" size_t image_chain(char const *bytes, size_t count, Chain_found *found, char *reason,
                               size_t reason_room, char *merged, size_t room);
 extern "C" bool   image_json(char const *bytes, size_t count, char *out, size_t room);
@@ -78,6 +80,15 @@ size_t image_history(uint32_t seed, bool unit, uint32_t containers, bool complet
                      char *bytes, size_t room)
 {
 	History const history { seed, unit, containers };
+
+	return copy(complete ? history.complete() : history.chain, bytes, room);
+}
+
+
+size_t image_mixed_history(uint32_t units, uint32_t containers, bool complete,
+                           char *bytes, size_t room)
+{
+	History const history = mixed_history(units, containers);
 
 	return copy(complete ? history.complete() : history.chain, bytes, room);
 }

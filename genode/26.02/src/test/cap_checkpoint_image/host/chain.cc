@@ -394,32 +394,23 @@ static void test_size()
  */
 static void test_units_in_chains()
 {
-	History history { 1 };
-	history.write(0, 1, 5, 'a');
-	history.save();
+	History const history = mixed_history(0b0110, 4);
 
-	std::vector<Bytes> images { };
-	for (bool const unit : { true, true, false }) {
-		history.become(unit ? Sample_unit() : Sample());
-		if (unit)
-			history.write(8, uint32_t(images.size()), 7, 'b');
-		history.save();
-		images.push_back(history.complete());
-	}
-
-	Chain chain { history.chain.data(), history.chain.size() };
+	Chain const chain { history.chain.data(), history.chain.size() };
 	checks.that(chain.length() == 4 && chain.rest() == Rest::NOTHING, "a unit in a chain");
-	checks.that(merged(chain) == images[2] && chain.last().contents() == INCREMENT,
+	checks.that(merged(chain) == history.complete() && chain.last().contents() == INCREMENT,
 	            "component that is single again");
 
-	Bytes const shorter(history.chain.begin(), history.chain.end() - long(history.last.size()));
-	Chain const of_unit { shorter.data(), shorter.size() };
+	History const shorter = mixed_history(0b0110, 3);
+
+	Chain const of_unit { shorter.chain.data(), shorter.chain.size() };
 	checks.that(of_unit.length() == 3 && of_unit.last().contents() == UNIT_INCREMENT
-	         && merged(of_unit) == images[1], "component that has become a unit");
+	         && merged(of_unit) == shorter.complete(), "component that has become a unit");
 
 	/* what a member says is checked in an increment, too */
 	Bytes const bad = sealed(with(history.last, place(history.last, SYSTEM), uint32_t(UNIT_INCREMENT)));
-	damaged(joined({ shorter, bad }), 3, aligned(shorter.size()), "section \"members\": is missing");
+	damaged(joined({ shorter.chain, bad }), 3, aligned(shorter.chain.size()),
+	        "section \"members\": is missing");
 
 	/* a chain that begins with a unit */
 	History unit { 1, true };

@@ -247,6 +247,28 @@ struct Cap_checkpoint::Image::History
 namespace Cap_checkpoint { namespace Image {
 
 	/**
+	 * Return history of a component that has children at some containers only
+	 *
+	 * \param units  a bit for each container, set if it is the one of a unit
+	 */
+	static inline History mixed_history(uint32_t units, unsigned num_containers)
+	{
+		History history { 1, bool(units & 1) };
+
+		for (unsigned n = 0; n < num_containers; n++) {
+
+			bool const unit = units >> n & 1;
+
+			if (n)
+				history.become(unit ? Sample_unit() : Sample());
+
+			history.write(unit ? 8 : 0, n % 2, 7, char('a' + n));
+			history.save();
+		}
+		return history;
+	}
+
+	/**
 	 * Return pages of the component in a chain that are not zero
 	 */
 	static inline std::map<std::pair<uint32_t, uint32_t>, Page> pages(Chain const &chain)

@@ -32,6 +32,13 @@ mod cpp {
             bytes: *mut u8,
             room: usize,
         ) -> usize;
+        pub(crate) fn image_mixed_history(
+            units: u32,
+            containers: u32,
+            complete: bool,
+            bytes: *mut u8,
+            room: usize,
+        ) -> usize;
         pub(crate) fn image_chain(
             bytes: *const u8,
             count: usize,
@@ -92,22 +99,43 @@ fn make_sample(pages: u32, kind: u32) -> Vec<u8> {
 /// behind the one before: the chain, and a complete image of the same instant.
 #[must_use]
 pub fn history(seed: u32, containers: u32) -> (Vec<u8>, Vec<u8>) {
-    make_history(seed, false, containers)
+    make_history(|complete, bytes| {
+        // SAFETY: the buffer has the size that is passed.
+        unsafe {
+            cpp::image_history(seed, false, containers, complete, bytes.as_mut_ptr(), bytes.len())
+        }
+    })
 }
 
 /// The same for a unit.
 #[must_use]
 pub fn history_of_unit(seed: u32, containers: u32) -> (Vec<u8>, Vec<u8>) {
-    make_history(seed, true, containers)
+    make_history(|complete, bytes| {
+        // SAFETY: the buffer has the size that is passed.
+        unsafe {
+            cpp::image_history(seed, true, containers, complete, bytes.as_mut_ptr(), bytes.len())
+        }
+    })
 }
 
-fn make_history(seed: u32, unit: bool, containers: u32) -> (Vec<u8>, Vec<u8>) {
+/// The same for a component that is a unit at some containers, and a single one at others.
+#[must_use]
+pub fn mixed_history(units: &[bool]) -> (Vec<u8>, Vec<u8>) {
+    let bits = units.iter().rev().fold(0, |bits, unit| bits << 1 | u32::from(*unit));
+    let containers = u32::try_from(units.len()).expect("a chain is short");
+    make_history(|complete, bytes| {
+        // SAFETY: the buffer has the size that is passed.
+        unsafe {
+            cpp::image_mixed_history(bits, containers, complete, bytes.as_mut_ptr(), bytes.len())
+        }
+    })
+}
+
+/// The chain of a history, and the complete image.
+fn make_history(fill: impl Fn(bool, &mut [u8]) -> usize) -> (Vec<u8>, Vec<u8>) {
     let image = |complete| {
         let mut bytes = vec![0; CHAIN_ROOM];
-        // SAFETY: the buffer has the size that is passed.
-        let length = unsafe {
-            cpp::image_history(seed, unit, containers, complete, bytes.as_mut_ptr(), bytes.len())
-        };
+        let length = fill(complete, &mut bytes);
         assert!(0 < length && length <= bytes.len(), "no history");
         bytes.truncate(length);
         bytes
