@@ -149,11 +149,7 @@ bool Save::_find_parents()
 
 		Native_capability const parent = member.pd->parent;
 
-		unsigned const slot  = unsigned(Foc::PARENT_CAP >> Foc::L4_CAP_SHIFT),
-		               badge = unsigned(parent.local_name());
-
-		/* there is none yet, or no more */
-		if (!parent.valid() || !member.pd->cap_space.confirmed(slot, badge))
+		if (!parent.valid())
 			continue;
 
 		uint32_t number = 0, owner = NONE;
@@ -167,6 +163,15 @@ bool Save::_find_parents()
 
 		if (owner == i)
 			return _refuse(Refused::Reason::CHILDREN, _named(i), "is its own parent");
+
+		unsigned const slot  = unsigned(Foc::PARENT_CAP >> Foc::L4_CAP_SHIFT),
+		               badge = unsigned(parent.local_name());
+
+		/* it may be gone */
+		if (!member.pd->cap_space.confirmed(slot, badge)) {
+			member.parent = NONE;
+			continue;
+		}
 
 		if (member.parent == NONE)
 			return _refuse(Refused::Reason::CHILDREN, _named(i),

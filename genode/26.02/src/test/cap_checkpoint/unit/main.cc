@@ -18,6 +18,7 @@
 #include <init_state.h>
 #include <options.h>
 #include <plants.h>
+#include <refusals.h>
 #include <tally.h>
 
 namespace Test {
@@ -254,6 +255,10 @@ struct Test::Main : Virtual_parent::Exit_handler
 			_child->for_each_pd([&] (Virtual_pd &pd) {
 				pd.signals.for_each_context([&] (Context &context) {
 					_tally.pending += context.pending; }); });
+
+			/* all children execute by now */
+			if (!_rounds_of_life && !_options.early && !Refusals(*_child, _image).all())
+				_fail("saved what must be refused");
 
 			_plants->before_save(*_child);
 
