@@ -110,6 +110,7 @@ class Cap_checkpoint::Meanings : Noncopyable
 			uint32_t  number { };
 			uint32_t *slot   { };  /* where to note the slot that has the badge */
 			bool      served { };  /* calls to the object are served by the monitor */
+			uint32_t  owner  { };  /* member that it belongs to, or 'NONE' */
 		};
 
 	private:
@@ -133,19 +134,21 @@ class Cap_checkpoint::Meanings : Noncopyable
 		 *
 		 * \param slot    where to note the slot that has the badge
 		 * \param served  calls to the object are served by the monitor
+		 * \param owner   member that it belongs to, or 'NONE'
 		 */
 		void add(Native_capability cap, Kind kind, uint32_t number, uint32_t &slot,
-		         bool served = false)
+		         bool served = false, uint32_t owner = NONE)
 		{
 			if (cap.valid())
-				add(uint32_t(cap.local_name()), kind, number, slot, served);
+				add(uint32_t(cap.local_name()), kind, number, slot, served, owner);
 		}
 
-		void add(uint32_t badge, Kind kind, uint32_t number, uint32_t &slot, bool served = false)
+		void add(uint32_t badge, Kind kind, uint32_t number, uint32_t &slot, bool served = false,
+		         uint32_t owner = NONE)
 		{
 			slot = NONE;
 			if (_count < _meanings.count())
-				_meanings[_count++] = { badge, kind, number, &slot, served };
+				_meanings[_count++] = { badge, kind, number, &slot, served, owner };
 		}
 
 		/**

@@ -172,9 +172,9 @@ bool Save::_explain_objects()
 
 	for (unsigned i = 0; i < _threads.count(); i++) {
 		Thread_info &t = _threads[i];
-		_meanings.add(t.thread->cap, Kind::THREAD,        i, t.slot);
-		_meanings.add(t.native,      Kind::NATIVE_THREAD, i, t.native_slot);
-		_meanings.add(t.state.id,    Kind::THREAD_GATE,   i, t.gate_slot);
+		_meanings.add(t.thread->cap, Kind::THREAD,        i, t.slot,        false, t.member);
+		_meanings.add(t.native,      Kind::NATIVE_THREAD, i, t.native_slot, false, t.member);
+		_meanings.add(t.state.id,    Kind::THREAD_GATE,   i, t.gate_slot,   false, t.member);
 	}
 
 	uint32_t number = 0;
@@ -186,19 +186,20 @@ bool Save::_explain_objects()
 		pd.dataspaces.for_each([&] (Dataspace &ds) {
 			ds.slot = NONE;
 			if (ds.number != NONE)
-				_meanings.add(ds.cap, Kind::DATASPACE, ds.number, ds.slot); });
+				_meanings.add(ds.cap, Kind::DATASPACE, ds.number, ds.slot, false, i); });
 
 		pd.signals.for_each_source([&] (Virtual_source &s) {
-			_meanings.add(s.cap(),     Kind::SOURCE,    s.number, s.slot, true);
-			_meanings.add(s.semaphore, Kind::SEMAPHORE, s.number, s.semaphore_slot); });
+			_meanings.add(s.cap(),     Kind::SOURCE,    s.number, s.slot, true, i);
+			_meanings.add(s.semaphore, Kind::SEMAPHORE, s.number, s.semaphore_slot,
+			              false, i); });
 
 		pd.signals.for_each_context([&] (Context &c) {
-			_meanings.add(c.cap, Kind::CONTEXT, c.number, c.slot); });
+			_meanings.add(c.cap, Kind::CONTEXT, c.number, c.slot, false, i); });
 
 		pd.for_each_gate([&] (Cap_space_monitor::Gate const &gate) {
 			Gate_info &info = _gates[number];
 			info.thread = _thread_by_badge(uint32_t(gate.thread.local_name()));
-			_meanings.add(gate.cap, Kind::GATE, number++, info.slot); });
+			_meanings.add(gate.cap, Kind::GATE, number++, info.slot, false, i); });
 	}
 
 	_meanings.sort();
@@ -235,10 +236,12 @@ bool Save::_explain_slots(uint32_t const member)
 		Meanings::Meaning const * const meaning = _meanings.find(badge);
 
 		/*
-		 * The component may keep the slot of an object that is gone. A child must not
-		 * get what it does not have by saying that it has it.
+		 * The component may keep the slot of an object that is gone. A child must not get
+		 * what belongs to others by saying that it has it.
 		 */
-		if ((!meaning || member) && !pd.cap_space.confirmed(slot, badge)) {
+		bool const own = meaning && (!member || meaning->owner == member);
+
+		if (!own && !pd.cap_space.confirmed(slot, badge)) {
 			_members[member].dead.add(slot);
 			continue;
 		}
@@ -261,8 +264,7 @@ bool Save::_explain_slots(uint32_t const member)
 				              " is the parent of the component");
 
 			/* a restore has that of a member's own threads only */
-			if (meaning->kind == Meanings::Kind::THREAD_GATE
-			 && _threads[meaning->number].member != member)
+			if (meaning->kind == Meanings::Kind::THREAD_GATE && meaning->owner != member)
 				all = _refuse(Refused::Reason::UNEXPLAINED_SLOT, _named(member), Hex(slot),
 				              " is the gate of a thread of another one");
 
