@@ -33,7 +33,9 @@ struct Test::Counter : Finishing
 	Sleeper   _sleeper { _env, _verdict, "sleeper" };
 
 	Ping _ping { _env, _verdict };
-	News _news { _env, _verdict };
+
+	/* where the monitor has some */
+	Constructible<News> _news { };
 
 	void _for_each_work(With_work::Ft const &fn) override
 	{
@@ -53,11 +55,18 @@ struct Test::Counter : Finishing
 
 	void _handle_stop() override
 	{
-		_news.check();
+		if (_news.constructed())
+			_news->check();
 		_ping.finish();
 	}
 
-	Counter(Env &env, Attached_rom_dataspace &config) : Finishing(env, config) { _start(); }
+	Counter(Env &env, Attached_rom_dataspace &config) : Finishing(env, config)
+	{
+		if (config.node().attribute_value("news", false))
+			_news.construct(env, _verdict);
+
+		_start();
+	}
 };
 
 #endif /* _COUNTER_H_ */

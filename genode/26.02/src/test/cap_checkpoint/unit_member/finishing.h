@@ -24,8 +24,8 @@ namespace Test { struct Finishing; }
 
 struct Test::Finishing : Interface
 {
-	/* time of the component in which each thread has to make a step */
-	static constexpr unsigned TICKS_PER_REPORT = 750;
+	/* reports, and those in whose time each thread has to make a step */
+	static constexpr unsigned TICKS_PER_REPORT = 50, REPORTS_PER_STEP = 15;
 
 	Env &_env;
 
@@ -73,6 +73,10 @@ struct Test::Finishing : Interface
 		for_each_work([&] (Work &work) {
 			uint64_t const steps = work.steps;
 			log(work.name, ": ", steps, " steps");
+
+			if (_ticks % (REPORTS_PER_STEP*TICKS_PER_REPORT))
+				return;
+
 			_verdict.check(steps > work.reported, work.name, " is stuck");
 			work.reported = steps; });
 	}
