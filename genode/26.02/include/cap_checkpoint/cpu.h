@@ -49,7 +49,10 @@ class Cap_checkpoint::Virtual_cpu : public Cap_space_monitor::Monitored_cpu
 
 		~Virtual_cpu()
 		{
-			for_each_thread([&] (Thread &thread) { _pd.faults.forget(thread.cap); });
+			/* none is left to miss the trace control */
+			for_each_thread([&] (Thread &thread) {
+				Thread_capability const cap = thread.cap;
+				kill_thread(cap); });
 
 			if (trace)
 				_pd.free(*trace);
