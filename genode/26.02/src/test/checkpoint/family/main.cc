@@ -2,7 +2,8 @@
  * \brief  Component that has children for a while, and provides a service to them
  * \date   2026-12-01
  *
- * The ROM module "requests" says which phase it is. There are no children in phase 0.
+ * The ROM module "requests" says which phase it is. There are no children in phase 0. With 'once', a
+ * phase ends as soon as the child that counts has written for the last time.
  */
 
 /*
@@ -106,6 +107,7 @@ struct Test::Main : Sandbox::State_handler, Sandbox::Local_service_base::Wakeup
 	Timer::Connection _timer { _env };
 
 	unsigned _phase = 0, _ticks = 0;
+	bool     _once  = false;
 	uint64_t _last_us = 0;
 
 	void handle_sandbox_state() override { }
@@ -186,6 +188,7 @@ struct Test::Main : Sandbox::State_handler, Sandbox::Local_service_base::Wakeup
 			return;
 
 		_phase = phase;
+		_once  = _requests.node().attribute_value("once", false);
 
 		/* a child that is killed may be about to write */
 		if (phase)
@@ -203,6 +206,11 @@ struct Test::Main : Sandbox::State_handler, Sandbox::Local_service_base::Wakeup
 		if (us < _last_us)
 			error("mistake: clock jumps back from ", _last_us, " to ", us);
 		_last_us = us;
+
+		if (_once && _phase && _shared.complete) {
+			_phase = 0;
+			_apply_phase();
+		}
 
 		if (!_phase)
 			_shared.check();
