@@ -20,6 +20,7 @@ namespace Cap_checkpoint {
 	class  Meanings;
 	struct Thread_info;
 	struct Refused;
+	struct Member_name;
 	struct This_system;
 }
 
@@ -33,6 +34,21 @@ struct Cap_checkpoint::This_system
 
 	static constexpr uint32_t ARCHITECTURE =
 		sizeof(addr_t) == 8 ? Image::System::X86_64 : Image::System::ARM_V7;
+};
+
+
+/**
+ * Name of a child of the component in messages, empty for the component itself
+ */
+struct Cap_checkpoint::Member_name
+{
+	Open_session const *session;  /* its PD session, or nullptr */
+
+	void print(Output &out) const
+	{
+		if (session)
+			Genode::print(out, "member '", session->request.label(), "', ");
+	}
 };
 
 

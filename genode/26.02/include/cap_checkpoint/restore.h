@@ -91,21 +91,7 @@ class Cap_checkpoint::Restore : Noncopyable
 		/* another increment will follow */
 		bool _begins = false;
 
-		/**
-		 * Name of a member in messages, empty for the component itself
-		 */
-		struct Named
-		{
-			Open_session const *session;
-
-			void print(Output &out) const
-			{
-				if (session)
-					Genode::print(out, "member '", session->request.label(), "', ");
-			}
-		};
-
-		Named _named(uint32_t member) const
+		Member_name _named(uint32_t member) const
 		{
 			return { member ? _sessions[_image.member(member).session] : nullptr };
 		}

@@ -126,21 +126,7 @@ class Cap_checkpoint::Save : Noncopyable
 			return false;
 		}
 
-		/**
-		 * Name of a member in messages, empty for the component itself
-		 */
-		struct Named
-		{
-			Open_session const *session;
-
-			void print(Output &out) const
-			{
-				if (session)
-					Genode::print(out, "member '", session->request.label(), "', ");
-			}
-		};
-
-		Named _named(uint32_t member) const
+		Member_name _named(uint32_t member) const
 		{
 			return { member && member < _num_members ? _members[member].session : nullptr };
 		}
